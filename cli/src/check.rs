@@ -1,9 +1,15 @@
-//! An export is read back by this program's own reader and scored on the rows that its run held out.
+//! An export is read back by this program's own reader and scored on the rows that its run held out; what was only written anew is
+//! compared with what it was made of.
 
 use crate::commands::{HOST, data_sources, name_of, sources};
+use crate::screen::say;
 use lorakeet_core::config::RunConfig;
 use lorakeet_core::error::{Error, Result};
 use lorakeet_core::export::Form;
+use lorakeet_core::formats::adapter_files::AdapterModules;
+use lorakeet_core::formats::diff::{Difference, Uncompared, compare_adapters, compare_models};
+use lorakeet_core::formats::peft::Adapter;
+use lorakeet_core::formats::{ModelFiles, Storage};
 use lorakeet_core::protocol::{Command, DeviceChoice, Event};
 use lorakeet_core::session::Session;
 use lorakeet_core::store::{Source, sha256_of};
@@ -112,6 +118,63 @@ impl<'a> Scorer<'a> {
 /// Why a loss of such an export cannot be compared with the run's.
 pub fn not_comparable(task: Option<Task>, form: Form) -> Option<Message> {
     (form.holds_base() && task == Some(Task::Preference)).then(|| msg::ComparesWithBase.into())
+}
+
+/// How far what was written to `folder` lies from what it was made of: an adapter, else the model `base`. What is written stays,
+/// whatever hinders the comparison.
+pub async fn compare(form: Form, base: &Path, adapter: Option<&Adapter>, folder: &Path) -> Option<Difference> {
+    match difference(form, base, adapter, folder).await {
+        Ok(found) => Some(found),
+        Err(error) => {
+            let why = error.message();
+            let note = Message::from(msg::NotCompared { why });
+            say(&format!("note     {}", note.english()));
+            None
+        }
+    }
+}
+
+async fn difference(form: Form, base: &Path, adapter: Option<&Adapter>, folder: &Path) -> Result<Difference> {
+    let files = ModelFiles::open(sources(base)?).await?;
+    if let Some(adapter) = adapter {
+        let written = files.open_adapter(sources(folder)?).await?;
+        return compare_adapters(&AdapterModules::of_peft(adapter)?, &AdapterModules::of_peft(&written)?);
+    }
+    let path = match form {
+        Form::Gguf => folder.join(Form::GGUF_FILE),
+        _ => folder.to_path_buf(),
+    };
+    compare_models(&files, &ModelFiles::open(sources(&path)?).await?).await
+}
+
+/// The same in words.
+pub fn compared_text(found: &Difference) -> String {
+    let count = found.tensors.len();
+    let share = match found.total().relative() {
+        Some(0.0) => format!("the numbers of all {count} parts that both have are the same"),
+        Some(share) => format!("‖B−A‖/‖A‖ {share:.4e} over {count} parts; lorakeet diff shows each"),
+        None => format!("{count} parts, all of which were 0"),
+    };
+    let is_same = |why: &Uncompared| matches!(why, Uncompared::NoFloats { same: true, .. });
+    let apart = found.uncompared.iter().filter(|(_, why)| !is_same(why)).count();
+    let alone = found.only_a.len() + found.only_b.len() + apart;
+    let alone = match alone {
+        0 => String::new(),
+        alone => format!("; {alone} are in one of them alone, or stored as another kind"),
+    };
+    format!("compared {share}{alone}\n")
+}
+
+/// Whether a model's files have matrices of few bits: in ggml's blocks, or as bitsandbytes packs them.
+pub async fn holds_blocks(model: &Path) -> Result<bool> {
+    let files = ModelFiles::open(sources(model)?).await?;
+    let mut entries = files.entries().iter();
+    Ok(entries.any(|entry| has_few_bits(&entry.name, entry.storage)))
+}
+
+/// Whether a tensor has few bits, or belongs to one that bitsandbytes packed.
+pub fn has_few_bits(name: &str, storage: Storage) -> bool {
+    storage.block_elements() > 1 || name.contains(".quant_state.bitsandbytes__") || name.ends_with(".SCB")
 }
 
 /// Has a command served without a word; the first failure is an error.

@@ -25,12 +25,12 @@ pub async fn write_script(
 ) -> Result<ExitCode> {
     refuse_flags(&wish, "script")?;
     let (mut config, checkpoint) = find(&wish.run).await?;
-    if let Some(base) = &wish.base {
+    if let Some(base) = &wish.target.base {
         config.model_name_or_path = base.display().to_string();
     }
     config.resume_from_checkpoint = None;
     config.require_paths()?;
-    refuse_full(&wish.output_dir)?;
+    refuse_full(&wish.target.output_dir)?;
     let mut session = Session::new(HOST);
     load(&mut session, &config, device, events).await?;
     if let Some(checkpoint) = checkpoint {
@@ -46,28 +46,28 @@ pub async fn write_script(
     let run = session
         .prepared_run(&config, &mut |event, _| events.take(&event))
         .await?;
-    let sink = DirectorySink::claim(&wish.output_dir)?;
+    let sink = DirectorySink::claim(&wish.target.output_dir)?;
     let notes = cluster::write_script(&run, &sink).await?;
-    finish(notes, "script", &wish.output_dir, json)
+    finish(notes, "script", &wish.target.output_dir, json)
 }
 
 /// Writes a run's settings and rows for another trainer.
 pub async fn write_run_file(wish: Export, trainer: Trainer, json: bool) -> Result<ExitCode> {
     refuse_flags(&wish, trainer.name())?;
     let (mut config, _) = find(&wish.run).await?;
-    if let Some(base) = &wish.base {
+    if let Some(base) = &wish.target.base {
         config.model_name_or_path = base.display().to_string();
     }
     config.require_paths()?;
-    refuse_full(&wish.output_dir)?;
+    refuse_full(&wish.target.output_dir)?;
     let train = rows(&config.train_file).await?;
     let validation = match &config.validation_file {
         Some(path) => Some(rows(path).await?),
         None => None,
     };
-    let sink = DirectorySink::claim(&wish.output_dir)?;
+    let sink = DirectorySink::claim(&wish.target.output_dir)?;
     let notes = cluster::write_run_file(trainer, &config, (&train, validation.as_ref()), &sink).await?;
-    finish(notes, trainer.name(), &wish.output_dir, json)
+    finish(notes, trainer.name(), &wish.target.output_dir, json)
 }
 
 /// The settings that a path stands for, and the checkpoint to go on from.
@@ -125,10 +125,10 @@ async fn rows(path: &str) -> Result<Dataset> {
 /// Refuses flags that say how weights are written.
 fn refuse_flags(wish: &Export, form: &'static str) -> Result<()> {
     let flags = [
-        ("--dtype", wish.dtype.is_some()),
-        ("--max_shard_size", wish.max_shard_size.is_some()),
-        ("--dequantized", wish.dequantized),
-        ("--no-check", wish.no_check),
+        ("--dtype", wish.target.dtype.is_some()),
+        ("--max_shard_size", wish.target.max_shard_size.is_some()),
+        ("--dequantized", wish.target.dequantized),
+        ("--no-check", wish.target.no_check),
     ];
     match flags.into_iter().find(|(_, given)| *given) {
         None => Ok(()),

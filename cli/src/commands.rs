@@ -1,6 +1,7 @@
 //! What each subcommand does: paths become commands to a [`Session`], its events go to the screen and the log.
 
 use crate::cluster;
+use crate::convert;
 use crate::data_sets;
 use crate::devices;
 use crate::export;
@@ -17,6 +18,7 @@ use lorakeet_core::config::{FinetuningType, Resolved, RunConfig, SMALL_MODELS, S
 use lorakeet_core::data::labels_of;
 use lorakeet_core::error::{Error, Kind, Result};
 use lorakeet_core::estimate::estimate_with_work;
+use lorakeet_core::export::Form;
 use lorakeet_core::formats::ModelFiles;
 use lorakeet_core::formats::sentence::module_files;
 use lorakeet_core::host::{Control, Host};
@@ -57,12 +59,24 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Action::Generate(generate) => block_on(write_text(generate, device, &mut events)),
         Action::Export(wish) => match Exported::from(wish.to) {
             Exported::Weights(form) => {
-                let wanted = (form, device, cli.json);
-                block_on(export::run(wish, wanted, &mut |event| events.take(event)))
+                let wish = export::Wish::of_run(wish.run, form, wish.target);
+                block_on(export::run(wish, (device, cli.json), &mut |event| events.take(event)))
             }
             Exported::Script => block_on(cluster::write_script(wish, (device, cli.json), &mut events)),
             Exported::RunFile(trainer) => block_on(cluster::write_run_file(wish, trainer, cli.json)),
         },
+        Action::Merge(wish) => {
+            let wish = export::Wish::of_run(wish.run, Form::Merged, wish.target);
+            block_on(export::run(wish, (device, cli.json), &mut |event| events.take(event)))
+        }
+        Action::Quantize(wish) => {
+            let to = (device, cli.json);
+            block_on(convert::quantize(wish, to, &mut |event| events.take(event)))
+        }
+        Action::Convert(wish) => {
+            let to = (device, cli.json);
+            block_on(convert::convert(wish, to, &mut |event| events.take(event)))
+        }
         Action::Runs { folder } => block_on(runs::list(&folder, cli.json)),
         Action::Show { run } => block_on(runs::show(&run, cli.json)),
         Action::Info(task) => block_on(info(task, device, &mut events)),

@@ -1,12 +1,12 @@
 //! `lorakeet export`: which base belongs to a run or an adapter, what is known of the run, where the files go, and what they
 //! score.
 
-use crate::check::{Scorer, not_comparable};
+use crate::check::{Scorer, compare, compared_text, holds_blocks, not_comparable};
 use crate::commands::{name_of, resolve, sources};
 use crate::hub;
 use crate::log::{LOG, cannot_read, cannot_write};
 use crate::screen::{hand_out, hand_out_json, say, size};
-use crate::{Export, RunFile};
+use crate::{RunFile, Target};
 use lorakeet_core::config::RunConfig;
 use lorakeet_core::error::{Error, Result};
 use lorakeet_core::export::{
@@ -35,6 +35,31 @@ const STATE: &str = "trainer_state.json";
 /// The longest of them that is looked at.
 const MOST_BYTES: u64 = 1 << 30;
 
+/// What is to be written.
+pub struct Wish {
+    /// A run, an adapter or a model.
+    pub path: PathBuf,
+    /// In which form.
+    pub form: Form,
+    /// Where and how.
+    pub target: Target,
+    /// Of a model or an adapter that is written anew, the name of it: what was written is compared with it, and not scored as what
+    /// a run learnt is.
+    pub anew: Option<String>,
+}
+
+impl Wish {
+    /// Of what a run learnt.
+    pub fn of_run(path: PathBuf, form: Form, target: Target) -> Self {
+        Self {
+            path,
+            form,
+            target,
+            anew: None,
+        }
+    }
+}
+
 /// What a path stands for.
 struct Found {
     /// The folder of an adapter or a model, or a GGUF file.
@@ -46,12 +71,14 @@ struct Found {
 }
 
 /// Writes what a run learnt for other programs.
-pub async fn run(
-    wish: Export,
-    (form, device, json): (Form, DeviceChoice, bool),
-    take: &mut dyn FnMut(&Event),
-) -> Result<ExitCode> {
-    let found = find(&wish.run)?;
+pub async fn run(wish: Wish, (device, json): (DeviceChoice, bool), take: &mut dyn FnMut(&Event)) -> Result<ExitCode> {
+    let Wish {
+        path,
+        form,
+        target,
+        anew,
+    } = wish;
+    let found = find(&path)?;
     let own = sources(&found.path)?;
     let (adapter, head) = match holds_adapter(&own).await? {
         true => (
@@ -65,16 +92,19 @@ pub async fn run(
         Some(adapter) => base_of(&found, adapter),
         None => Ok(found.path.clone()),
     };
-    let base = match &wish.base {
+    let base = match &target.base {
         Some(base) => hub::located(base, &Control::default(), take).await?.path,
         None => own_base.clone()?,
     };
     let own_base = own_base.unwrap_or_else(|_| base.clone());
-    refuse_full(&wish.output_dir)?;
+    refuse_full(&target.output_dir)?;
     let base_files = sources(&base)?;
     let mut files = ModelFiles::open(base_files.clone()).await?;
     if files.name == "model" {
-        files.name = name_of(&fs::canonicalize(&base).unwrap_or_else(|_| base.clone()));
+        files.name = match (&anew, &adapter) {
+            (Some(name), None) => name.clone(),
+            _ => name_of(&fs::canonicalize(&base).unwrap_or_else(|_| base.clone())),
+        };
     }
     let adapter = match adapter {
         Some(adapter) => Some(files.on_base(adapter).await?),
@@ -92,14 +122,14 @@ pub async fn run(
     record.license = license(&base_files).await;
     let settings = Settings {
         form,
-        dtype: wish.dtype.map(Into::into),
-        shard_bytes: wish.max_shard_size.as_deref().map_or(Ok(SHARD_BYTES), bytes)?,
-        base: match wish.dequantized {
+        dtype: target.dtype.map(Into::into),
+        shard_bytes: target.max_shard_size.as_deref().map_or(Ok(SHARD_BYTES), bytes)?,
+        base: match target.dequantized {
             true => rounding(&found, form)?,
             false => BaseFormat::AsStored,
         },
     };
-    let sink = DirectorySink::claim(&wish.output_dir)?;
+    let sink = DirectorySink::claim(&target.output_dir)?;
     let trained = Trained {
         base: files,
         base_files: &base_files,
@@ -117,8 +147,7 @@ pub async fn run(
         (Some(step), false) => format!(", weights of step {step}"),
         (None, _) => String::new(),
     };
-    let form = form.name();
-    let checked = match wish.no_check {
+    let checked = match target.no_check || anew.is_some() {
         true => None,
         false => {
             let subject = Subject {
@@ -128,7 +157,7 @@ pub async fn run(
                 has_adapter: adapter.is_some(),
                 record: &record,
                 settings,
-                folder: &wish.output_dir,
+                folder: &target.output_dir,
             };
             // What is written stays, whatever hinders its scoring.
             let checked = check(subject, device)
@@ -143,13 +172,24 @@ pub async fn run(
             checked.ok()
         }
     };
-    let folder = wish.output_dir.display().to_string();
+    let compared = match anew.is_some() && !target.no_check {
+        true => compare(form, &base, adapter.as_ref(), &target.output_dir).await,
+        false => None,
+    };
+    let (verb, form) = match (anew.is_some(), form) {
+        (false, form) => ("exported", form.name()),
+        // The name that the conversion has for it.
+        (true, Form::Merged) => ("wrote", "safetensors"),
+        (true, form) => ("wrote", form.name()),
+    };
+    let folder = target.output_dir.display().to_string();
     if json {
         let value = serde_json::json!({
             "type": "exported", "form": form, "folder": folder, "step": record.step, "is_best": record.is_best,
             "loss_of_run": checked.as_ref().map(|checked| checked.of_run),
             "loss_of_export": checked.as_ref().map(|checked| checked.of_export),
             "loss_of_other_base": checked.as_ref().and_then(|checked| checked.of_other),
+            "difference": compared.as_ref().and_then(|found| found.total().relative()),
         });
         hand_out_json(&value.to_string())?;
     } else {
@@ -158,9 +198,12 @@ pub async fn run(
         } else {
             String::new()
         };
-        hand_out(&format!("exported {form} to {folder}{size}{weights}\n"))?;
+        hand_out(&format!("{verb} {form} to {folder}{size}{weights}\n"))?;
         if let Some(checked) = &checked {
             hand_out(&checked.text())?;
+        }
+        if let Some(found) = &compared {
+            hand_out(&compared_text(found))?;
         }
     }
     if let Some(explanation) = checked.and_then(|checked| checked.explanation) {
@@ -296,16 +339,6 @@ fn rounding(found: &Found, form: Form) -> Result<BaseFormat> {
             .remedy(msg::LeaveFlagOut)),
         packs => Ok(packs),
     }
-}
-
-/// Whether a model's files have matrices of few bits: in ggml's blocks, or as bitsandbytes packs them.
-async fn holds_blocks(model: &Path) -> Result<bool> {
-    let files = ModelFiles::open(sources(model)?).await?;
-    Ok(files.entries().iter().any(|entry| {
-        entry.storage.block_elements() > 1
-            || entry.name.contains(".quant_state.bitsandbytes__")
-            || entry.name.ends_with(".SCB")
-    }))
 }
 
 /// Whether two paths lead to one place.

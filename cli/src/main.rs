@@ -9,6 +9,7 @@ const _: Option<&str> = option_env!("LORAKEET_CLONE");
 mod check;
 mod cluster;
 mod commands;
+mod convert;
 mod data_sets;
 mod devices;
 mod export;
@@ -62,6 +63,12 @@ enum Action {
     /// Write what was learnt for other programs (a merged model, GGUF, an adapter for PEFT, llama.cpp or MLX), or the run itself for
     /// a cluster.
     Export(Export),
+    /// Put what a run learnt into its base and score the model again: export --to merged.
+    Merge(Merge),
+    /// Write a model in fewer bits as one GGUF file, with how far its numbers moved.
+    Quantize(Quantize),
+    /// Write an adapter or a model in another form with the same numbers, read back and compared.
+    Convert(Convert),
     /// List the runs under a folder: when, task, model, steps, how they stand, last loss and score, size.
     Runs {
         /// Where to look.
@@ -185,6 +192,12 @@ struct Export {
     /// trainer.
     #[arg(long, value_enum)]
     to: ExportForm,
+    #[command(flatten)]
+    target: Target,
+}
+
+#[derive(Args)]
+struct Target {
     /// The base model, instead of the one that the run or the adapter names; a path, or ORG/NAME on a hub.
     #[arg(long, value_name = "MODEL")]
     base: Option<PathBuf>,
@@ -204,6 +217,66 @@ struct Export {
     /// Do not read the export back and score it on the rows that the run holds out.
     #[arg(long = "no-check")]
     no_check: bool,
+}
+
+#[derive(Args)]
+struct Merge {
+    /// A run file, a run's output_dir, a checkpoint, or an adapter (of PEFT, llama.cpp or mlx-lm).
+    #[arg(value_name = "RUN_OR_ADAPTER")]
+    run: PathBuf,
+    #[command(flatten)]
+    target: Target,
+}
+
+#[derive(Args)]
+struct Quantize {
+    /// A folder in Hugging Face's layout, a GGUF file, or a model of a hub: ORG/NAME, with @REVISION and :FILE where wanted.
+    model: PathBuf,
+    /// The number format. NF4, INT8 and FP8 are what a run packs its base into (quantization_bit, fp8); no file of them is written.
+    #[arg(long, value_enum, ignore_case = true)]
+    to: Dtype,
+    /// A new folder.
+    #[arg(long = "output_dir", aliases = ["output-dir", "output"], value_name = "DIR")]
+    output_dir: PathBuf,
+    /// Do not read the file back and compare it with the model.
+    #[arg(long = "no-check")]
+    no_check: bool,
+}
+
+#[derive(Args)]
+struct Convert {
+    /// An adapter (of PEFT, llama.cpp or mlx-lm) or a model: a file, a folder, or ORG/NAME on a hub.
+    path: PathBuf,
+    /// The form: of an adapter peft, gguf-adapter or mlx; of a model safetensors, a folder in Hugging Face's layout, or gguf.
+    #[arg(long, value_enum)]
+    to: ConvertForm,
+    /// The base of an adapter, instead of the one that it names; a path, or ORG/NAME on a hub.
+    #[arg(long, value_name = "MODEL")]
+    base: Option<PathBuf>,
+    /// A new folder.
+    #[arg(long = "output_dir", aliases = ["output-dir", "output"], value_name = "DIR")]
+    output_dir: PathBuf,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum ConvertForm {
+    Peft,
+    GgufAdapter,
+    Mlx,
+    Safetensors,
+    Gguf,
+}
+
+impl From<ConvertForm> for Form {
+    fn from(form: ConvertForm) -> Self {
+        match form {
+            ConvertForm::Peft => Self::Peft,
+            ConvertForm::GgufAdapter => Self::GgufAdapter,
+            ConvertForm::Mlx => Self::Mlx,
+            ConvertForm::Safetensors => Self::Merged,
+            ConvertForm::Gguf => Self::Gguf,
+        }
+    }
 }
 
 #[derive(Clone, Copy, ValueEnum)]

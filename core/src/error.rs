@@ -168,7 +168,6 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {}
 
 /// A text as a message shows it: of one with more than `most` letters, the start.
-#[cfg(feature = "files")]
 pub(crate) fn shortened(text: &str, most: usize) -> String {
     match text.char_indices().nth(most) {
         None => text.to_owned(),

@@ -1,7 +1,8 @@
 //! What the tests of Lorakeet have in common: a session to talk to, a tiny model and rows that it learns, models of any shape,
-//! golden cases and training steps on them, GGUF files and ggml's formats as they are written, broken copies of files, the
-//! recorder of lessons, GPUs with less than others, real browsers and what a person does in the page and in the lab, servers that
-//! show them the built page or a test's own, and a look at how much memory a process takes.
+//! golden cases and training steps on them, GGUF files and ggml's formats as they are written, broken copies of files, every
+//! reader of files with sound ones for it, the recorder of lessons, GPUs with less than others, real browsers and what a person
+//! does in the page and in the lab, servers that show them the built page or a test's own, and a look at how much memory a
+//! process takes.
 //!
 //! Integration tests are one program a stage of `cargo xtask test`: `native`, `golden`, `hostile`, `models`, `web`, `browsers`,
 //! `hosts` and `soak`. The stage `endurance` runs their modules of that name at length.
@@ -29,6 +30,8 @@ pub mod memory;
 pub mod memory_shelf;
 #[path = "../../core/tests/common/mutations.rs"]
 pub mod mutations;
+pub mod reader_seeds;
+pub mod readers;
 pub mod rows;
 pub mod site;
 pub mod soak;

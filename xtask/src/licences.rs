@@ -3,14 +3,14 @@
 //! `deny.toml` is cargo-deny's file. Building cargo-deny takes longer than all the rest of this stage, so the same rules
 //! are read here over `cargo tree`, whose list (unlike that of `cargo metadata`) leaves out what no feature turns on.
 
-use crate::places::Places;
+use crate::places::{FUZZ_MANIFEST, MANIFEST, Places};
 use crate::process::capture;
 use anyhow::{Context, Result, bail};
 
-/// Every registry dependency of a member is pinned to one version.
+/// Every registry dependency of a member, and of the fuzz targets, is pinned to one version.
 pub fn check_pins(places: &Places) -> Result<()> {
     let mut loose = Vec::new();
-    for package in places.own_packages()? {
+    for package in [places.own_packages()?, places.packages_of(FUZZ_MANIFEST)?].concat() {
         for dependency in package["dependencies"].as_array().into_iter().flatten() {
             let requirement = dependency["req"].as_str().unwrap_or_default();
             if dependency["path"].is_null() && !requirement.starts_with('=') {
@@ -33,17 +33,13 @@ pub fn check_licences(places: &Places) -> Result<()> {
     let path = places.root.join("deny.toml");
     let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let rules = Rules::read(&text)?;
-    let mut command = places.cargo("tree");
-    command.args([
-        "--locked",
-        "--workspace",
-        "--all-features",
-        "--edges",
-        "normal,build,dev",
-        "--target",
-        "all",
-    ]);
-    let tree = capture(command.args(["--prefix", "none", "--format", "{p}|{l}"]))?;
+    let mut tree = String::new();
+    for manifest in [MANIFEST, FUZZ_MANIFEST] {
+        let mut command = places.cargo("tree");
+        command.args(["--manifest-path", manifest, "--locked", "--workspace", "--all-features"]);
+        command.args(["--edges", "normal,build,dev", "--target", "all"]);
+        tree.push_str(&capture(command.args(["--prefix", "none", "--format", "{p}|{l}"]))?);
+    }
     // A package that was listed before stands there again with a star.
     let mut lines: Vec<String> = tree
         .lines()

@@ -1,7 +1,7 @@
 //! The stage `lint`: everything that reads the code without running it, the quickest checks first.
 
 use crate::phase::{Phase, Plan};
-use crate::places::{LAB_PACKAGE, PAGE_PACKAGE, Places, WASM_TARGET, say};
+use crate::places::{FUZZ_MANIFEST, LAB_PACKAGE, PAGE_PACKAGE, Places, WASM_TARGET, say};
 use crate::process::{find, run};
 use crate::wasm::{self, Compiler};
 use crate::{imports, licences, messages, packages, supported, tree, units};
@@ -63,7 +63,11 @@ fn quick_checks(places: &Places) -> Result<()> {
 }
 
 fn formatting(places: &Places) -> Result<()> {
-    run(places.cargo("fmt").args(["--all", "--check"])).context("`cargo fmt --all` puts it right")
+    run(places.cargo("fmt").args(["--all", "--check"])).context("`cargo fmt --all` puts it right")?;
+    let mut targets = places.cargo("fmt");
+    targets.args(["--manifest-path", FUZZ_MANIFEST]);
+    let repair = format!("`cargo fmt --manifest-path {FUZZ_MANIFEST}` puts it right");
+    run(targets.arg("--check")).context(repair)
 }
 
 fn clippy(places: &Places) -> Result<()> {

@@ -10,6 +10,7 @@ mod bench;
 mod bundle;
 mod datasets;
 mod files;
+mod fuzz;
 mod hosts;
 mod imports;
 mod interop;
@@ -51,7 +52,7 @@ cargo xtask test [STAGE...]      run the stages lint to web, or only the named o
     lint       formatting, clippy, documentation, licences, the file map, long files, stray machine paths
     native     unit and integration tests on the CPU and on Vulkan
     golden     numbers of the reference stack (folder: LORAKEET_GOLDEN, else tests/golden)
-    hostile    whole sessions on broken files; when named, each file is broken 3000 times (LORAKEET_HOSTILE_ROUNDS)
+    hostile    whole sessions and every reader on broken files; when named, each file is broken 3000 times (LORAKEET_HOSTILE_ROUNDS)
     models     SmolLM2-135M and all-MiniLM-L6-v2 from their packages
     web        the page in a real Chromium, with WebGPU on its software adapter and without
     browsers   every lesson in Firefox ESR, WebKitGTK and Chromium, an hour and more (only when named)
@@ -59,6 +60,7 @@ cargo xtask test [STAGE...]      run the stages lint to web, or only the named o
     soak       two thousand steps on the CPU, on Vulkan and in Chromium, with memory watched (only when named)
     endurance  runs killed, closed, without a GPU or room again and again, natively and in three browsers (only when named)
     interop    exports in transformers, PEFT, sentence-transformers, llama.cpp and MLX, which it installs in the cache, 6 GB (only when named)
+    fuzz       libFuzzer on every reader, 20 seconds each, --seconds N for others (only when named; needs a C++ compiler)
 cargo xtask bench [--browser] [--hardware] [WORD]
                                  measure training steps natively or in a real Chromium, all or those whose name contains
                                  the word (`mlp gpu`, `smollm2-2x64 cpu`); JSON on standard output, one object a line;

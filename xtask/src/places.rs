@@ -16,6 +16,10 @@ pub const PAGE_PACKAGE: &str = "lorakeet-app";
 pub const LAB_PACKAGE: &str = "lorakeet-lab";
 /// What it is compiled for.
 pub const WASM_TARGET: &str = "wasm32-unknown-unknown";
+/// The manifest of the workspace.
+pub const MANIFEST: &str = "Cargo.toml";
+/// That of the fuzz targets, which are a workspace of their own.
+pub const FUZZ_MANIFEST: &str = "fuzz/Cargo.toml";
 
 /// The folders that every command needs.
 #[derive(Debug, Clone)]
@@ -61,7 +65,13 @@ impl Places {
 
     /// The workspace's packages, as `cargo metadata` describes them.
     pub fn own_packages(&self) -> Result<Vec<Value>> {
+        self.packages_of(MANIFEST)
+    }
+
+    /// The packages of the workspace with this manifest.
+    pub fn packages_of(&self, manifest: &str) -> Result<Vec<Value>> {
         let mut command = self.cargo("metadata");
+        command.args(["--manifest-path", manifest]);
         let text = capture(command.args(["--no-deps", "--format-version", "1", "--locked"]))?;
         let mut metadata: Value = serde_json::from_str(&text).context("cargo metadata printed no JSON")?;
         match metadata["packages"].take() {

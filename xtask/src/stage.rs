@@ -1,7 +1,7 @@
 //! The stages of `cargo xtask test`.
 
-/// A part of the checks that can be run by itself. All but `lint`, `interop` and `endurance` are the integration tests of the
-/// same name, in every package that has them.
+/// A part of the checks that can be run by itself. All but `lint`, `interop`, `fuzz` and `endurance` are the integration tests
+/// of the same name, in every package that has them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
     /// Everything that reads the code without running it.
@@ -10,7 +10,7 @@ pub enum Stage {
     Native,
     /// The numbers of the reference stack.
     Golden,
-    /// Whole sessions on broken files.
+    /// Whole sessions and every reader on broken files.
     Hostile,
     /// Real models.
     Models,
@@ -26,11 +26,13 @@ pub enum Stage {
     Endurance,
     /// Exports in the programs that they are for.
     Interop,
+    /// libFuzzer on every reader.
+    Fuzz,
 }
 
 impl Stage {
     /// Every stage, in the order in which they run: the quickest to fail first.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Lint,
         Self::Native,
         Self::Golden,
@@ -42,6 +44,7 @@ impl Stage {
         Self::Soak,
         Self::Endurance,
         Self::Interop,
+        Self::Fuzz,
     ];
 
     /// Its name on the command line, and that of its test programs.
@@ -58,6 +61,7 @@ impl Stage {
             Self::Soak => "soak",
             Self::Endurance => "endurance",
             Self::Interop => "interop",
+            Self::Fuzz => "fuzz",
         }
     }
 
@@ -65,7 +69,7 @@ impl Stage {
     pub fn is_only_named(self) -> bool {
         matches!(
             self,
-            Self::Browsers | Self::Hosts | Self::Soak | Self::Endurance | Self::Interop
+            Self::Browsers | Self::Hosts | Self::Soak | Self::Endurance | Self::Interop | Self::Fuzz
         )
     }
 }

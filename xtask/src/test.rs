@@ -8,7 +8,7 @@ use crate::phase::{Phase, Plan, spoken};
 use crate::places::{LAB_PACKAGE, Places, say};
 use crate::process::{Tally, run, run_counted, run_counted_twice};
 use crate::stage::Stage;
-use crate::{axe, interop, lint, models, package, page, setup, wasm};
+use crate::{axe, fuzz, interop, lint, models, package, page, setup, wasm};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -31,7 +31,7 @@ impl Stage {
     fn targets(self) -> Vec<&'static str> {
         match self {
             Self::Lint => Vec::new(),
-            Self::Interop => vec!["--bins"],
+            Self::Interop | Self::Fuzz => vec!["--bins"],
             Self::Endurance => vec!["--test", "native", "--test", "web", "--test", "browsers"],
             Self::Native => vec!["--lib", "--bins", "--test", self.name()],
             _ => vec!["--test", self.name()],
@@ -74,21 +74,30 @@ impl Stage {
                 3000,
             )],
             Self::Interop => vec![Phase::new("interop: exports in other programs", 600)],
+            Self::Fuzz => vec![
+                Phase::new("fuzz: compile the readers and the engine, instrumented", 1200),
+                Phase::new("fuzz: libFuzzer on every reader", 20 * fuzz::SECONDS),
+            ],
         }
     }
 
-    /// Runs its tests; `is_named` says that it was asked for by name, and is done at length.
+    /// Runs its tests; `is_named` says that it was asked for by name, and is done at length, `seconds` how long a fuzz target
+    /// runs.
     fn run(
         self,
         places: &Places,
         page: Option<&Path>,
-        is_named: bool,
+        (is_named, seconds): (bool, u64),
         plan: &mut Plan,
         tally: &mut Tally,
     ) -> Result<()> {
         if self == Self::Interop {
             let golden = golden_folder(places)?;
             return plan.run(|| interop::check(places, &golden));
+        }
+        if self == Self::Fuzz {
+            let programs = plan.run(|| fuzz::build(places))?;
+            return plan.run(|| fuzz::run_all(places, &programs, seconds, tally));
         }
         let mut command = native_cargo_test(places, &self.targets());
         native_environment(&mut command, places)?;
@@ -111,7 +120,7 @@ impl Stage {
                     command.env(HOSTILE_ROUNDS, MANY_ROUNDS);
                 }
             }
-            Self::Lint | Self::Golden | Self::Hostile | Self::Interop => {}
+            Self::Lint | Self::Golden | Self::Hostile | Self::Interop | Self::Fuzz => {}
             Self::Models => {
                 let lost = "these tests could not run";
                 command.env("LORAKEET_SMOLLM2", models::smollm2(places).context(lost)?);
@@ -169,9 +178,11 @@ impl Stage {
     }
 }
 
-/// Runs the named stages, or all that need not be named, up to the first that fails.
-pub fn run_stages(places: &Places, names: &[&str]) -> Result<ExitCode> {
-    let stages = choose(names)?;
+/// Runs the named stages, or all that need not be named, up to the first that fails; `--seconds N` among the names is for the
+/// stage `fuzz`.
+pub fn run_stages(places: &Places, words: &[&str]) -> Result<ExitCode> {
+    let (names, seconds) = fuzz::seconds_in(words)?;
+    let stages = choose(&names)?;
     let native: Vec<Stage> = stages.iter().copied().filter(|stage| *stage != Stage::Lint).collect();
     let needs_page = stages.iter().any(|stage| stage.needs_page());
     let mut phases = Vec::new();
@@ -221,7 +232,7 @@ pub fn run_stages(places: &Places, names: &[&str]) -> Result<ExitCode> {
         for stage in native {
             timed(stage.name(), &mut || {
                 let is_named = names.contains(&stage.name());
-                stage.run(places, dist.as_deref(), is_named, &mut plan, &mut tally)
+                stage.run(places, dist.as_deref(), (is_named, seconds), &mut plan, &mut tally)
             })?;
         }
         Ok(())
@@ -263,6 +274,9 @@ fn set_up(places: &Places, stages: &[Stage]) -> Result<()> {
     }
     if stages.contains(&Stage::Hosts) {
         Hosts::fetch(places)?;
+    }
+    if stages.contains(&Stage::Fuzz) {
+        fuzz::ensure_compiler()?;
     }
     if stages.contains(&Stage::Models) {
         models::smollm2(places)?;

@@ -53,7 +53,7 @@ fn network(place: &Place, steps: usize) {
 }
 
 /// An adapter of the page's own model.
-fn adapter(place: &Place, steps: usize) {
+pub(super) fn adapter(place: &Place, steps: usize) {
     let public = Path::new(env!("CARGO_MANIFEST_DIR")).join("../public/model");
     let rows: String = (0..40)
         .map(|row| format!("{{\"text\": \"Row {row} says that parrots repeat what they hear {row} times.\"}}\n"))

@@ -4,7 +4,8 @@ use super::{FIRST, Place};
 use serde_json::Value;
 
 impl Place {
-    fn told(&self, words: &[&str]) -> Value {
+    /// What the command says in JSON, where it ends well.
+    pub(super) fn told(&self, words: &[&str]) -> Value {
         let text = self.prints(&[words, &["--json"]].concat());
         serde_json::from_str(&text).expect("JSON")
     }

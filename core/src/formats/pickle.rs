@@ -108,6 +108,10 @@ pub(super) fn read_tensors(bytes: &[u8]) -> Result<Vec<(String, PickledTensor)>>
     let Value::Dict(dict) = machine.run()? else {
         return Err(Error::format(msg::NoDictOfTensors).remedy(msg::SaveStateDict));
     };
+    // One tensor may stand under many names, each of which costs a copy of its shape.
+    if machine.dicts[dict].len() > MOST_TENSORS {
+        return Err(Error::format(msg::TooManyValues { most: MOST_TENSORS }));
+    }
     let mut named = Vec::new();
     for (key, value) in &machine.dicts[dict] {
         let Value::Text(key) = key else {

@@ -16,6 +16,10 @@ use lorakeet_i18n::messages::common;
 use lorakeet_i18n::messages::formats as msg;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// How often what the file has may be read over again for tensors that share a storage: an embedding that is the output matrix is
+/// there twice, and of matrices that were fused each part is read across the others.
+const MOST_TIMES: u64 = 16;
+
 /// The tensors of the file, each with the file that its numbers lie in, one after the other: this one, or one in memory for what is
 /// stored with gaps or turned.
 ///
@@ -52,6 +56,7 @@ pub(super) async fn read(source: &Source) -> Result<Vec<(Placed, Source)>> {
         entries: &entries,
         starts: BTreeMap::new(),
         memory_left: source.len_bytes(),
+        reads_left: source.len_bytes().saturating_mul(MOST_TIMES),
     };
     let (mut placed, mut names) = (Vec::with_capacity(tensors.len()), BTreeSet::new());
     for (name, tensor) in tensors {
@@ -66,10 +71,14 @@ pub(super) async fn read(source: &Source) -> Result<Vec<(Placed, Source)>> {
 /// The numbers of all its tensors, with names and shapes.
 ///
 /// # Errors
-/// As [`read`]; a storage is not one that is read here.
+/// As [`read`]; a storage is not one that is read here; tensors that share their numbers would be many times the file.
 pub(super) async fn read_numbers(source: &Source) -> Result<Vec<(String, Vec<usize>, Vec<f32>)>> {
-    let mut tensors = Vec::new();
+    let (mut tensors, mut left) = (Vec::new(), source.len_bytes().saturating_mul(MOST_TIMES));
     for (placed, file) in read(source).await? {
+        left = left.checked_sub(placed.bytes).ok_or_else(|| {
+            let error = Error::format(msg::TooLarge).file(source.name());
+            error.field(placed.name.clone()).remedy(msg::SaveStateDict)
+        })?;
         tensors.extend(safetensors::read_numbers(&file, vec![placed]).await?);
     }
     Ok(tensors)
@@ -97,6 +106,8 @@ struct Reader<'a> {
     starts: BTreeMap<String, (u64, u64)>,
     /// Bytes that may be copied: as many as the file has.
     memory_left: u64,
+    /// Bytes that may be read for it: [`MOST_TIMES`] as many.
+    reads_left: u64,
 }
 
 impl Reader<'_> {
@@ -138,10 +149,11 @@ impl Reader<'_> {
         if bytes / item > tensor.storage.elements {
             return Err(outside());
         }
-        let left = self.memory_left.checked_sub(bytes);
-        self.memory_left = left.ok_or_else(|| wrong(msg::TooLarge.into()))?;
-        let length = usize::try_from((last - tensor.offset + 1) * item);
-        let length = length.map_err(|_| wrong(common::TooLargeForMachine.into()))?;
+        let too_large = || wrong(msg::TooLarge.into());
+        self.memory_left = self.memory_left.checked_sub(bytes).ok_or_else(too_large)?;
+        let length = (last - tensor.offset + 1) * item;
+        self.reads_left = self.reads_left.checked_sub(length).ok_or_else(too_large)?;
+        let length = usize::try_from(length).map_err(|_| wrong(common::TooLargeForMachine.into()))?;
         let stored = self.source.read_at(placed.offset, length).await?;
         placed.offset = 0;
         let file = MemoryFile::source(self.source.name(), gathered(&tensor, &stored, item as usize));

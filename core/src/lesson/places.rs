@@ -1,10 +1,13 @@
 //! Where the values of a JSON text are: the line of each path, and keys that stand twice, of which serde_json keeps the last
 //! without a word.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shortened};
 use lorakeet_i18n::Message;
 use lorakeet_i18n::messages::lesson as msg;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The longest path whose line is kept, in bytes: what lies deeper, or behind a longer name, has the line of what holds it.
+const MOST_PATH_BYTES: usize = 200;
 
 /// The lines of a text's values.
 pub(super) struct Places {
@@ -14,8 +17,8 @@ pub(super) struct Places {
 
 /// An object or a list that is open.
 enum Open {
-    /// The key before the value to come.
-    Object(Option<String>),
+    /// The key before the value to come, and those so far.
+    Object(Option<String>, BTreeSet<String>),
     /// The index of the value to come.
     List(usize),
 }
@@ -36,26 +39,30 @@ impl Places {
             };
             let (token, after) = rest.split_at(length);
             // A key comes first in an object, and behind each comma.
-            let is_key = first == '"' && matches!(open.last(), Some(Open::Object(None)));
-            if is_key && let Some(Open::Object(key)) = open.last_mut() {
-                *key = serde_json::from_str(token).ok();
+            let is_key = first == '"' && matches!(open.last(), Some(Open::Object(None, _)));
+            let mut is_known = false;
+            if is_key && let Some(Open::Object(key, known)) = open.last_mut() {
+                let found: String = serde_json::from_str(token).unwrap_or_default();
+                is_known = !known.insert(found.clone());
+                *key = Some(found);
             }
             let starts_item = matches!(open.last(), Some(Open::List(_)))
                 && !(first.is_ascii_whitespace() || matches!(first, ',' | ']'));
-            if is_key || starts_item {
-                let path = path(&open);
-                if is_key && lines.contains_key(&path) {
-                    return Err(Error::config(msg::StandsTwice).field(path).row(line));
-                }
-                lines.entry(path).or_insert(line);
+            if is_known {
+                return Err(Error::config(msg::StandsTwice)
+                    .field(shortened(&path(&open), MOST_PATH_BYTES))
+                    .row(line));
+            }
+            if (is_key || starts_item) && open.iter().map(Open::most_bytes).sum::<usize>() <= MOST_PATH_BYTES {
+                lines.entry(path(&open)).or_insert(line);
             }
             match first {
                 '\n' => line += 1,
-                '{' => open.push(Open::Object(None)),
+                '{' => open.push(Open::Object(None, BTreeSet::new())),
                 '[' => open.push(Open::List(0)),
                 '}' | ']' => drop(open.pop()),
                 ',' => match open.last_mut() {
-                    Some(Open::Object(key)) => *key = None,
+                    Some(Open::Object(key, _)) => *key = None,
                     Some(Open::List(index)) => *index += 1,
                     None => {}
                 },
@@ -81,12 +88,22 @@ impl Places {
     }
 }
 
+impl Open {
+    /// What its part of a path takes, or some bytes more.
+    fn most_bytes(&self) -> usize {
+        match self {
+            Self::Object(key, _) => 1 + key.as_ref().map_or(0, String::len),
+            Self::List(index) => 3 + index.checked_ilog10().unwrap_or_default() as usize,
+        }
+    }
+}
+
 /// The path to the value to come.
 fn path(open: &[Open]) -> String {
     let mut path = String::new();
     for part in open {
         match part {
-            Open::Object(key) => {
+            Open::Object(key, _) => {
                 let dot = if path.is_empty() { "" } else { "." };
                 path.push_str(&format!("{dot}{}", key.as_deref().unwrap_or_default()));
             }
@@ -142,5 +159,17 @@ mod tests {
             .err()
             .expect("b stands twice");
         assert_eq!((error.field_name(), error.row), (Some("a[1].b"), Some(3)));
+    }
+
+    #[test]
+    fn a_long_name_is_not_kept_for_every_value_under_it() {
+        let (name, count) = ("n".repeat(10_000), 5000);
+        let text = format!("{{\"a\": 1,\n\"{name}\": [{}0]}}", "0,".repeat(count));
+        let places = Places::find(&text).expect("no key stands twice");
+        let kept: usize = places.lines.keys().map(String::len).sum();
+        assert!(places.lines.contains_key("a") && kept < 1000, "{kept}");
+        let error = Places::find(&format!("{{\"{name}\": 1,\n\"{name}\": 2}}"));
+        let error = error.err().expect("it stands twice");
+        assert!(error.row == Some(2) && error.field_name().is_some_and(|field| field.len() < 300));
     }
 }

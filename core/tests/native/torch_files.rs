@@ -236,6 +236,50 @@ fn broken_archives_and_pickles_are_refused() {
 }
 
 #[test]
+fn tensors_that_share_a_storage_are_not_many_times_the_file() {
+    let numbers = vec![0u8; 64 << 10];
+    let elements = numbers.len() as i64 / 4;
+    let of = |count: usize, shape: &[i64], strides: &[i64]| {
+        let names: Vec<String> = (0..count).map(|i| format!("t{i}")).collect();
+        let tensors = names
+            .iter()
+            .map(|name| (name.as_str(), tensor(elements, 0, shape, strides)));
+        let pickle = dict(&tensors.collect::<Vec<_>>());
+        archive(&[("m/data.pkl", &pickle), ("m/data/0", &numbers)], false)
+    };
+    // Read as they are asked for, whole ones cost nothing.
+    let whole = of(400, &[elements], &[1]);
+    assert_eq!(model(&[(WHOLE, &whole)]).expect("it is read").entries().len(), 400);
+    let config = br#"{"peft_type":"LORA","target_modules":["q_proj"],"r":2}"#;
+    let adapter = |bytes: &[u8]| {
+        let files = vec![
+            MemoryFile::source("adapter_config.json", config.to_vec()),
+            MemoryFile::source("adapter_model.bin", bytes),
+        ];
+        now(Adapter::open(files)).map(|adapter| adapter.tensors.len())
+    };
+    assert_eq!(adapter(&of(2, &[elements], &[1])), Ok(2));
+    let error = adapter(&whole).expect_err("a hundred times the file");
+    assert!(error.to_string().contains("too large"), "{error}");
+    // Two numbers that lie far apart are read with what is between them.
+    let apart = of(400, &[2], &[elements - 1]);
+    assert!(refused(&apart).contains("too large"), "{}", refused(&apart));
+    assert!(model(&[(WHOLE, &of(4, &[2], &[elements - 1]))]).is_ok());
+    // One tensor under many names.
+    let names = b"h\x01h\x00".repeat((1 << 18) + 1);
+    let many = [
+        &b"\x80\x02"[..],
+        &tensor(4, 0, &[4], &[1]),
+        b"q\x00",
+        &text("a"),
+        b"q\x01",
+    ]
+    .concat();
+    let many = [&many[..], b"00}(", &names, b"u."].concat();
+    assert!(refused(&file(&many)).contains("values"), "{}", refused(&file(&many)));
+}
+
+#[test]
 fn shards_and_adapters_are_read_as_well() {
     let first = file(&dict(&[("a", tensor(4, 0, &[4], &[1]))]));
     let second = file(&dict(&[("b", tensor(4, 2, &[2], &[1]))]));

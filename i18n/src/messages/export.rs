@@ -77,6 +77,20 @@ messages! { "export";
     MergedHasBase = "Use it with merged, sentence-transformers or gguf.", "请用于 merged、sentence-transformers 或 gguf。";
     NotRounded = "the run has neither quantization_bit nor fp8: it computed with the base's own numbers",
         "该训练没有使用 quantization_bit 或 fp8：计算时用的就是基座自身的数值";
+    QuantizesModels = "holds an adapter, and a model is quantized as a whole", "其中是适配器，而量化针对整个模型";
+    MergeFirst = "Merge it first with lorakeet merge, or use lorakeet export --to gguf --dtype.",
+        "请先用 lorakeet merge 合并，或使用 lorakeet export --to gguf --dtype。";
+    RoundedAlready { storage } =
+        "The model is stored as {storage}, so its numbers are rounded a second time; one with 16 or 32 bits loses less.",
+        "该模型以 {storage} 格式存储，其数值会被再次舍入；使用 16 位或 32 位的模型损失更小。";
+    AdapterIsNoModel { form } = "holds an adapter, and {form} a whole model, in which the base's numbers are others",
+        "其中是适配器，而 {form} 是完整模型，合并会改变基座的数值";
+    MergeInstead = "Merge it with lorakeet merge or lorakeet export, or convert it to peft, gguf-adapter or mlx.",
+        "请用 lorakeet merge 或 lorakeet export 合并，或转换为 peft、gguf-adapter 或 mlx。";
+    ConvertWhole = "Convert the whole model: to safetensors or gguf.", "请转换整个模型：safetensors 或 gguf。";
+    IsGgufAlready = "is a GGUF file already", "已经是 GGUF 文件";
+    QuantizeInstead = "lorakeet quantize writes it in another number format.", "如需其他数值格式，请使用 lorakeet quantize。";
+    NotCompared { why } = "What was written was not compared with what it was made of: {why}", "未将写出的文件与原文件对比：{why}";
     LargestPart = "Use the largest size of one file.", "请填写单个文件的最大大小。";
     // For a cluster.
     TaskNotInScript { task } = "the script does not train {task}", "该脚本不支持 {task} 任务";

@@ -22,7 +22,7 @@ const MOST_TIME: Duration = Duration::from_secs(20);
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 /// Files by their names.
-type Files = BTreeMap<String, Vec<u8>>;
+pub type Files = BTreeMap<String, Vec<u8>>;
 
 /// How often each file is broken.
 fn rounds() -> usize {
@@ -34,14 +34,28 @@ fn rounds() -> usize {
 
 /// How a session ended.
 #[derive(Debug, PartialEq)]
-enum End {
+pub enum End {
     Read,
     /// With what was said.
     Refused(String),
 }
 
-/// Uses the sound files, then broken ones; `breaks` breaks a copy of them, `session` uses it.
+/// Uses the sound files, then broken ones, of which some are refused.
 fn survive(kind: &str, sound: &Files, breaks: impl Fn(&mut Files, &mut Mutations), session: impl Fn(&Files) -> End) {
+    assert!(
+        refusals(kind, sound, breaks, session) > 0,
+        "{kind}: none of {} was refused; are they broken at all?",
+        rounds()
+    );
+}
+
+/// Uses the sound files, then broken ones: `breaks` breaks a copy of them, `session` uses it. How many were refused.
+pub fn refusals(
+    kind: &str,
+    sound: &Files,
+    breaks: impl Fn(&mut Files, &mut Mutations),
+    session: impl Fn(&Files) -> End,
+) -> usize {
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     name_case(kind, 0);
     assert_eq!(session(sound), End::Read, "{kind}: the sound files are read");
@@ -63,11 +77,7 @@ fn survive(kind: &str, sound: &Files, breaks: impl Fn(&mut Files, &mut Mutations
         );
         refused += usize::from(end != End::Read);
     }
-    assert!(
-        refused > 0,
-        "{kind}: none of {} was refused; are they broken at all?",
-        rounds()
-    );
+    refused
 }
 
 /// The file that was changed, as text.
