@@ -242,7 +242,7 @@ fn norms_equal_their_twins() {
 
 #[test]
 fn attention_equals_its_twins() {
-    agree_on(&Gpu::open(), &cases::attention());
+    agree_on(&Gpu::open(), &cases::attention::all());
 }
 
 #[test]
