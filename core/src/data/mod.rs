@@ -18,6 +18,7 @@ mod labels;
 mod layout;
 mod long_text;
 mod numeric;
+mod packing;
 mod parse;
 mod plain;
 mod preference;

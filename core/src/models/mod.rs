@@ -477,6 +477,7 @@ impl Model {
             batch: 1,
             tokens,
             start: seen,
+            position_ids: None,
         };
         let Some(hidden) = self.body.next(g, input) else {
             return Tensor::zeros([1, self.info.vocab_size], &self.device);

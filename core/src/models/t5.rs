@@ -363,6 +363,7 @@ impl EncoderDecoder {
             batch: batch.rows,
             tokens: answer,
             start: 0,
+            position_ids: None,
         };
         let encoded = self.encode(g, Tokens::of(g, batch));
         self.decode(g, answers, Some(encoded))
@@ -381,6 +382,7 @@ impl EncoderDecoder {
             batch: 1,
             tokens: 1,
             start: 0,
+            position_ids: None,
         };
         self.decode(g, first, Some(encoded))
     }
@@ -516,6 +518,7 @@ fn unscaled(mask: AttentionMask) -> AttentionScoring {
         scale: 1.0,
         soft_cap: 0.0,
         mask,
+        segmented: false,
     }
 }
 

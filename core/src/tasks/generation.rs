@@ -34,7 +34,7 @@ impl Rules for Generation {
 
     async fn examples(_spec: &TaskSpec, rows: &Rows<'_>, emit: &mut Emit<'_>) -> Result<Vec<Example>> {
         if rows.model.head.task != models::HeadKind::Seq2SeqLm {
-            return rows.model.examples(rows.dataset, rows.config, emit).await;
+            return rows.model.examples((rows.dataset, rows.most), rows.config, emit).await;
         }
         let settings = Settings::new(rows.config, rows.dataset, rows.cutoff());
         let turns = &mut emit.turns(Stage::Tokenize);

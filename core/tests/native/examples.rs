@@ -77,6 +77,7 @@ fn settings(cutoff_len: usize, packing: bool) -> Settings {
     Settings {
         cutoff_len,
         packing,
+        max_samples: None,
         completion_only_loss: true,
         add_eos: true,
     }
