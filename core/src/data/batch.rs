@@ -261,7 +261,7 @@ pub fn collate(examples: &[&Example], pad_id: u32, side: PaddingSide, padded: im
             // Padding behind a row counts on.
             let end = (row + 1) * tokens - start;
             let mut first = 0;
-            for next in example.starts.iter().copied().chain([end]) {
+            for next in example.starts.iter().map(|start| start.token).chain([end]) {
                 for place in first..next {
                     batch.position_ids[start + place] = (place - first) as u32;
                 }

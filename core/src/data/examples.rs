@@ -66,7 +66,7 @@ pub struct Example {
     /// The same tokens where they are learnt and [`IGNORE_INDEX`] elsewhere; not shifted, as transformers has it.
     pub labels: Vec<i32>,
     /// Of a packed row, where each example but the first begins, rising; empty of a single one.
-    pub starts: Vec<usize>,
+    pub starts: Vec<Start>,
     /// The number of the row that it comes from, of a packed one its first example.
     pub row: usize,
     /// Whether the row was cut at `cutoff_len`.
@@ -83,6 +83,15 @@ pub struct Example {
     pub words: Vec<Word>,
     /// What goes into a model that takes numbers instead of tokens, which are then none.
     pub features: Arc<[f32]>,
+}
+
+/// Where an example of a packed row begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Start {
+    /// Its first token.
+    pub token: usize,
+    /// The number of the row of the data that it comes from.
+    pub row: usize,
 }
 
 /// A word of a row that has, or is to get, a class.
@@ -105,6 +114,31 @@ impl Example {
     pub fn features_text(&self) -> String {
         let first = self.features.iter().take(SHOWN_NUMBERS);
         first.map(|number| format!("{number:.4}")).collect::<Vec<_>>().join(" ")
+    }
+
+    /// The numbers of the rows of the data that are in it.
+    pub fn row_numbers(&self) -> impl Iterator<Item = usize> {
+        std::iter::once(self.row).chain(self.starts.iter().map(|start| start.row))
+    }
+
+    /// The examples of a packed row as rows of their own; the first token of each is not learnt.
+    pub fn apart(&self) -> Vec<Self> {
+        if self.starts.is_empty() {
+            return vec![self.clone()];
+        }
+        let begins = std::iter::once(0).chain(self.starts.iter().map(|start| start.token));
+        let ends = self
+            .starts
+            .iter()
+            .map(|start| start.token)
+            .chain([self.input_ids.len()]);
+        let part = |((begin, end), row): ((usize, usize), usize)| Self {
+            input_ids: self.input_ids[begin..end].to_vec(),
+            labels: self.labels[begin..end].to_vec(),
+            row,
+            ..Self::default()
+        };
+        begins.zip(ends).zip(self.row_numbers()).map(part).collect()
     }
 
     /// Labels that are predicted and learnt; of next tokens, the first has nothing in front of it.

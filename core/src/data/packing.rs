@@ -3,7 +3,7 @@
 //! Positions begin anew at each ([`super::Batch::position_ids`]) and attention stays within each, so that a packed run computes what an
 //! unpacked one of larger batches does.
 
-use super::Example;
+use super::{Example, Start};
 use crate::loss::IGNORE_INDEX;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -46,14 +46,13 @@ pub(super) fn packed(examples: Vec<Example>, most: usize) -> Vec<Example> {
     rows.collect()
 }
 
-/// `row` with another example behind it, whose first token nothing predicts.
+/// `row` with another example behind it, whose first token nothing predicts. Neither was cut: what was fills a row.
 fn joined(mut row: Example, next: Example) -> Example {
-    let start = row.input_ids.len();
-    row.starts.push(start);
+    let token = row.input_ids.len();
+    row.starts.push(Start { token, row: next.row });
     row.input_ids.extend(next.input_ids);
     row.labels.extend(next.labels);
-    row.labels[start] = IGNORE_INDEX;
-    row.truncated |= next.truncated;
+    row.labels[token] = IGNORE_INDEX;
     row
 }
 
@@ -76,13 +75,25 @@ mod tests {
         let lengths = [3, 6, 2, 5, 4, 2];
         let examples = (1..).zip(lengths).map(|(number, length)| example(number, length));
         let rows = packed(examples.collect(), 8);
-        let found: Vec<(usize, usize, Vec<usize>)> = rows
-            .iter()
-            .map(|row| (row.row, row.input_ids.len(), row.starts.clone()))
-            .collect();
+        let of_row = |row: &Example| {
+            let starts: Vec<usize> = row.starts.iter().map(|start| start.token).collect();
+            (row.row_numbers().collect::<Vec<_>>(), row.input_ids.len(), starts)
+        };
+        let found: Vec<_> = rows.iter().map(of_row).collect();
         // 6 + 2, 5 + 3, 4 + 2 of 8 tokens each.
-        assert_eq!(found, [(1, 8, vec![3]), (2, 8, vec![6]), (5, 6, vec![4])]);
+        let wanted = [
+            (vec![1, 4], 8, vec![3]),
+            (vec![2, 3], 8, vec![6]),
+            (vec![5, 6], 6, vec![4]),
+        ];
+        assert_eq!(found, wanted);
         assert_eq!(rows[0].labels, [1, 1, 1, -100, 4, 4, 4, 4]);
+        let apart: Vec<Example> = rows.iter().flat_map(Example::apart).collect();
+        let lengths: Vec<usize> = apart.iter().map(|example| example.input_ids.len()).collect();
+        assert_eq!(lengths, [3, 5, 6, 2, 4, 2]);
+        assert!(apart.iter().all(|example| {
+            example.input_ids.iter().all(|&id| id as usize == example.row) && example.starts.is_empty()
+        }));
     }
 
     #[test]
@@ -95,7 +106,10 @@ mod tests {
             assert!(rows.iter().all(|row| row.input_ids.len() <= 31));
             let mut tokens: Vec<u32> = rows.iter().flat_map(|row| row.input_ids.clone()).collect();
             tokens.sort_unstable();
-            assert_eq!(tokens, made().flat_map(|example| example.input_ids).collect::<Vec<u32>>());
+            assert_eq!(
+                tokens,
+                made().flat_map(|example| example.input_ids).collect::<Vec<u32>>()
+            );
             // All but one token of each example is learnt.
             let learnt: usize = rows.iter().map(Example::target_tokens).sum();
             assert_eq!(learnt, tokens.len() - 40);

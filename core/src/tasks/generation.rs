@@ -107,7 +107,9 @@ impl Question {
     /// # Errors
     /// The tokenizer refuses a row's tokens.
     pub(crate) fn all(examples: &[Example], tokenizer: &Tokenizer, most: usize) -> Result<Vec<Self>> {
-        let questions = examples.iter().map(|example| Self::of(example, tokenizer));
+        // Of a packed row, each of its examples asks its own.
+        let questions = examples.iter().flat_map(Example::apart);
+        let questions = questions.map(|example| Self::of(&example, tokenizer));
         questions.filter_map(Result::transpose).take(most).collect()
     }
 

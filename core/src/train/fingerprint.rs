@@ -201,7 +201,7 @@ fn add_tokens(hasher: &mut Sha256, example: &Example) {
         hasher.update(label.to_le_bytes());
     }
     for start in &example.starts {
-        hasher.update((*start as u64).to_le_bytes());
+        hasher.update((start.token as u64).to_le_bytes());
     }
     example.others.iter().for_each(|other| add_tokens(hasher, other));
 }
