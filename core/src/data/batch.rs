@@ -373,6 +373,20 @@ mod tests {
     }
 
     #[test]
+    fn the_mask_tells_the_examples_of_a_row_apart() {
+        let plain = Batch {
+            attention_mask: vec![1.0, 1.0, 1.0, 0.0, 1.0, 1.0, 0.0, 0.0],
+            ..batch(vec![-100; 8], 2)
+        };
+        assert_eq!(plain.key_mask(), plain.attention_mask);
+        let packed = Batch {
+            position_ids: vec![0, 0, 1, 2, 0, 1, 2, 3],
+            ..plain
+        };
+        assert_eq!(packed.key_mask(), [1.0, 2.0, 2.0, 0.0, 1.0, 1.0, 0.0, 0.0]);
+    }
+
+    #[test]
     fn a_batch_without_targets_keeps_its_rows() {
         let (rows, targets) = targets(&batch(vec![-100; 4], 1));
         assert_eq!((rows.len(), targets), (4, vec![-100.0; 4]));

@@ -6,7 +6,7 @@
 use super::{Example, Start};
 use crate::loss::IGNORE_INDEX;
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 /// Joins examples into rows of at most `most` tokens, which none of them exceeds: best-fit decreasing, as TRL's `packing_strategy: bfd`
 /// (Ding et al. 2024, arXiv 2404.10830). The longest are placed first, each into the fullest row with room for it; those of equal
@@ -16,23 +16,17 @@ pub(super) fn packed(examples: Vec<Example>, most: usize) -> Vec<Example> {
     let mut places: Vec<usize> = (0..examples.len()).collect();
     places.sort_by_key(|&place| Reverse(length(place)));
     let mut rows: Vec<Vec<usize>> = Vec::new();
-    // Rows by the tokens that they have room for.
-    let mut by_room: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    // The tokens that a row has room for, and its number.
+    let mut rooms: BTreeSet<(usize, usize)> = BTreeSet::new();
     for place in places {
         let length = length(place);
-        let mut roomy = by_room.range_mut(length..);
-        let fullest = roomy.find_map(|(&room, rows)| rows.pop().map(|row| (room, row)));
-        let (room, row) = fullest.unwrap_or_else(|| {
+        let fullest = rooms.range((length, 0)..).next().copied();
+        let (room, row) = fullest.unwrap_or((most, rows.len()));
+        if !rooms.remove(&(room, row)) {
             rows.push(Vec::new());
-            (most, rows.len() - 1)
-        });
-        if by_room.get(&room).is_some_and(Vec::is_empty) {
-            by_room.remove(&room);
         }
         rows[row].push(place);
-        if room > length {
-            by_room.entry(room - length).or_default().push(row);
-        }
+        rooms.insert((room - length, row));
     }
     for row in &mut rows {
         row.sort_unstable();

@@ -64,7 +64,11 @@ impl TaskSpec {
             optional: false,
         };
         // Of packed rows, an example is one of those in them.
-        let of_train = if self.objective.learns_texts() { most } else { usize::MAX };
+        let of_train = if self.objective.learns_texts() {
+            most
+        } else {
+            usize::MAX
+        };
         let mut examples = self.examples(&rows(dataset, of_train), emit).await?;
         examples.truncate(most);
         let mut split = match validation {
