@@ -275,7 +275,7 @@ pub fn collate(examples: &[&Example], pad_id: u32, side: PaddingSide, padded: im
             }
             Target::Tokens(labels) => batch.labels[start..start + length].copy_from_slice(labels),
             Target::NextTokens | Target::Row(_) if length > 1 => {
-                batch.labels[start + 1..start + length].copy_from_slice(&example.labels[1..]);
+                batch.labels[start + 1..start + length].copy_from_slice(&example.next_token_labels()[1..]);
             }
             Target::NextTokens | Target::Row(_) => {}
         }

@@ -121,7 +121,17 @@ impl Example {
         std::iter::once(self.row).chain(self.starts.iter().map(|start| start.row))
     }
 
-    /// The examples of a packed row as rows of their own; the first token of each is not learnt.
+    /// What is learnt where next tokens are: `labels` without the first of each further example of a packed row, in front of which
+    /// there is nothing of its own.
+    pub fn next_token_labels(&self) -> Vec<i32> {
+        let mut labels = self.labels.clone();
+        for start in &self.starts {
+            labels[start.token] = IGNORE_INDEX;
+        }
+        labels
+    }
+
+    /// The examples of a packed row as rows of their own.
     pub fn apart(&self) -> Vec<Self> {
         if self.starts.is_empty() {
             return vec![self.clone()];
@@ -146,7 +156,7 @@ impl Example {
         let counted = |labels: &[i32]| labels.iter().filter(|&&label| label != IGNORE_INDEX).count();
         match &self.target {
             Target::NextTokens | Target::Row(_) if !self.others.is_empty() => 1,
-            Target::NextTokens => counted(self.labels.get(1..).unwrap_or_default()),
+            Target::NextTokens => counted(self.next_token_labels().get(1..).unwrap_or_default()),
             Target::Row(labels) => labels.len(),
             Target::Tokens(labels) | Target::Answer(labels) => counted(labels),
         }
@@ -348,8 +358,11 @@ impl Collector {
             }
             start += length;
         }
-        if start > 0 {
-            self.left += end - start;
+        match self.cut {
+            Cut::IntoFullPieces if start > 0 => self.left = end - start,
+            // The last of an odd number of tokens, where pieces are pairs.
+            _ if start > 0 && start < end => self.drop_row(row, None),
+            _ => {}
         }
     }
 

@@ -4,7 +4,6 @@
 //! unpacked one of larger batches does.
 
 use super::{Example, Start};
-use crate::loss::IGNORE_INDEX;
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
@@ -40,13 +39,12 @@ pub(super) fn packed(examples: Vec<Example>, most: usize) -> Vec<Example> {
     rows.collect()
 }
 
-/// `row` with another example behind it, whose first token nothing predicts. Neither was cut: what was fills a row.
+/// `row` with another example behind it. Neither was cut: what was fills a row.
 fn joined(mut row: Example, next: Example) -> Example {
     let token = row.input_ids.len();
     row.starts.push(Start { token, row: next.row });
     row.input_ids.extend(next.input_ids);
     row.labels.extend(next.labels);
-    row.labels[token] = IGNORE_INDEX;
     row
 }
 
@@ -81,7 +79,7 @@ mod tests {
             (vec![5, 6], 6, vec![4]),
         ];
         assert_eq!(found, wanted);
-        assert_eq!(rows[0].labels, [1, 1, 1, -100, 4, 4, 4, 4]);
+        assert_eq!(rows[0].next_token_labels(), [1, 1, 1, -100, 4, 4, 4, 4]);
         let apart: Vec<Example> = rows.iter().flat_map(Example::apart).collect();
         let lengths: Vec<usize> = apart.iter().map(|example| example.input_ids.len()).collect();
         assert_eq!(lengths, [3, 5, 6, 2, 4, 2]);

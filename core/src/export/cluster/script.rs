@@ -208,7 +208,7 @@ fn row(run: &PreparedRun, example: &Example) -> Value {
             row["label"] = json!(labels.first().map_or(0, |class| *class as usize));
         }
         Target::Answer(labels) | Target::Tokens(labels) => row["labels"] = json!(labels),
-        Target::NextTokens | Target::Row(_) => row["labels"] = json!(example.labels),
+        Target::NextTokens | Target::Row(_) => row["labels"] = json!(example.next_token_labels()),
     }
     if !example.token_type_ids.is_empty() {
         row["token_type_ids"] = json!(example.token_type_ids);

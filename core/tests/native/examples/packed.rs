@@ -23,7 +23,7 @@ fn tokens(text: &str) -> Vec<u32> {
 /// Everything is learnt but the first tokens of examples that stand behind others.
 fn assert_learnt(row: &Example) {
     let is_start = |at: usize| row.starts.iter().any(|start| start.token == at);
-    for (at, (&label, &id)) in row.labels.iter().zip(&row.input_ids).enumerate() {
+    for (at, (&label, &id)) in row.next_token_labels().iter().zip(&row.input_ids).enumerate() {
         assert_eq!(label, if is_start(at) { IGNORE_INDEX } else { id as i32 });
     }
 }
