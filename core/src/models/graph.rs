@@ -179,7 +179,7 @@ impl<G: Graph> Tokens<G> {
             ids: g.numbers(batch.rows * batch.tokens, || {
                 batch.input_ids.iter().map(|&id| id as f32).collect()
             }),
-            mask: g.mask([batch.rows, batch.tokens], || batch.segments()),
+            mask: g.mask([batch.rows, batch.tokens], || batch.key_mask()),
             batch: batch.rows,
             tokens: batch.tokens,
             start: 0,
