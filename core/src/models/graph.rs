@@ -173,17 +173,26 @@ pub(crate) struct Tokens<G: Graph> {
 }
 
 impl<G: Graph> Tokens<G> {
+    /// B rows of T tokens, of which each is one text, from position `start` on.
+    pub(crate) fn new(ids: G::Numbers, mask: G::Mask, [batch, tokens]: [usize; 2], start: usize) -> Self {
+        Self {
+            ids,
+            mask,
+            batch,
+            tokens,
+            start,
+            position_ids: None,
+        }
+    }
+
     /// All tokens of `batch`.
     pub(crate) fn of(g: &G, batch: &Batch) -> Self {
+        let shape = [batch.rows, batch.tokens];
+        let ids = || batch.input_ids.iter().map(|&id| id as f32).collect();
+        let ids = g.numbers(batch.rows * batch.tokens, ids);
         Self {
-            ids: g.numbers(batch.rows * batch.tokens, || {
-                batch.input_ids.iter().map(|&id| id as f32).collect()
-            }),
-            mask: g.mask([batch.rows, batch.tokens], || batch.key_mask()),
-            batch: batch.rows,
-            tokens: batch.tokens,
-            start: 0,
             position_ids: (!batch.position_ids.is_empty()).then(|| batch.position_ids.clone()),
+            ..Self::new(ids, g.mask(shape, || batch.key_mask()), shape, 0)
         }
     }
 
