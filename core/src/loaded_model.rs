@@ -74,15 +74,18 @@ pub(crate) fn companions(files: &[Source]) -> Vec<Source> {
 }
 
 impl LoadedModel {
-    /// Tokenizes `dataset` as `config` wants it; [`Self::admit`] checks the ids.
+    /// Tokenizes `dataset` as `config` wants it, of examples that are packed only the first `most`; [`Self::admit`] checks the ids.
     pub(crate) async fn examples(
         &self,
-        dataset: &Dataset,
+        (dataset, most): (&Dataset, usize),
         config: &RunConfig,
         emit: &mut Emit<'_>,
     ) -> Result<Vec<Example>> {
         let template = self.files.chat_template.as_ref();
-        let settings = data::Settings::new(config, dataset, self.model.limits().cutoff(config.cutoff_len));
+        let settings = data::Settings {
+            max_samples: Some(most),
+            ..data::Settings::new(config, dataset, self.model.limits().cutoff(config.cutoff_len))
+        };
         let made = data::examples(
             dataset,
             self.tokenizer()?,

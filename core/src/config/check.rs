@@ -41,6 +41,12 @@ pub(super) fn meaning(key: &str, node: &Node) -> Result<ParsedKey> {
         }
         // LLaMA-Factory asks the opposite question.
         "train_on_prompt" => one("completion_only_loss", &Node::Plain((!flag(node)?).to_string())),
+        // LLaMA-Factory's packing of rows that do not see each other, which there is no other than here.
+        "neat_packing" if !is_null(node) && flag(node)? => one("packing", node),
+        "neat_packing" => {
+            let reason = msg::PackedStayApart;
+            Ok(ParsedKey::Nothing(msg::NoEffect { what: key, reason }.into()))
+        }
         "lr_scheduler_kwargs" => scheduler_arguments(node),
         _ => match (knob::find(key).map(|knob| knob.kind), unsupported_keys::find(key)) {
             // transformers' true: the newest checkpoint, whatever its name.

@@ -225,10 +225,10 @@ Data {
         "Memory grows with it. Set it just above your longest row; a run tells how many rows were cut.",
         "显存随之增长。略大于最长样本即可；训练开始时会提示有多少条被截断。";
     packing: Option<bool> = None, Kind::Flag, aliases: ["sample_packing"],
-        "Pack rows into blocks of cutoff_len; not given: plain text is packed, instructions are not.",
-        "把多条数据拼接成长度为 cutoff_len 的块；不填则纯文本拼接，指令数据不拼接。",
-        "Joining wastes no padding and suits continuous text; separate instructions are best kept apart.",
-        "拼接不浪费填充，适合连续文本；互不相关的指令数据最好不拼接。";
+        "Pack examples into rows of at most cutoff_len tokens, where none sees another; not given: plain text is packed.",
+        "把多个样本拼接成不超过 cutoff_len 个 token 的一行，样本之间互不可见（同 neat_packing）；不填则只拼接纯文本。",
+        "Saves padding where rows are short. A step then has more examples: lower the batch size to keep as many.",
+        "样本较短时可减少填充。拼接后每步包含更多样本；要保持不变，请调小 batch size。";
     completion_only_loss: bool = true, Kind::Flag,
         aliases: ["completion_only", "train_on_responses_only", "assistant_only_loss"],
         "Train on the answers only, not on the prompts.",

@@ -136,11 +136,12 @@ pub(super) fn find(key: &str) -> Option<Treatment> {
         // What would change the numbers.
         "label_smoothing_factor" | "neftune_noise_alpha" | "eval_delay" => only(&["0"], msg::NotAvailableYet),
         "pissa_init" | "use_galore" | "use_apollo" | "use_badam" | "use_adam_mini" | "use_muon" | "use_llama_pro"
-        | "mixture_of_depths" | "shift_attn" | "neat_packing" | "mask_history" | "streaming" | "group_by_length"
-        | "resize_vocab" | "lora_bias" | "create_new_adapter" | "efficient_eot" | "use_eld" | "eval_on_start"
-        | "batch_eval_metrics" | "batch_flattening" | "padding_free" | "pretokenized" => {
-            only(OFF, msg::NotAvailableYet)
-        }
+        | "mixture_of_depths" | "shift_attn" | "mask_history" | "streaming" | "group_by_length" | "resize_vocab"
+        | "lora_bias" | "create_new_adapter" | "efficient_eot" | "use_eld" | "eval_on_start" | "batch_eval_metrics"
+        | "pretokenized" => only(OFF, msg::NotAvailableYet),
+        // Rows without padding between them, and of what packed rows are made.
+        "batch_flattening" | "padding_free" | "eval_packing" => ignored(msg::ChangesMemoryOnly),
+        "packing_strategy" => only(&["bfd", "bfd_split"], msg::PackedStayApart),
         "bias" => only(&["none"], msg::NotAvailableYet),
         "init_lora_weights" => only(ON, msg::NotAvailableYet),
         "trainable_token_indices"

@@ -175,6 +175,8 @@ pub struct Batch {
     pub labels: Vec<i32>,
     /// BERT's segments, 0 or 1; empty where all are 0.
     pub token_type_ids: Vec<u32>,
+    /// Where rows hold several examples (packing), the position of each token in its own; empty where all count from the row's start.
+    pub position_ids: Vec<u32>,
     /// What goes into a model that takes numbers instead of tokens, as many of each row; else empty.
     pub features: Vec<f32>,
     /// What whole rows are labelled with, one or more numbers a row: a class, numbers, or 0 and 1 for each class; else empty.
@@ -187,12 +189,29 @@ pub struct Batch {
     pub input_tokens: usize,
 }
 
+impl Batch {
+    /// The mask that attention is given: `attention_mask`, or, where rows hold several examples, for each token the place of the first
+    /// one of its example, counted from 1, and 0 for padding.
+    pub(crate) fn key_mask(&self) -> Vec<f32> {
+        if self.position_ids.is_empty() {
+            return self.attention_mask.clone();
+        }
+        let tokens = self.attention_mask.iter().zip(&self.position_ids).enumerate();
+        let number = |(place, (mask, position)): (usize, (&f32, &u32))| match *mask == 0.0 {
+            true => 0.0,
+            false => (place % self.tokens + 1).saturating_sub(*position as usize) as f32,
+        };
+        tokens.map(number).collect()
+    }
+}
+
 /// Fills the examples up to the longest, which `padded` rounds up.
 ///
 /// The first token of a row is never a target: with left padding it would be predicted from padding, and the loss of a
 /// row must not depend on the side of its padding.
 ///
-/// An example with other texts is as many rows, one behind the other.
+/// An example with other texts is as many rows, one behind the other. Where an example is several in one row, the positions of all
+/// rows are told.
 pub fn collate(examples: &[&Example], pad_id: u32, side: PaddingSide, padded: impl Fn(usize) -> usize) -> Batch {
     let texts = || {
         examples.iter().enumerate().flat_map(|(place, example)| {
@@ -219,6 +238,10 @@ pub fn collate(examples: &[&Example], pad_id: u32, side: PaddingSide, padded: im
     if texts().any(|(_, example)| !example.token_type_ids.is_empty()) {
         batch.token_type_ids = vec![0; rows * tokens];
     }
+    let is_packed = texts().any(|(_, example)| !example.starts.is_empty());
+    if is_packed {
+        batch.position_ids = vec![0; rows * tokens];
+    }
     if rows > examples.len() {
         batch.members = texts().map(|(member, _)| member).collect();
     }
@@ -234,6 +257,17 @@ pub fn collate(examples: &[&Example], pad_id: u32, side: PaddingSide, padded: im
         if !example.token_type_ids.is_empty() {
             batch.token_type_ids[start..start + length].copy_from_slice(&example.token_type_ids);
         }
+        if is_packed {
+            // Padding behind a row counts on.
+            let end = (row + 1) * tokens - start;
+            let mut first = 0;
+            for next in example.starts.iter().map(|start| start.token).chain([end]) {
+                for place in first..next {
+                    batch.position_ids[start + place] = (place - first) as u32;
+                }
+                first = next;
+            }
+        }
         match &example.target {
             Target::Answer(labels) => {
                 let start = row * answer;
@@ -241,7 +275,7 @@ pub fn collate(examples: &[&Example], pad_id: u32, side: PaddingSide, padded: im
             }
             Target::Tokens(labels) => batch.labels[start..start + length].copy_from_slice(labels),
             Target::NextTokens | Target::Row(_) if length > 1 => {
-                batch.labels[start + 1..start + length].copy_from_slice(&example.labels[1..]);
+                batch.labels[start + 1..start + length].copy_from_slice(&example.next_token_labels()[1..]);
             }
             Target::NextTokens | Target::Row(_) => {}
         }
@@ -336,6 +370,20 @@ mod tests {
         let (rows, targets) = unshifted_targets(&batch(vec![-100, 5, 6, -100, -100, -100, -100, 7], 2));
         assert_eq!(rows, [1, 2, 7]);
         assert_eq!(targets, [5.0, 6.0, 7.0]);
+    }
+
+    #[test]
+    fn the_mask_tells_the_examples_of_a_row_apart() {
+        let plain = Batch {
+            attention_mask: vec![1.0, 1.0, 1.0, 0.0, 1.0, 1.0, 0.0, 0.0],
+            ..batch(vec![-100; 8], 2)
+        };
+        assert_eq!(plain.key_mask(), plain.attention_mask);
+        let packed = Batch {
+            position_ids: vec![0, 0, 1, 2, 0, 1, 2, 3],
+            ..plain
+        };
+        assert_eq!(packed.key_mask(), [1.0, 2.0, 2.0, 0.0, 1.0, 1.0, 0.0, 0.0]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::layout::{Layout, Piece, layout};
 use super::long_text::{MOST_PIECE, encode_long, encode_pieces};
+use super::packing::packed;
 use super::{Content, Dataset, Row, Schema};
 use crate::chat::{ChatTemplate, Conversation, assistant_mask};
 use crate::config::RunConfig;
@@ -16,10 +17,12 @@ use std::sync::Arc;
 /// What shapes examples.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
-    /// Rows are cut at this many tokens; the length of packed blocks.
+    /// Rows are cut at this many tokens, which packed ones hold at most.
     pub cutoff_len: usize,
-    /// Join the rows and cut them into blocks of `cutoff_len`.
+    /// Put several examples into a row, of which none sees another.
     pub packing: bool,
+    /// Of examples that are packed, only the first so many; all where none is given.
+    pub max_samples: Option<usize>,
     /// Train on the answers only; plain text is all answer.
     pub completion_only_loss: bool,
     /// End every text, and every answer that no chat template ends, with the end-of-text token.
@@ -33,6 +36,7 @@ impl Settings {
         Self {
             cutoff_len,
             packing: config.packing.unwrap_or(dataset.form == Schema::Text),
+            max_samples: None,
             completion_only_loss: config.completion_only_loss,
             add_eos: true,
         }
@@ -54,14 +58,16 @@ pub enum Target {
     Answer(Vec<i32>),
 }
 
-/// A row, or a packed block, as the model sees it.
+/// A row, or several packed into one, as the model sees it.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Example {
     /// Tokens; at least two, at most `cutoff_len`, of text.
     pub input_ids: Vec<u32>,
     /// The same tokens where they are learnt and [`IGNORE_INDEX`] elsewhere; not shifted, as transformers has it.
     pub labels: Vec<i32>,
-    /// The number of the row that it comes from (of a packed block: the row that it starts in).
+    /// Of a packed row, where each example but the first begins, rising; empty of a single one.
+    pub starts: Vec<Start>,
+    /// The number of the row that it comes from, of a packed one its first example.
     pub row: usize,
     /// Whether the row was cut at `cutoff_len`.
     pub truncated: bool,
@@ -77,6 +83,15 @@ pub struct Example {
     pub words: Vec<Word>,
     /// What goes into a model that takes numbers instead of tokens, which are then none.
     pub features: Arc<[f32]>,
+}
+
+/// Where an example of a packed row begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Start {
+    /// Its first token.
+    pub token: usize,
+    /// The number of the row of the data that it comes from.
+    pub row: usize,
 }
 
 /// A word of a row that has, or is to get, a class.
@@ -101,12 +116,47 @@ impl Example {
         first.map(|number| format!("{number:.4}")).collect::<Vec<_>>().join(" ")
     }
 
+    /// The numbers of the rows of the data that are in it.
+    pub fn row_numbers(&self) -> impl Iterator<Item = usize> {
+        std::iter::once(self.row).chain(self.starts.iter().map(|start| start.row))
+    }
+
+    /// What is learnt where next tokens are: `labels` without the first of each further example of a packed row, in front of which
+    /// there is nothing of its own.
+    pub fn next_token_labels(&self) -> Vec<i32> {
+        let mut labels = self.labels.clone();
+        for start in &self.starts {
+            labels[start.token] = IGNORE_INDEX;
+        }
+        labels
+    }
+
+    /// The examples of a packed row as rows of their own.
+    pub fn apart(&self) -> Vec<Self> {
+        if self.starts.is_empty() {
+            return vec![self.clone()];
+        }
+        let begins = std::iter::once(0).chain(self.starts.iter().map(|start| start.token));
+        let ends = self
+            .starts
+            .iter()
+            .map(|start| start.token)
+            .chain([self.input_ids.len()]);
+        let part = |((begin, end), row): ((usize, usize), usize)| Self {
+            input_ids: self.input_ids[begin..end].to_vec(),
+            labels: self.labels[begin..end].to_vec(),
+            row,
+            ..Self::default()
+        };
+        begins.zip(ends).zip(self.row_numbers()).map(part).collect()
+    }
+
     /// Labels that are predicted and learnt; of next tokens, the first has nothing in front of it.
     pub fn target_tokens(&self) -> usize {
         let counted = |labels: &[i32]| labels.iter().filter(|&&label| label != IGNORE_INDEX).count();
         match &self.target {
             Target::NextTokens | Target::Row(_) if !self.others.is_empty() => 1,
-            Target::NextTokens => counted(self.labels.get(1..).unwrap_or_default()),
+            Target::NextTokens => counted(self.next_token_labels().get(1..).unwrap_or_default()),
             Target::Row(labels) => labels.len(),
             Target::Tokens(labels) | Target::Answer(labels) => counted(labels),
         }
@@ -151,9 +201,9 @@ impl Tokens {
 /// Tokenizes every row and marks what is learnt.
 ///
 /// A row longer than `cutoff_len` keeps its start; if none of its answer is left, the row is dropped with a note, and
-/// if that befalls every row, it is an error. With packing the rows are joined and cut into blocks of exactly
-/// `cutoff_len` tokens; as in transformers' `run_clm` the tokens left over are dropped, unless they are all that there
-/// is.
+/// if that befalls every row, it is an error. With packing, texts to be continued are cut into pieces of `cutoff_len` tokens
+/// instead, and pieces, or examples, are joined into rows of at most that many. A file that is one text is cut into full
+/// pieces; as in transformers' `run_clm` the tokens left over are dropped with a note, unless they are all that there is.
 pub async fn examples(
     dataset: &Dataset,
     tokenizer: &Tokenizer,
@@ -183,7 +233,12 @@ pub async fn examples(
     }
     let specials = SpecialTokens::of(tokenizer)?;
     let total = dataset.rows.len();
-    let mut collector = Collector::new(settings);
+    let cut = match (settings.packing, dataset.form == Schema::Text) {
+        (true, true) if total == 1 => Cut::IntoFullPieces,
+        (true, true) => Cut::IntoPieces,
+        _ => Cut::Off,
+    };
+    let mut collector = Collector::new(settings, cut);
     for (index, row) in dataset.rows.iter().enumerate() {
         turns.at(index, total).await?;
         let tokens = tokenize(row, tokenizer, template, &specials, eos, settings.completion_only_loss)
@@ -197,16 +252,29 @@ pub async fn examples(
     Ok(Examples { items, notes })
 }
 
-/// Cuts rows, or joins and cuts them, and counts what is lost.
+/// What becomes of a row that is longer than `cutoff_len`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Cut {
+    /// Its start is kept.
+    Off,
+    /// All of it is kept, in pieces.
+    IntoPieces,
+    /// The same without a last piece that is shorter.
+    IntoFullPieces,
+}
+
+/// Cuts rows, packs them, and counts what is lost.
 struct Collector {
     cutoff_len: usize,
     packing: bool,
+    max_samples: usize,
+    cut: Cut,
     items: Vec<Example>,
-    /// Packing: tokens not yet in a block, and the rows that they start in.
-    open: Tokens,
-    starts: Vec<(usize, usize)>,
+    /// Tokens behind the last full piece.
+    left: usize,
+    seams: usize,
     rows: usize,
-    cut: usize,
+    truncated: usize,
     longest: usize,
     dropped: usize,
     first_dropped: usize,
@@ -215,15 +283,17 @@ struct Collector {
 }
 
 impl Collector {
-    fn new(settings: &Settings) -> Self {
+    fn new(settings: &Settings, cut: Cut) -> Self {
         Self {
             cutoff_len: settings.cutoff_len,
             packing: settings.packing,
+            max_samples: settings.max_samples.unwrap_or(usize::MAX),
+            cut,
             items: Vec::new(),
-            open: Tokens::default(),
-            starts: Vec::new(),
+            left: 0,
+            seams: 0,
             rows: 0,
-            cut: 0,
+            truncated: 0,
             longest: 0,
             dropped: 0,
             first_dropped: 0,
@@ -233,20 +303,15 @@ impl Collector {
 
     fn add(&mut self, row: usize, tokens: Tokens) {
         self.rows += 1;
-        self.open.seams += tokens.seams;
+        self.seams += tokens.seams;
         self.longest = self.longest.max(tokens.ids.len());
-        if self.packing {
-            self.starts.push((self.open.ids.len(), row));
-            self.open.ids.extend(tokens.ids);
-            self.open.labels.extend(tokens.labels);
-            if self.open.ids.len() >= self.cutoff_len {
-                self.cut_blocks();
-            }
+        if self.cut != Cut::Off {
+            self.add_pieces(row, &tokens);
             return;
         }
         let truncated = tokens.ids.len() > self.cutoff_len;
         let first_target = tokens.first_target();
-        self.cut += usize::from(truncated);
+        self.truncated += usize::from(truncated);
         if first_target.is_some_and(|at| at < self.cutoff_len) {
             let Tokens {
                 mut ids, mut labels, ..
@@ -265,6 +330,42 @@ impl Collector {
         }
     }
 
+    /// Cuts a text into pieces of `cutoff_len` tokens.
+    fn add_pieces(&mut self, row: usize, tokens: &Tokens) {
+        let most = self.cutoff_len;
+        let (mut start, end) = (0, tokens.ids.len());
+        if end < 2 {
+            self.drop_row(row, None);
+        }
+        while start + 1 < end {
+            let rest = end - start;
+            let length = match self.cut {
+                Cut::IntoFullPieces if rest < most && start > 0 => break,
+                // A last token alone would have nothing in front of it.
+                Cut::IntoPieces if rest == most + 1 && most > 2 => most - 1,
+                _ => rest.min(most),
+            };
+            let piece = Example {
+                input_ids: tokens.ids[start..start + length].to_vec(),
+                labels: tokens.labels[start..start + length].to_vec(),
+                row,
+                ..Example::default()
+            };
+            if piece.target_tokens() > 0 {
+                self.items.push(piece);
+            } else {
+                self.drop_row(row, None);
+            }
+            start += length;
+        }
+        match self.cut {
+            Cut::IntoFullPieces if start > 0 => self.left = end - start,
+            // The last of an odd number of tokens, where pieces are pairs.
+            _ if start > 0 && start < end => self.drop_row(row, None),
+            _ => {}
+        }
+    }
+
     fn drop_row(&mut self, row: usize, first_target: Option<usize>) {
         if self.dropped == 0 {
             self.first_dropped = row;
@@ -275,78 +376,38 @@ impl Collector {
         }
     }
 
-    /// Moves all full blocks out of the open tokens.
-    fn cut_blocks(&mut self) {
-        let full = self.open.ids.len() / self.cutoff_len;
-        for block in 0..full {
-            let range = block * self.cutoff_len..(block + 1) * self.cutoff_len;
-            let row = self.row_at(range.start);
-            let (ids, labels) = (self.open.ids[range.clone()].to_vec(), self.open.labels[range].to_vec());
-            self.push_block(ids, labels, row);
-        }
-        let used = full * self.cutoff_len;
-        let row = self.row_at(used);
-        self.open.ids.drain(..used);
-        self.open.labels.drain(..used);
-        self.starts.clear();
-        if !self.open.ids.is_empty() {
-            self.starts.push((0, row));
-        }
-    }
-
-    fn row_at(&self, token: usize) -> usize {
-        let after = self.starts.partition_point(|&(start, _)| start <= token);
-        self.starts[..after].last().map_or(1, |&(_, row)| row)
-    }
-
-    fn push_block(&mut self, input_ids: Vec<u32>, labels: Vec<i32>, row: usize) {
-        let block = Example {
-            input_ids,
-            labels,
-            row,
-            ..Example::default()
-        };
-        if block.target_tokens() > 0 {
-            self.items.push(block);
-        } else {
-            self.drop_row(row, None);
-        }
-    }
-
     fn finish(mut self, notes: &mut Vec<Message>) -> Result<Vec<Example>> {
-        let left = self.open.ids.len();
-        if self.open.seams > 0 {
-            let (megabytes, cuts) = (MOST_PIECE >> 20, self.open.seams);
+        if self.seams > 0 {
+            let (megabytes, cuts) = (MOST_PIECE >> 20, self.seams);
             notes.push(msg::CutsWithinTexts { megabytes, cuts }.into());
-        }
-        if self.items.is_empty() && left >= 2 {
-            let Tokens { ids, labels, .. } = std::mem::take(&mut self.open);
-            let row = self.row_at(0);
-            self.push_block(ids, labels, row);
-        } else if left > 0 && !self.items.is_empty() {
-            let block = self.cutoff_len;
-            notes.push(msg::LeftOutAtEnd { left, block }.into());
         }
         if self.items.is_empty() {
             return Err(self.nothing_left());
         }
-        if self.cut > 0 {
+        if self.left > 0 {
+            let (left, block) = (self.left, self.cutoff_len);
+            notes.push(msg::LeftOutAtEnd { left, block }.into());
+        }
+        if self.truncated > 0 {
             notes.push(Message::from(msg::CutRows {
                 tokens: self.cutoff_len,
-                cut: self.cut,
+                cut: self.truncated,
                 rows: self.rows,
                 longest: self.longest,
             }));
         }
         if self.dropped > 0 {
             let (dropped, first) = (self.dropped, self.first_dropped);
-            notes.push(if self.packing {
-                msg::DroppedBlocks { dropped, first }.into()
-            } else {
-                msg::DroppedRows { dropped, first }.into()
+            notes.push(match self.cut {
+                Cut::Off => msg::DroppedRows { dropped, first }.into(),
+                Cut::IntoPieces | Cut::IntoFullPieces => msg::DroppedBlocks { dropped, first }.into(),
             });
         }
-        Ok(self.items)
+        if !self.packing {
+            return Ok(self.items);
+        }
+        self.items.truncate(self.max_samples);
+        Ok(packed(self.items, self.cutoff_len))
     }
 
     fn nothing_left(&self) -> Error {

@@ -18,6 +18,7 @@ mod labels;
 mod layout;
 mod long_text;
 mod numeric;
+mod packing;
 mod parse;
 mod plain;
 mod preference;
@@ -34,7 +35,7 @@ mod value;
 pub use batch::{
     Batch, Cursor, PaddingSide, TARGET_PARTS, collate, order, split, split_by_class, targets, unshifted_targets,
 };
-pub use examples::{Example, Examples, Settings, Target, Word, examples};
+pub use examples::{Example, Examples, Settings, Start, Target, Word, examples};
 pub use frame::labelled_examples;
 pub use idx::labels_of;
 pub use labelled::{Columns, Labelled, LabelledRow};

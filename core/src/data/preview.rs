@@ -12,7 +12,7 @@ use crate::tokenizer::Tokenizer;
 /// last of them, and those before it are empty; bytes that are no character are shown as `<0xE4>`. Special tokens show their
 /// names.
 pub fn preview(example: &Example, tokenizer: &Tokenizer) -> Result<PreviewExample> {
-    let ids = &example.input_ids;
+    let (ids, labels) = (&example.input_ids, example.next_token_labels());
     let mut tokens = Vec::with_capacity(ids.len());
     // Tokens `context..start` are shown; they stay in front because some tokenizers drop the space of a text's first
     // word.
@@ -32,7 +32,7 @@ pub fn preview(example: &Example, tokenizer: &Tokenizer) -> Result<PreviewExampl
             (_, true) => bytes_text(&group.collect::<String>()).unwrap_or_else(|| new.to_string()),
             _ => new.to_string(),
         };
-        let trained = |at: usize| at > 0 && example.labels[at] != IGNORE_INDEX;
+        let trained = |at: usize| at > 0 && labels[at] != IGNORE_INDEX;
         tokens.extend((start..at).map(|before| (String::new(), trained(before))));
         tokens.push((text, trained(at)));
         (context, start) = (start, at + 1);

@@ -288,11 +288,11 @@ impl Gemma {
 
     /// ids \[B·T\] → the last layer's normed hidden states \[B·T, C\].
     fn states<G: Graph>(&self, g: &G, input: Tokens<G>) -> G::Rows {
-        let mask = input.mask;
         let (query, key_value) = (self.query_heads, self.key_value_heads);
-        let angles = g.angles(&self.rope, input.start, input.tokens);
+        let (angles, segmented) = (input.angles(g, &self.rope), input.is_segmented());
         let sliding_rope = self.sliding_rope.as_ref();
-        let sliding_angles = sliding_rope.map(|rope| g.angles(rope, input.start, input.tokens));
+        let sliding_angles = sliding_rope.map(|rope| input.angles(g, rope));
+        let mask = input.mask;
         let mut x = g.begin(|| g.scale(g.embed(&self.embedding, input.ids), (self.width as f32).sqrt()));
         for (i, layer) in self.layers.iter().enumerate() {
             if !g.enter(&mut x) {
@@ -317,6 +317,7 @@ impl Gemma {
                 } else {
                     AttentionMask::Causal
                 },
+                segmented,
             };
             let attention = Attention {
                 heads: [query, key_value],

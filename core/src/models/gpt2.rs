@@ -175,11 +175,8 @@ impl Gpt2 {
 
     /// ids \[B·T\] → the last layer's normed hidden states \[B·T, C\].
     fn states<G: Graph>(&self, g: &G, input: Tokens<G>) -> G::Rows {
-        let (batch, tokens, mask) = (input.batch, input.tokens, input.mask);
-        let positions = g.numbers(batch * tokens, || {
-            let of_row = input.start..input.start + tokens;
-            (0..batch).flat_map(|_| of_row.clone().map(|p| p as f32)).collect()
-        });
+        let (positions, segmented) = (input.positions(g), input.is_segmented());
+        let mask = input.mask;
         let mut x = g.begin(|| g.add(g.embed(&self.tokens, input.ids), g.embed(&self.positions, positions)));
         for (i, layer) in self.layers.iter().enumerate() {
             if !g.enter(&mut x) {
@@ -193,6 +190,7 @@ impl Gpt2 {
                 scale: layer.scale,
                 soft_cap: 0.0,
                 mask: AttentionMask::Causal,
+                segmented,
             };
             let attention = Attention {
                 cached: Some(i),

@@ -37,9 +37,9 @@ pub(crate) trait Graph {
     type Numbers: Clone;
     /// \[n, C\].
     type Rows: Clone;
-    /// \[B, T\]: 1 for a token, 0 for padding.
+    /// \[B, T\]: 1 for a token, 0 for padding; where rows hold several examples, see [`ops::attention_by`].
     type Mask: Clone;
-    /// cos and sin \[T, D/2\] of RoPE.
+    /// cos and sin of RoPE: \[T, D/2\], or \[B·T, D/2\] where each row has its own positions.
     type Angles: Clone;
     /// W \[out, in\] and b \[out\] without an adapter.
     type Weights;
@@ -51,6 +51,8 @@ pub(crate) trait Graph {
     /// Rows without a gradient.
     fn constant(&self, shape: [usize; 2], values: impl FnOnce() -> Vec<f32>) -> Self::Rows;
     fn angles(&self, rope: &Rope, start: usize, tokens: usize) -> Self::Angles;
+    /// The same of tokens at these positions \[B·T\].
+    fn angles_at(&self, rope: &Rope, position_ids: &[u32]) -> Self::Angles;
     /// W \[out, in\] of `shape` and b: made once where they are used at every step, so that their gradients add up as they
     /// come.
     fn weights(&self, weights: [&Weight; 2], shape: [usize; 2]) -> Self::Weights;
@@ -166,20 +168,57 @@ pub(crate) struct Tokens<G: Graph> {
     pub(crate) tokens: usize,
     /// Position of the first token.
     pub(crate) start: usize,
+    /// Where rows hold several examples, the position of each token in its own \[B·T\].
+    pub(crate) position_ids: Option<Vec<u32>>,
 }
 
 impl<G: Graph> Tokens<G> {
+    /// B rows of T tokens, of which each is one text, from position `start` on.
+    pub(crate) fn new(ids: G::Numbers, mask: G::Mask, [batch, tokens]: [usize; 2], start: usize) -> Self {
+        Self {
+            ids,
+            mask,
+            batch,
+            tokens,
+            start,
+            position_ids: None,
+        }
+    }
+
     /// All tokens of `batch`.
     pub(crate) fn of(g: &G, batch: &Batch) -> Self {
+        let shape = [batch.rows, batch.tokens];
+        let ids = || batch.input_ids.iter().map(|&id| id as f32).collect();
+        let ids = g.numbers(batch.rows * batch.tokens, ids);
         Self {
-            ids: g.numbers(batch.rows * batch.tokens, || {
-                batch.input_ids.iter().map(|&id| id as f32).collect()
-            }),
-            mask: g.mask([batch.rows, batch.tokens], || batch.attention_mask.clone()),
-            batch: batch.rows,
-            tokens: batch.tokens,
-            start: 0,
+            position_ids: (!batch.position_ids.is_empty()).then(|| batch.position_ids.clone()),
+            ..Self::new(ids, g.mask(shape, || batch.key_mask()), shape, 0)
         }
+    }
+
+    /// Whether rows hold several examples, which do not see each other.
+    pub(crate) fn is_segmented(&self) -> bool {
+        self.position_ids.is_some()
+    }
+
+    /// RoPE at its positions.
+    pub(crate) fn angles(&self, g: &G, rope: &Rope) -> G::Angles {
+        match &self.position_ids {
+            Some(positions) => g.angles_at(rope, positions),
+            None => g.angles(rope, self.start, self.tokens),
+        }
+    }
+
+    /// The positions of all of its tokens \[B·T\], for a table of learned ones.
+    pub(crate) fn positions(&self, g: &G) -> G::Numbers {
+        g.numbers(self.batch * self.tokens, || match &self.position_ids {
+            Some(positions) => positions.iter().map(|&position| position as f32).collect(),
+            None => {
+                let of_row = self.start..self.start + self.tokens;
+                let rows = (0..self.batch).flat_map(|_| of_row.clone());
+                rows.map(|position| position as f32).collect()
+            }
+        })
     }
 }
 
@@ -242,8 +281,8 @@ pub(crate) struct TensorGraph<'a> {
 struct OfPart<'a> {
     part: &'a Part<Tensor<2>>,
     constants: &'a Constants,
-    /// Ids and masks that were asked for.
-    asked: [Cell<usize>; 2],
+    /// Ids, masks and angles that were asked for.
+    asked: [Cell<usize>; 3],
     /// Whether something is made that other parts pass over.
     makes: Cell<bool>,
 }
@@ -257,22 +296,17 @@ impl OfPart<'_> {
     }
 
     /// A constant that all parts ask for in the same order: made at the first time.
-    fn constant<const D: usize>(
-        &self,
-        asked: &Cell<usize>,
-        kept: &RefCell<Vec<Tensor<D>>>,
-        make: impl FnOnce() -> Tensor<D>,
-    ) -> Tensor<D> {
+    fn constant<T: Clone>(&self, asked: &Cell<usize>, kept: &RefCell<Vec<T>>, make: impl FnOnce() -> T) -> T {
         if self.makes.get() || !self.part.is_at_start() {
             return make();
         }
         let number = asked.replace(asked.get() + 1);
-        if let Some(tensor) = kept.borrow().get(number) {
-            return tensor.clone();
+        if let Some(constant) = kept.borrow().get(number) {
+            return constant.clone();
         }
-        let tensor = make();
-        kept.borrow_mut().push(tensor.clone());
-        tensor
+        let constant = make();
+        kept.borrow_mut().push(constant.clone());
+        constant
     }
 }
 
@@ -298,7 +332,7 @@ impl<'a> TensorGraph<'a> {
             part: Some(OfPart {
                 part,
                 constants,
-                asked: [Cell::new(0), Cell::new(0)],
+                asked: [Cell::new(0), Cell::new(0), Cell::new(0)],
                 makes: Cell::new(false),
             }),
             ..Self::new(pass, device)
@@ -363,6 +397,14 @@ impl Graph for TensorGraph<'_> {
 
     fn angles(&self, rope: &Rope, start: usize, tokens: usize) -> Self::Angles {
         rope.tables(start, tokens)
+    }
+
+    fn angles_at(&self, rope: &Rope, position_ids: &[u32]) -> Self::Angles {
+        let make = || rope.tables_at(position_ids);
+        match &self.part {
+            Some(of) => of.constant(&of.asked[2], &of.constants.angles, make),
+            None => make(),
+        }
     }
 
     fn weights(&self, [weight, bias]: [&Weight; 2], shape: [usize; 2]) -> Self::Weights {

@@ -1,7 +1,8 @@
 //! The Llama family: Llama, SmolLM2 and Mistral, Qwen2 (biases on q, k, v), Qwen3 (norms on q and k).
 //!
 //! Layer: x ← x + o(attention(rope(q(n₁x)), rope(k(n₁x)), v(n₁x))); x ← x + down(silu(gate(n₂x)) · up(n₂x)), with RMS norms n.
-//! Positions are 0..T−1 in every row, padding included, as transformers counts them where no position_ids are given.
+//! Positions are 0..T−1 in every row, padding included, as transformers counts them where no position_ids are given; in rows of
+//! several examples they begin anew at each.
 //! Reference: transformers' modeling_llama.py, modeling_qwen2.py, modeling_qwen3.py.
 
 use super::{
@@ -330,8 +331,8 @@ impl Llama {
     /// ids \[B·T\] → the last layer's normed hidden states \[B·T, C\].
     fn states<G: Graph>(&self, g: &G, input: Tokens<G>) -> G::Rows {
         let Heads { query, key_value, dim } = self.heads;
+        let (angles, segmented) = (input.angles(g, &self.rope), input.is_segmented());
         let mask = input.mask;
-        let angles = g.angles(&self.rope, input.start, input.tokens);
         let mut x = g.begin(|| g.embed(&self.embedding, input.ids));
         for (i, layer) in self.layers.iter().enumerate() {
             if !g.enter(&mut x) {
@@ -349,10 +350,13 @@ impl Llama {
                 angles: Some(&angles),
                 bias: None,
                 mask: &mask,
-                scoring: AttentionScoring::plain(
-                    dim,
-                    layer.window.map_or(AttentionMask::Causal, AttentionMask::SlidingWindow),
-                ),
+                scoring: AttentionScoring {
+                    segmented,
+                    ..AttentionScoring::plain(
+                        dim,
+                        layer.window.map_or(AttentionMask::Causal, AttentionMask::SlidingWindow),
+                    )
+                },
                 cached: Some(i),
             };
             let mixed = g.attention([q, k, v], attention);

@@ -471,13 +471,9 @@ impl Model {
             _ => tokens,
         };
         let g = &TensorGraph::with_cache(&pass, &self.device, cache);
-        let input = Tokens {
-            ids: g.numbers(tokens, || ids.iter().map(|&id| id as f32).collect()),
-            mask: g.mask([1, seen + tokens], || vec![1.0; seen + tokens]),
-            batch: 1,
-            tokens,
-            start: seen,
-        };
+        let ids = g.numbers(tokens, || ids.iter().map(|&id| id as f32).collect());
+        let mask = g.mask([1, seen + tokens], || vec![1.0; seen + tokens]);
+        let input = Tokens::new(ids, mask, [1, tokens], seen);
         let Some(hidden) = self.body.next(g, input) else {
             return Tensor::zeros([1, self.info.vocab_size], &self.device);
         };

@@ -113,11 +113,12 @@ impl<R: Clone> Part<R> {
     }
 }
 
-/// Ids and masks of a pass, which all of its parts use.
+/// Ids, masks, and angles of positions of each token's own, which all parts of a pass use.
 #[derive(Debug, Default)]
 pub(super) struct Constants {
     pub(super) numbers: RefCell<Vec<Tensor<1>>>,
     pub(super) masks: RefCell<Vec<Tensor<2>>>,
+    pub(super) angles: RefCell<Vec<(Tensor<2>, Tensor<2>)>>,
 }
 
 type TensorPart = Part<Tensor<2>>;

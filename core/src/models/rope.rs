@@ -3,11 +3,10 @@
 use super::keys::{bounded, first_names};
 use super::load::Loader;
 use crate::error::{Error, Result};
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Int, Tensor, TensorData};
 use lorakeet_i18n::messages::common;
 use lorakeet_i18n::{Message, messages::models as msg};
 use serde_json::{Map, Value};
-use std::ops::Range;
 
 /// Positions whose rows are kept on the device; those of longer rows are made when they are read.
 const KEPT_POSITIONS: usize = 8192;
@@ -121,11 +120,32 @@ impl Rope {
         };
         (made(f32::cos), made(f32::sin))
     }
+
+    /// cos and sin \[n, D/2\] of n tokens at these positions, which the caller keeps within the model's.
+    pub(crate) fn tables_at(&self, positions: &[u32]) -> (Tensor<2>, Tensor<2>) {
+        let [count, kept] = [positions.len(), self.cos.dims()[0]];
+        let device = self.cos.device();
+        if positions.iter().all(|&position| (position as usize) < kept) {
+            let places: Vec<i32> = positions.iter().map(|&position| position as i32).collect();
+            let places = Tensor::<1, Int>::from_data(TensorData::new(places, [count]), &device);
+            return (
+                self.cos.clone().select(0, places.clone()),
+                self.sin.clone().select(0, places),
+            );
+        }
+        let made = |function| {
+            let positions = positions.iter().map(|&position| position as usize);
+            let values = self.angles.rows(positions, function).collect();
+            let shape = [count, self.angles.frequencies.len()];
+            Tensor::from_data(TensorData::new::<f32, _>(values, shape), &device)
+        };
+        (made(f32::cos), made(f32::sin))
+    }
 }
 
 impl Angles {
     /// `function` of each position's angles, row by row.
-    fn rows(&self, positions: Range<usize>, function: fn(f32) -> f32) -> impl Iterator<Item = f32> {
+    fn rows(&self, positions: impl Iterator<Item = usize>, function: fn(f32) -> f32) -> impl Iterator<Item = f32> {
         let of = move |position: usize| {
             let angles = self.frequencies.iter().map(move |f| position as f32 * f);
             angles.map(move |angle| function(angle) * self.magnitude)

@@ -301,7 +301,7 @@ impl Body for Small {
         // A state \[1, C\] is kept as a key and a value of one token.
         let states = (0..self.layers).map(|layer| g.cached(layer)).collect();
         let x = g.embed(table, input.ids);
-        let (hidden, states) = model.hidden(g, x, [1, input.tokens], states, self.dropout);
+        let (hidden, states) = model.hidden(g, x, ([1, input.tokens], &[]), states, self.dropout);
         for (layer, (h, c)) in states.into_iter().enumerate() {
             g.replace_cached(layer, h, c);
         }
@@ -398,7 +398,8 @@ impl Small {
             Network::Patches(model) => model.hidden(g, batch, self.dropout),
             Network::Recurrent(model) => {
                 let (x, steps) = (self.steps(g, batch), self.steps_of(batch));
-                let (hidden, _) = model.hidden(g, x, [rows, steps], vec![None; self.layers], self.dropout);
+                let (steps_of_rows, states) = (([rows, steps], &*batch.position_ids), vec![None; self.layers]);
+                let (hidden, _) = model.hidden(g, x, steps_of_rows, states, self.dropout);
                 if !self.pools {
                     return hidden;
                 }

@@ -357,13 +357,7 @@ impl EncoderDecoder {
             }
             ids
         });
-        let answers = Tokens {
-            ids,
-            mask: ones(g, batch.rows, answer),
-            batch: batch.rows,
-            tokens: answer,
-            start: 0,
-        };
+        let answers = Tokens::new(ids, ones(g, batch.rows, answer), [batch.rows, answer], 0);
         let encoded = self.encode(g, Tokens::of(g, batch));
         self.decode(g, answers, Some(encoded))
     }
@@ -375,13 +369,8 @@ impl EncoderDecoder {
             return self.decode(g, input, None);
         }
         let encoded = self.encode(g, input);
-        let first = Tokens {
-            ids: g.numbers(1, || vec![self.start_token_id as f32]),
-            mask: ones(g, 1, 1),
-            batch: 1,
-            tokens: 1,
-            start: 0,
-        };
+        let ids = g.numbers(1, || vec![self.start_token_id as f32]);
+        let first = Tokens::new(ids, ones(g, 1, 1), [1, 1], 0);
         self.decode(g, first, Some(encoded))
     }
 
@@ -516,6 +505,7 @@ fn unscaled(mask: AttentionMask) -> AttentionScoring {
         scale: 1.0,
         soft_cap: 0.0,
         mask,
+        segmented: false,
     }
 }
 

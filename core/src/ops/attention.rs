@@ -45,6 +45,7 @@ fn attention_kernel(form: AttentionForm, biased: bool) -> kernels::Attention {
         scale: scoring.scale,
         cap: scoring.soft_cap,
         biased,
+        segmented: scoring.segmented,
     }
 }
 
@@ -69,7 +70,7 @@ pub(super) fn attend<B: Launch>(
     Attended { out, logs }
 }
 
-/// Rotates q and k by cos and sin \[T, D/2\], or back.
+/// Rotates q and k by cos and sin \[T, D/2\], or \[B·T, D/2\] where each row has its own, or back.
 pub(super) fn rotate<B: Launch>(
     [q, k]: [FloatTensor<B>; 2],
     [cos, sin]: [FloatTensor<B>; 2],
@@ -95,10 +96,10 @@ pub(super) fn rotate<B: Launch>(
 }
 
 impl AttentionForm {
-    /// The rotation of its queries and keys, of which there are as many.
-    pub(super) fn rope(self) -> RopeForm {
+    /// The rotation of its queries and keys, of which there are as many, by `cos` \[T, D/2\] or \[B·T, D/2\].
+    pub(super) fn rope<B: Launch>(self, cos: &FloatTensor<B>) -> RopeForm {
         RopeForm {
-            tokens: self.queries,
+            tokens: cos.shape()[0],
             heads: self.kv_heads * self.group,
             kv_heads: self.kv_heads,
             dim: self.head_dim,
@@ -131,7 +132,7 @@ impl<B: Launch> AttentionState<B> {
     ) -> Self {
         let [q, k] = match &angles {
             None => [q, k],
-            Some(angles) => rotate::<B>([q, k], angles.clone(), form.rope(), false),
+            Some(angles) => rotate::<B>([q, k], angles.clone(), form.rope::<B>(&angles[0]), false),
         };
         let all = [q.clone(), k.clone(), v.clone()];
         let Attended { out, logs } = attend::<B>(all, bias.clone(), mask.clone(), form);
@@ -192,7 +193,8 @@ impl<B: Launch, const N: usize> Backward<B, N> for AttentionBackward {
         }
         let (dq, dk) = match (dq, dk, state.angles) {
             (Some(dq), Some(dk), Some(angles)) => {
-                let [dq, dk] = rotate::<B>([dq, dk], angles, form.rope(), true);
+                let rope = form.rope::<B>(&angles[0]);
+                let [dq, dk] = rotate::<B>([dq, dk], angles, rope, true);
                 (Some(dq), Some(dk))
             }
             (dq, dk, _) => (dq, dk),

@@ -56,6 +56,8 @@ pub struct AttentionScoring {
     pub soft_cap: f32,
     /// Which keys count.
     pub mask: AttentionMask,
+    /// Whether rows hold several examples, which do not see each other: the mask tells them apart ([`super::attention_by`]).
+    pub segmented: bool,
 }
 
 /// Shapes of one attention.

@@ -80,7 +80,8 @@ impl<B: Launch> Ops for B {
         mask: FloatTensor<B>,
         form: AttentionForm,
     ) -> FloatTensor<B> {
-        let [q, k] = rotate::<B>([q, k], [cos, sin], form.rope(), false);
+        let rope = form.rope::<B>(&cos);
+        let [q, k] = rotate::<B>([q, k], [cos, sin], rope, false);
         attend::<B>([q, k, v], None, mask, form).out
     }
 

@@ -164,7 +164,7 @@ pub fn layer_norm(x: Tensor<2>, w: Tensor<1>, b: Tensor<1>, eps: f32) -> Tensor<
 }
 
 /// Rotary position embedding in transformers' layout: (x₁, x₂) → (x₁cos − x₂sin, x₂cos + x₁sin), halves of a head (Su et al. 2021,
-/// arXiv 2104.09864). q \[B·T, H·D\], k \[B·T, K·D\]; cos, sin \[T, D/2\]. No gradient: for that [`attention_by`] rotates them.
+/// arXiv 2104.09864). q \[B·T, H·D\], k \[B·T, K·D\]; cos, sin \[T, D/2\], or \[B·T, D/2\]. No gradient: for that [`attention_by`] rotates them.
 pub fn rotate([q, k]: [Tensor<2>; 2], (cos, sin): (Tensor<2>, Tensor<2>)) -> [Tensor<2>; 2] {
     let ([tokens, half], [_, q_width], [_, k_width]) = (cos.dims(), q.dims(), k.dims());
     let dim = 2 * half;
@@ -191,6 +191,7 @@ impl AttentionScoring {
             scale: (dim as f32).sqrt().recip(),
             soft_cap: 0.0,
             mask,
+            segmented: false,
         }
     }
 }
@@ -200,7 +201,8 @@ impl AttentionScoring {
 pub enum Positions {
     /// Not by itself.
     None,
-    /// Rotates queries and keys, of which there are as many, by cos and sin \[T, D/2\] ([`rotate`]).
+    /// Rotates queries and keys, of which there are as many, by cos and sin \[T, D/2\], or \[B·T, D/2\] where each row has its own
+    /// positions ([`rotate`]).
     Rotary(Box<[Tensor<2>; 2]>),
     /// Adds to the products of each head a number for each distance: \[Tq + Tk − 1, H\], of which row j − q + Tq − 1 belongs to
     /// query q and key j.
@@ -213,6 +215,9 @@ pub enum Positions {
 /// q \[B·Tq, H·D\], k and v \[B·Tk, K·D\] with H a multiple of K; `heads` are H and K; mask \[B, Tk\] (1 for a token, 0 for padding)
 /// → \[B·Tq, H·D\]. Causal masks put the last query on the last key: query q sees keys up to q + Tk − Tq. A row that sees no key
 /// gives zeros.
+///
+/// Where `scoring.segmented`, a row holds several examples, of which none sees another; there are as many queries as keys, and the
+/// mask is for a token s + 1, s being the place in the row of its example's first token, and 0 for padding.
 pub fn attention_by(
     [q, k, v]: [Tensor<2>; 3],
     heads: [usize; 2],

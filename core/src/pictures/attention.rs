@@ -110,6 +110,7 @@ mod tests {
                 scale: 1.0,
                 soft_cap: 0.0,
                 mask,
+                segmented: false,
             },
         };
         let weights = head.weights(4);
@@ -142,6 +143,7 @@ mod tests {
                 scale: 0.5,
                 soft_cap: 2.0,
                 mask: AttentionMask::Full,
+                segmented: false,
             },
         };
         let cap = |score: f64| 2.0 * (score / 2.0).tanh();

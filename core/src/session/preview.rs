@@ -134,7 +134,7 @@ async fn texts(
     emit: &mut Emit<'_>,
 ) -> Result<Vec<PreviewExample>> {
     let start = first_texts(dataset);
-    let mut made = loaded.examples(&start, config, emit).await?;
+    let mut made = loaded.examples((&start, usize::MAX), config, emit).await?;
     loaded.admit(&mut made, &start, 0)?;
     let tokenizer = loaded.tokenizer()?;
     let first = made.iter().take(ROWS);

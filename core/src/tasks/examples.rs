@@ -55,19 +55,26 @@ impl TaskSpec {
         validation: Option<&Dataset>,
         emit: &mut Emit<'_>,
     ) -> Result<Split> {
-        let rows = |dataset| Rows {
-            most: usize::MAX,
+        let most = config.max_samples.unwrap_or(usize::MAX);
+        let rows = |dataset, most| Rows {
+            most,
             model,
             dataset,
             config,
             optional: false,
         };
-        let mut examples = self.examples(&rows(dataset), emit).await?;
-        examples.truncate(config.max_samples.unwrap_or(usize::MAX));
+        // Of packed rows, an example is one of those in them.
+        let of_train = if self.objective.learns_texts() {
+            most
+        } else {
+            usize::MAX
+        };
+        let mut examples = self.examples(&rows(dataset, of_train), emit).await?;
+        examples.truncate(most);
         let mut split = match validation {
             Some(validation) => Split {
                 train: examples,
-                held_out: self.examples(&rows(validation), emit).await?,
+                held_out: self.examples(&rows(validation, usize::MAX), emit).await?,
             },
             None => self.split(examples, config.val_size, config.data_seed.unwrap_or(config.seed))?,
         };
@@ -76,8 +83,8 @@ impl TaskSpec {
     }
 
     /// The rows as examples, with the targets as the file has them; without labels where the file has none and need not have
-    /// any. Tokens are made of the first [`Rows::most`] alone, of texts to be continued of all. The model has a row for each id
-    /// in them.
+    /// any. Tokens are made of the first [`Rows::most`] alone, of texts to be continued of all; of those, so many are packed. The
+    /// model has a row for each id in them.
     pub(crate) async fn examples(&self, rows: &Rows<'_>, emit: &mut Emit<'_>) -> Result<Vec<Example>> {
         if let Some(shape) = self.shape {
             return self.numeric_examples(shape, rows, emit);

@@ -34,7 +34,7 @@ impl Rules for Generation {
 
     async fn examples(_spec: &TaskSpec, rows: &Rows<'_>, emit: &mut Emit<'_>) -> Result<Vec<Example>> {
         if rows.model.head.task != models::HeadKind::Seq2SeqLm {
-            return rows.model.examples(rows.dataset, rows.config, emit).await;
+            return rows.model.examples((rows.dataset, rows.most), rows.config, emit).await;
         }
         let settings = Settings::new(rows.config, rows.dataset, rows.cutoff());
         let turns = &mut emit.turns(Stage::Tokenize);
@@ -107,7 +107,9 @@ impl Question {
     /// # Errors
     /// The tokenizer refuses a row's tokens.
     pub(crate) fn all(examples: &[Example], tokenizer: &Tokenizer, most: usize) -> Result<Vec<Self>> {
-        let questions = examples.iter().map(|example| Self::of(example, tokenizer));
+        // Of a packed row, each of its examples asks its own.
+        let questions = examples.iter().flat_map(Example::apart);
+        let questions = questions.map(|example| Self::of(&example, tokenizer));
         questions.filter_map(Result::transpose).take(most).collect()
     }
 

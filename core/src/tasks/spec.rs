@@ -98,6 +98,7 @@ impl TaskSpec {
                 spec.notes.push(msg::ColumnsWithoutEffect.into());
             }
         }
+        spec.note_packing(config, own.task == HeadKind::CausalLm && task == Task::Generation);
         if !task.has_head() && (config.classifier_hidden_size > 0 || config.classifier_dropout > 0.0) {
             let note = msg::HeadKnobsWithoutEffect {
                 hidden_size: HIDDEN_SIZE,
@@ -147,6 +148,7 @@ impl TaskSpec {
         };
         let outputs = spec.answer.as_ref().map(|answer| answer.names.len());
         spec.objective.loss.check(task, outputs)?;
+        spec.note_packing(config, false);
         Ok(spec)
     }
 
@@ -246,6 +248,14 @@ impl TaskSpec {
             self.notes.extend(modules.check(config.classifier_pooling.is_some())?);
         }
         Ok(())
+    }
+
+    /// Notes that rows are not packed although the run asks for it.
+    fn note_packing(&mut self, config: &RunConfig, packs: bool) {
+        if config.packing == Some(true) && !packs {
+            let task = self.task();
+            self.notes.push(msg::PackingWithoutEffect { task }.into());
+        }
     }
 
     /// Adds a note on a cutoff_len that the model cannot use.

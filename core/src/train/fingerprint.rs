@@ -200,5 +200,8 @@ fn add_tokens(hasher: &mut Sha256, example: &Example) {
     for label in example.labels.iter().chain(labels) {
         hasher.update(label.to_le_bytes());
     }
+    for start in &example.starts {
+        hasher.update((start.token as u64).to_le_bytes());
+    }
     example.others.iter().for_each(|other| add_tokens(hasher, other));
 }

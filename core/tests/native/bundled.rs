@@ -49,6 +49,7 @@ fn few_definitions_are_longer_than_a_short_context() {
         let settings = Settings {
             cutoff_len: 128,
             packing: *form == "text",
+            max_samples: None,
             completion_only_loss: true,
             add_eos: true,
         };

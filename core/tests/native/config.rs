@@ -392,6 +392,20 @@ fn related_keys_mean_what_they_mean_elsewhere() {
         Some(8)
     );
     assert!(!parse("train_on_prompt: true").config.completion_only_loss);
+    assert_eq!(parse("neat_packing: true").config.packing, Some(true));
+    assert_eq!(parse("packing: true\nneat_packing: true").config.packing, Some(true));
+    assert_eq!(parse("packing: true\npacking_strategy: bfd").config.packing, Some(true));
+    let leaking = parse("packing: true\nneat_packing: false");
+    assert_eq!(leaking.config.packing, Some(true));
+    let says = |word: &str| leaking.warnings.iter().any(|note| note.english().contains(word));
+    assert!(says("never see each other"), "{:?}", leaking.warnings);
+    for (line, word) in [
+        ("neat_packing: true", "gives it false"),
+        ("packing_strategy: wrapped", "never see each other"),
+    ] {
+        let error = refused(&format!("packing: false\n{line}"));
+        assert!(error.to_string().contains(word), "{error}");
+    }
     assert_eq!(parse("warmup_steps: 0.03").config.warmup_ratio, 0.03);
     assert_eq!(parse("num_warmup_steps: 0.03").config.warmup_ratio, 0.03);
     assert_eq!(parse("warmup_steps: 0").config.warmup_ratio, 0.0);

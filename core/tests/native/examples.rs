@@ -1,6 +1,7 @@
 //! From rows to tokens, labels and batches.
 
 mod batches;
+mod packed;
 
 use crate::common::examples;
 use lorakeet_core::chat::ChatTemplate;
@@ -77,6 +78,7 @@ fn settings(cutoff_len: usize, packing: bool) -> Settings {
     Settings {
         cutoff_len,
         packing,
+        max_samples: None,
         completion_only_loss: true,
         add_eos: true,
     }
@@ -262,62 +264,6 @@ fn data_in_which_every_token_is_masked_is_refused_with_what_to_raise() {
     assert!(error.to_string().contains("above 9"), "{error}");
     let error = examples(&data, &tokenizer(), None, &settings(1, false), &mut |_, _| {}).unwrap_err();
     assert_eq!(error.kind, Kind::Config);
-}
-
-#[test]
-fn packing_loses_no_token_but_those_that_fill_no_block() {
-    let mut generator = Generator::new(17, "sample");
-    for _ in 0..40 {
-        let texts: Vec<String> = (0..1 + generator.below(6))
-            .map(|at| format!("{at} the 🦜 and {}", "x".repeat(generator.below(40))))
-            .collect();
-        let lines: String = texts
-            .iter()
-            .map(|text| format!("{}\n", serde_json::json!({ "text": text })))
-            .collect();
-        let cutoff_len = 2 + generator.below(30);
-        let (items, notes) = made(&parse("a.jsonl", &lines), None, &settings(cutoff_len, true));
-        let ids: Vec<u32> = items.iter().flat_map(|item| item.input_ids.clone()).collect();
-        let expected = tokenizer()
-            .encode(
-                &texts
-                    .iter()
-                    .map(|text| format!("{text}<|endoftext|>"))
-                    .collect::<String>(),
-                false,
-            )
-            .unwrap();
-        assert_eq!(ids, expected[..ids.len()]);
-        if expected.len() >= cutoff_len {
-            assert!(items.iter().all(|item| item.input_ids.len() == cutoff_len));
-            assert!(expected.len() - ids.len() < cutoff_len);
-            assert_eq!(
-                notes.iter().any(|note| note.starts_with("Left out")),
-                expected.len() > ids.len()
-            );
-        } else {
-            assert_eq!(ids.len(), expected.len());
-        }
-        assert!(items.iter().all(|item| {
-            item.labels
-                .iter()
-                .zip(&item.input_ids)
-                .all(|(&label, &id)| label == id as i32)
-        }));
-    }
-}
-
-#[test]
-fn a_packed_block_knows_the_row_that_it_starts_in() {
-    let (items, _) = made(
-        &parse(
-            "a.jsonl",
-            "{\"text\": \"123456\"}\n{\"text\": \"12\"}\n{\"text\": \"123456\"}\n",
-        ),
-        None,
-        &settings(4, true),
-    );
-    assert_eq!(items.iter().map(|item| item.row).collect::<Vec<_>>(), [1, 1, 2, 3]);
 }
 
 #[test]

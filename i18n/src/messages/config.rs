@@ -148,6 +148,9 @@ messages! { "config";
     ChangesMemoryOnly =
         "it changes memory, not results, and is not used here",
         "它只影响显存，不影响结果，这里没有采用";
+    PackedStayApart =
+        "packed examples never see each other, and those that fit are kept whole",
+        "拼接在一起的样本互不可见，放得下的样本也不会被切开";
     ComputedIn32Bits = "all of it is computed in 32 bits", "全部以 32 位精度计算";
     OneDevice =
         "a run uses one device, chosen when it starts, and its own kernels",

@@ -39,6 +39,10 @@ messages! { "run";
     Column { columns } = "a column '{columns}'", "列 '{columns}'";
     ColumnsWithoutEffect = "text_columns and label_columns have no effect: the task is generation.",
         "text_columns 和 label_columns 不起作用：任务是 generation。";
+    PackingWithoutEffect { task } =
+        "packing has no effect: in {task} with this model each row is an example of its own. Take the line out, or pack rows \
+         of texts for a decoder.",
+        "packing 不起作用：用该模型做 {task} 时，每条数据自成一个样本。请去掉该设置；拼接只用于仅解码器模型的文本生成训练。";
     HeadKnobsWithoutEffect { hidden_size, dropout, task } =
         "{hidden_size} and {dropout} have no effect: the task is {task}, which has no head.",
         "{hidden_size} 和 {dropout} 不起作用：任务是 {task}，它没有输出头。";
@@ -264,8 +268,10 @@ messages! { "run";
         "{name} 指向权重或 config.json 不同的模型";
     OtherAdapter { name } = "{name} names another adapter", "{name} 指向另一个适配器";
     OtherData { name } = "{name} holds other data", "{name} 中是不同的数据";
-    OtherTokens = "the tokenizer or the chat template makes other tokens of the same rows",
-        "分词器或对话模板对相同数据产生了不同的 token";
+    OtherTokens =
+        "the tokenizer or the chat template makes other tokens of the same rows, or the checkpoint is of a release in \
+         whose packed rows examples saw each other",
+        "分词器或对话模板对相同数据产生了不同的 token，或者检查点来自旧版本，其拼接的样本之间彼此可见";
     OtherLength { found, written } = "is {found} bytes long, and {written} were written", "有 {found} 字节，而写入的是 {written} 字节";
     OtherContent = "does not hold what was written into it", "内容与写入时不一致";
     FileMissing = "this file of the checkpoint is missing", "检查点中缺少这个文件";

@@ -19,7 +19,7 @@ fn main(
     var peak = vec4<f32>(LOWEST);
     var sum = vec4<f32>(0.0);
 $START
-    let span = key_span(top, min(top + ROWS, info[0].x) - 1u);
+$SPAN
     for (var first = span.x; first < span.y; first += 32u) {
 $PRODUCT
         let key = first + 2u * x;

@@ -19,7 +19,7 @@ fn main(
     var sum = 0.0;
 $START
     // The same for all rows of the workgroup, so that they read the same keys.
-    let span = key_span(top, min(top + 16u, info[0].x) - 1u);
+$SPAN
     for (var key = span.x; key < span.y; key++) {
         if sees(example, query, key) {
             let there = key_place(example, shared_head, key);

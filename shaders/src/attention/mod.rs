@@ -12,6 +12,10 @@
 //! offset of `keys` shows all keys, and an offset h with a window of 2h + 1 the keys within h of the query, on both sides. A row
 //! that sees nothing gives zeros, and L = 0.
 //!
+//! Where rows are `segmented`, several sequences lie one behind the other in each, and the mask says which: for a token s + 1, s
+//! being the place of its sequence's first token, and 0 on padding. Query q sees key j then only if both have the same number, and
+//! it is not 0; tiles of other segments are passed over.
+//!
 //! No sum depends on the order in which workgroups run. [`text`] puts the sources together; [`twin`] is the CPU's.
 
 mod text;
@@ -46,6 +50,8 @@ pub struct Attention {
     pub cap: f32,
     /// Whether there is a bias.
     pub biased: bool,
+    /// Whether the mask tells segments apart; queries are then as many as keys.
+    pub segmented: bool,
 }
 
 /// What the backward pass reads of rows and keys besides matrices, in one buffer, because a stage has eight: L, then δ \[B·Tq, H\]
@@ -216,7 +222,8 @@ impl Attention {
             Tier::Gpu { .. } => format!("gpu{tall}"),
         };
         let bias = if self.biased { "_bias" } else { "" };
-        format!("{start}_{tier}_{}{bias}", self.dim)
+        let segments = if self.segmented { "_segments" } else { "" };
+        format!("{start}_{tier}_{}{bias}{segments}", self.dim)
     }
 
     fn words(&self) -> Vec<u32> {

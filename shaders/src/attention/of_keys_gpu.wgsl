@@ -16,7 +16,7 @@ fn main(
     let x = local % 16u;
     let y = local / 16u;
 $START
-    let span = query_span(top, min(top + ROWS, info[0].y) - 1u);
+$SPAN
     for (var member = 0u; member < info[0].w; member++) {
         let head = shared_head * info[0].w + member;
         for (var first = span.x; first < span.y; first += 32u) {

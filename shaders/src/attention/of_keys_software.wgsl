@@ -16,7 +16,7 @@ fn main(
     }
     let here = key_place(example, shared_head, key);
 $START
-    let span = query_span(top, min(top + 16u, info[0].y) - 1u);
+$SPAN
     for (var member = 0u; member < info[0].w; member++) {
         let head = shared_head * info[0].w + member;
         for (var query = span.x; query < span.y; query++) {

@@ -16,7 +16,7 @@ fn main(
     let x = local % 16u;
     let y = local / 16u;
 $START
-    let span = key_span(top, min(top + ROWS, info[0].x) - 1u);
+$SPAN
     for (var first = span.x; first < span.y; first += 32u) {
 $PRODUCTS
         let key = first + 2u * x;

@@ -17,7 +17,7 @@ fn main(
     let here = query_place(example, head, query);
     let note = notes_of(example, head, query);
 $START
-    let span = key_span(top, min(top + 16u, info[0].x) - 1u);
+$SPAN
     for (var key = span.x; key < span.y; key++) {
         if sees(example, query, key) {
             let there = key_place(example, shared_head, key);

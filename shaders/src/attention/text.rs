@@ -52,15 +52,20 @@ fn head(form: &Attention, inputs: &[(&str, Holds)], outputs: &[(&str, Holds)]) -
         format!("@group(0) @binding({i}) var<storage, read_write> {name}: array<{number}>;")
     });
     let of_notes = inputs.iter().any(|(name, _)| *name == "notes");
-    let is_present = match of_notes {
-        true => "notes[(2u * info[0].x * info[0].z) * info[1].z + example * info[0].y + key] != 0.0",
-        false => "mask[example * info[0].y + key] != 0.0",
+    let mask = |token: &str| match of_notes {
+        true => format!("notes[(2u * info[0].x * info[0].z) * info[1].z + example * info[0].y + {token}]"),
+        false => format!("mask[example * info[0].y + {token}]"),
+    };
+    let segmented = form.segmented && inputs != NOTES;
+    let is_present = match segmented {
+        true => "segment_of(example, key) != 0.0 && segment_of(example, key) == segment_of(example, query)".to_owned(),
+        false => mask("key") + " != 0.0",
     };
     let shared = include_str!("attention.wgsl")
         .replace("$INFO", &buffers.len().to_string())
         .replace("$DIM", &form.dim.to_string())
         .replace("$VECTORS", &form.vectors().to_string())
-        .replace("$IS_PRESENT", is_present)
+        .replace("$IS_PRESENT", &is_present)
         .replace(
             "$BIAS",
             match biased {
@@ -72,8 +77,36 @@ fn head(form: &Attention, inputs: &[(&str, Holds)], outputs: &[(&str, Holds)]) -
         .iter()
         .map(|(name, holds)| access(name, *holds, by_four))
         .collect();
+    let segments = match segmented {
+        true => include_str!("segments.wgsl").replace("$MASK", &mask("token")),
+        false => String::new(),
+    };
     let backward = if of_notes { include_str!("backward.wgsl") } else { "" };
-    bindings + &shared + backward + &rows
+    bindings + &shared + &segments + backward + &rows
+}
+
+/// The lines that say which tokens of the other side, "key" or "query", a tile from `top` on is for. Loops over them have barriers on a
+/// GPU: there one invocation asks where segments lie, and all go by its answer.
+fn span(form: &Attention, tier: Tier, side: &str) -> String {
+    let count = if side == "key" { "info[0].x" } else { "info[0].y" };
+    let rows = match tier {
+        Tier::Software => "16u",
+        Tier::Gpu { .. } => "ROWS",
+    };
+    let last = format!("min(top + {rows}, {count}) - 1u");
+    match (form.segmented, tier) {
+        (false, _) => format!("    let span = {side}_span(top, {last});\n"),
+        (true, Tier::Software) => format!("    let span = {side}_span_of_segments(example, top, {last});\n"),
+        (true, Tier::Gpu { .. }) => format!(
+            "    if local == 0u {{
+        let ends = {side}_span_of_segments(example, top, {last});
+        scratch[0] = vec4<f32>(f32(ends.x), f32(ends.y), 0.0, 0.0);
+    }}
+    let ends = workgroupUniformLoad(&scratch[0]);
+    let span = vec2<u32>(u32(ends.x), u32(ends.y));
+"
+        ),
+    }
 }
 
 /// Functions that read or write four numbers of a row: `name_at` by the row's place, `name_row` by its number, zeros beyond the
@@ -140,6 +173,7 @@ pub(super) fn forward(form: &Attention, tier: Tier) -> String {
                         + &each(vectors, &["let q# = q_at(here, #u);"], 1)
                         + &zeros(vectors, "o")),
                 )
+                .replace("$SPAN\n", &span(form, tier, "key"))
                 .replace("$PRODUCT\n", &dots(vectors, &[("product", "q#", "k_at(there, #u)")], 3))
                 .replace("$MIX\n", &each(vectors, &["o# = o# * fade + p * v_at(there, #u);"], 3))
                 .replace("$STORE\n", &each(vectors, &["out_store(here, #u, o# * share);"], 1));
@@ -176,6 +210,7 @@ pub(super) fn forward(form: &Attention, tier: Tier) -> String {
     head + &tile.shapes()
         + &include_str!("forward_gpu.wgsl")
             .replace("$START\n", &tile.zeros("o"))
+            .replace("$SPAN\n", &span(form, tier, "key"))
             .replace("$PRODUCT\n", &tile.product("s", ("q", "head"), ("k", "shared_head")))
             .replace("$SCORE\n", &score)
             .replace("$PEAKS", &tile.of_rows("LOWEST", |r| format!("max(s{r}_0, s{r}_1)")))
@@ -198,6 +233,7 @@ pub(super) fn of_queries(form: &Attention, tier: Tier) -> String {
                     "$START\n",
                     &(arrays(vectors, &["q", "d", "k"]) + &each(vectors, &start, 1) + &zeros(vectors, "o")),
                 )
+                .replace("$SPAN\n", &span(form, tier, "key"))
                 .replace("$PRODUCTS\n", &products)
                 .replace("$MIX\n", &each(vectors, &["o# += g * k#;"], 3))
                 .replace("$STORE\n", &each(vectors, &["dq_store(here, #u, o#);"], 1));
@@ -215,6 +251,7 @@ pub(super) fn of_queries(form: &Attention, tier: Tier) -> String {
     head + &tile.shapes()
         + &include_str!("of_queries_gpu.wgsl")
             .replace("$START\n", &(tile.zeros("o") + &tile.notes()))
+            .replace("$SPAN\n", &span(form, tier, "key"))
             .replace("$PRODUCTS\n", &tile.products_of_queries())
             .replace("$GRADIENTS\n", &tile.gradients())
             .replace("$MIX\n", &tile.mix("o", "k", "shared_head"))
@@ -233,6 +270,7 @@ pub(super) fn of_keys(form: &Attention, tier: Tier) -> String {
         return head
             + &include_str!("of_keys_software.wgsl")
                 .replace("$START\n", &start)
+                .replace("$SPAN\n", &span(form, tier, "query"))
                 .replace("$PRODUCTS\n", &(each(vectors, &rows, 4) + &dots(vectors, &products, 4)))
                 .replace("$MIX\n", &each(vectors, &["dk# += g.y * q#;", "dv# += g.x * d#;"], 4))
                 .replace(
@@ -265,6 +303,7 @@ pub(super) fn of_keys(form: &Attention, tier: Tier) -> String {
     head + &tile.shapes()
         + &include_str!("of_keys_gpu.wgsl")
             .replace("$START\n", &(tile.zeros("dk") + &tile.zeros("dv")))
+            .replace("$SPAN\n", &span(form, tier, "query"))
             .replace("$PRODUCTS\n", &products)
             .replace(
                 "$SHARES_OF_VALUES\n",

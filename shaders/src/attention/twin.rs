@@ -128,6 +128,12 @@ impl Lines {
         self.end - self.begin
     }
 
+    /// Where in a line the keys `begin` to under `end` lie, which one of the queries sees.
+    fn seen(&self, (begin, end): (usize, usize)) -> Range<usize> {
+        let place = |key: usize| key.clamp(self.begin, self.end) - self.begin;
+        place(begin)..place(end)
+    }
+
     /// The head and the query of a line.
     fn place(&self, line: usize) -> (usize, usize) {
         if self.heads > 1 {
@@ -136,6 +142,13 @@ impl Lines {
             (self.head, self.top + line)
         }
     }
+}
+
+/// The least span that holds all of these; an empty one where they are empty.
+fn around(spans: impl Iterator<Item = (usize, usize)>) -> (usize, usize) {
+    let spans = spans.filter(|(begin, end)| begin < end);
+    let both = spans.reduce(|(begin, end), (other_begin, other_end)| (begin.min(other_begin), end.max(other_end)));
+    both.unwrap_or_default()
 }
 
 impl Attention {
@@ -147,9 +160,59 @@ impl Attention {
         self.kv_heads * self.dim
     }
 
-    /// The lines of a block of queries, of some heads.
-    fn lines(&self, example: usize, (top, rows): (usize, usize), heads: Range<usize>) -> impl Iterator<Item = Lines> {
-        let (begin, end) = self.key_span(top, top + rows - 1);
+    /// The mask of an example's tokens.
+    fn mask_of<'a>(&self, mask: &'a [f32], example: usize) -> &'a [f32] {
+        &mask[example * self.keys..][..self.keys]
+    }
+
+    /// Of a span of tokens, those of the segment of `token`; all of them where rows have no segments.
+    fn within_segment(&self, mask: &[f32], token: usize, (begin, end): (usize, usize)) -> (usize, usize) {
+        if !self.segmented {
+            return (begin, end);
+        }
+        let own = mask[token];
+        let begin = begin.max((own as usize).saturating_sub(1)).min(end);
+        let others = mask[begin..end].iter();
+        (
+            begin,
+            begin + others.take_while(|&&other| own != 0.0 && other == own).count(),
+        )
+    }
+
+    /// The keys that a query sees, those aside that are masked; `mask` is its example's.
+    fn keys_of(&self, mask: &[f32], query: usize) -> (usize, usize) {
+        self.within_segment(mask, query, self.key_span(query, query))
+    }
+
+    /// The queries that see a key.
+    fn queries_of(&self, mask: &[f32], key: usize) -> (usize, usize) {
+        self.within_segment(mask, key, self.query_span(key, key))
+    }
+
+    /// The keys that any of the queries `top` to under `top + rows` sees.
+    fn keys_of_block(&self, mask: &[f32], top: usize, rows: usize) -> (usize, usize) {
+        match self.segmented {
+            true => around((top..top + rows).map(|query| self.keys_of(mask, query))),
+            false => self.key_span(top, top + rows - 1),
+        }
+    }
+
+    /// The queries that see any of the keys `top` to under `top + rows`.
+    fn queries_of_block(&self, mask: &[f32], top: usize, rows: usize) -> (usize, usize) {
+        match self.segmented {
+            true => around((top..top + rows).map(|key| self.queries_of(mask, key))),
+            false => self.query_span(top, top + rows - 1),
+        }
+    }
+
+    /// The lines of a block of queries, of some heads; `mask` is their example's.
+    fn lines(
+        &self,
+        (example, mask): (usize, &[f32]),
+        (top, rows): (usize, usize),
+        heads: Range<usize>,
+    ) -> impl Iterator<Item = Lines> {
+        let (begin, end) = self.keys_of_block(mask, top, rows);
         let together = if rows == 1 { self.group } else { 1 };
         heads.step_by(together.max(1)).map(move |head| Lines {
             example,
@@ -275,7 +338,9 @@ pub(super) fn forward(form: &Attention, inputs: &[&[f32]], outputs: &mut [&mut [
         let first_head = example % of_example * heads;
         let example = example / of_example;
         let mut scores = Vec::new();
-        for lines in form.lines(example, (top, logs.len() / heads), first_head..first_head + heads) {
+        let mask = form.mask_of(mask, example);
+        let of_heads = first_head..first_head + heads;
+        for lines in form.lines((example, mask), (top, logs.len() / heads), of_heads) {
             if lines.keys() == 0 {
                 continue;
             }
@@ -285,9 +350,8 @@ pub(super) fn forward(form: &Attention, inputs: &[&[f32]], outputs: &mut [&mut [
                 let (head, query) = lines.place(line);
                 let bias = bias.as_deref();
                 let bias = bias.map(|bias| form.bias_of(bias, (head, query), lines.begin));
-                let (begin, end) = form.key_span(query, query);
-                let mask = &mask[example * form.keys..][begin..end];
-                let seen = begin - lines.begin..end - lines.begin;
+                let seen = lines.seen(form.keys_of(mask, query));
+                let mask = &mask[lines.begin..][seen.clone()];
                 form.score(scores, bias);
                 scores[..seen.start].fill(0.0);
                 scores[seen.end..].fill(0.0);
@@ -370,13 +434,13 @@ impl<'a> Backward<'a> {
             let (head, query) = lines.place(line);
             let bias = self.bias.as_deref();
             form.score(scores, bias.map(|bias| form.bias_of(bias, (head, query), lines.begin)));
-            let (begin, end) = form.key_span(query, query);
-            let seen = begin - lines.begin..end - lines.begin;
+            let mask = form.mask_of(self.notes.mask, lines.example);
+            let seen = lines.seen(form.keys_of(mask, query));
             scores[..seen.start].fill(0.0);
             scores[seen.end..].fill(0.0);
             let place = (lines.example * form.queries + query) * form.heads() + head;
             let note = (self.notes.logs[place], self.notes.deltas[place]);
-            let mask = &self.notes.mask[lines.example * form.keys..][begin..end];
+            let mask = &mask[lines.begin..][seen.clone()];
             for ((score, &dp), &mask) in scores[seen.clone()].iter_mut().zip(&dp[seen]).zip(mask) {
                 *score = form.gradient(*score, dp, note, mask).1;
             }
@@ -392,7 +456,9 @@ pub(super) fn of_queries(form: &Attention, inputs: &[&[f32]], outputs: &mut [&mu
     let parts = parts(form.queries, (&mut *outputs[0], width), (none.as_mut_slice(), 1));
     for_each_part(parts, form.work(3), |part| {
         let (mut scores, mut other) = (Vec::new(), Vec::new());
-        for lines in form.lines(part.example, (part.top, part.second.len()), 0..form.heads()) {
+        let mask = form.mask_of(given.notes.mask, part.example);
+        let rows = (part.top, part.second.len());
+        for lines in form.lines((part.example, mask), rows, 0..form.heads()) {
             if lines.keys() == 0 {
                 continue;
             }
@@ -420,12 +486,13 @@ pub(super) fn of_keys(form: &Attention, inputs: &[&[f32]], outputs: &mut [&mut [
             second: dv,
         } = part;
         let rows = dk.len() / width;
-        let (begin, end) = form.query_span(top, top + rows - 1);
+        let of_example = form.mask_of(given.notes.mask, example);
+        let (begin, end) = form.queries_of_block(of_example, top, rows);
         let count = end - begin;
         if count == 0 {
             return;
         }
-        let mask = &given.notes.mask[example * form.keys + top..][..rows];
+        let mask = &of_example[top..top + rows];
         let (mut scores, mut other) = (vec![0.0; rows * count], vec![0.0; rows * count]);
         for head in 0..heads {
             let (shared, adds) = (head / form.group, !head.is_multiple_of(form.group));
@@ -456,7 +523,9 @@ pub(super) fn of_keys(form: &Attention, inputs: &[&[f32]], outputs: &mut [&mut [
                     bias[last..last + count].iter().rev()
                 });
                 form.score(scores, bias);
-                let (from, to) = form.query_span(key, key);
+                // Of a key that no query sees, none.
+                let (from, to) = form.queries_of(of_example, key);
+                let [from, to] = [from, to].map(|query| query.clamp(begin, end));
                 let seen = from - begin..to - begin;
                 for hidden in [0..seen.start, seen.end..count] {
                     scores[hidden.clone()].fill(0.0);
@@ -492,7 +561,8 @@ pub(super) fn of_bias(form: &Attention, inputs: &[&[f32]], outputs: &mut [&mut [
         for example in 0..form.batch {
             for top in (0..form.queries).step_by(BLOCK) {
                 let rows = BLOCK.min(form.queries - top);
-                let (begin, end) = form.key_span(top, top + rows - 1);
+                let mask = form.mask_of(given.notes.mask, example);
+                let (begin, end) = form.keys_of_block(mask, top, rows);
                 if begin == end {
                     continue;
                 }

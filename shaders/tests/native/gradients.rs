@@ -133,6 +133,7 @@ fn attention(queries: usize, keys: usize, (offset, window): (usize, usize)) -> A
         scale: 0.5,
         cap: 0.0,
         biased: false,
+        segmented: false,
     }
 }
 
@@ -145,9 +146,9 @@ fn attention_backward_is_the_derivative() {
                 biased,
                 ..attention(4, 6, (offset, window))
             };
-            let inputs = cases::attention_inputs(&forward);
+            let inputs = cases::attention::inputs(&forward);
             let dout = Noise(4).values(inputs[0].len(), 1.0);
-            let [_, backward] = cases::attention_backward_inputs(&forward, &inputs, &dout);
+            let [_, backward] = cases::attention::backward_inputs(&forward, &inputs, &dout);
             let dq = twin(&AttentionOfQueries(forward.clone()), &backward);
             let keys = twin(&AttentionOfKeys(forward.clone()), &backward);
             assert_derivative(&forward, &inputs, 0, &dout, &dq[0]);
@@ -161,16 +162,80 @@ fn attention_backward_is_the_derivative() {
     }
 }
 
+#[test]
+fn attention_within_segments_has_the_derivative_as_its_backward() {
+    for (offset, window) in [(0, 0), (0, 3), (9, 0), (2, 5)] {
+        for (cap, biased) in [(0.0, false), (0.8, true)] {
+            let forward = Attention {
+                cap,
+                biased,
+                segmented: true,
+                ..attention(9, 9, (offset, window))
+            };
+            let mut inputs = cases::attention::inputs(&forward);
+            // Three sequences, the first of one token; two, and padding behind them.
+            inputs[3] = [
+                [1.0, 2.0, 2.0, 2.0, 5.0, 5.0, 5.0, 5.0, 5.0],
+                [1.0, 1.0, 1.0, 1.0, 5.0, 5.0, 5.0, 0.0, 0.0],
+            ]
+            .concat();
+            let dout = Noise(4).values(inputs[0].len(), 1.0);
+            let [_, backward] = cases::attention::backward_inputs(&forward, &inputs, &dout);
+            let dq = twin(&AttentionOfQueries(forward.clone()), &backward);
+            let keys = twin(&AttentionOfKeys(forward.clone()), &backward);
+            assert_derivative(&forward, &inputs, 0, &dout, &dq[0]);
+            assert_derivative(&forward, &inputs, 1, &dout, &keys[0]);
+            assert_derivative(&forward, &inputs, 2, &dout, &keys[1]);
+            if biased {
+                let dbias = twin(&AttentionOfBias(forward.clone()), &backward);
+                assert_derivative(&forward, &inputs, 4, &dout, &dbias[0]);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_stands_in_one_segment_changes_nothing_in_another() {
+    for form in cases::attention::forms().into_iter().filter(|form| form.segmented) {
+        let inputs = cases::attention::inputs(&form);
+        let mut changed = inputs.clone();
+        // The last segment of each example becomes another one.
+        let width = form.kv_heads * form.dim;
+        let last: Vec<bool> = inputs[3]
+            .chunks(form.keys)
+            .flat_map(|mask| {
+                let last = mask.iter().copied().fold(0.0, f32::max);
+                mask.iter().map(move |&number| number == last).collect::<Vec<bool>>()
+            })
+            .collect();
+        for (token, _) in last.iter().enumerate().filter(|(_, is_last)| **is_last) {
+            for which in [1, 2] {
+                changed[which][token * width..][..width].fill(3.0);
+            }
+        }
+        let [before, after] = [&inputs, &changed].map(|inputs| twin(&form, inputs).remove(0));
+        let width = form.heads() * form.dim;
+        for (token, is_last) in last.iter().enumerate() {
+            let row = token * width..(token + 1) * width;
+            if !is_last {
+                assert_eq!(before[row.clone()], after[row], "{form:?}: token {token}");
+            }
+        }
+    }
+}
+
 /// Which keys each query of each head and example sees, by the formula.
 fn sees(form: &Attention, mask: &[f32], [example, query, key]: [usize; 3]) -> bool {
     let last = query + form.offset;
-    key <= last && (form.window == 0 || key + form.window > last) && mask[example * form.keys + key] != 0.0
+    let number = |token: usize| mask[example * form.keys + token];
+    let is_present = number(key) != 0.0 && (!form.segmented || number(key) == number(query));
+    key <= last && (form.window == 0 || key + form.window > last) && is_present
 }
 
 #[test]
 fn attention_is_the_formula_computed_plainly() {
-    for form in cases::attentions() {
-        let inputs = cases::attention_inputs(&form);
+    for form in cases::attention::forms() {
+        let inputs = cases::attention::inputs(&form);
         let [q, k, v, mask] = [&inputs[0], &inputs[1], &inputs[2], &inputs[3]];
         let found = twin(&form, &inputs);
         let (heads, dim) = (form.heads(), form.dim);
@@ -248,7 +313,7 @@ fn a_row_that_may_see_nothing_is_zero_and_gives_no_gradient() {
     let inputs = [vec![5.0, 1.0], vec![2.0, 3.0], vec![7.0, 9.0], vec![0.0, 1.0]];
     let out = twin(&form, &inputs);
     assert_eq!(out, [[0.0, 9.0], [0.0, 3.0]]);
-    let [_, backward] = cases::attention_backward_inputs(&form, &inputs, &[1.0, 1.0]);
+    let [_, backward] = cases::attention::backward_inputs(&form, &inputs, &[1.0, 1.0]);
     assert_eq!(twin(&AttentionOfQueries(form.clone()), &backward), [[0.0, 0.0]]);
     assert_eq!(twin(&AttentionOfKeys(form), &backward), [[0.0, 0.0], [0.0, 1.0]]);
 }

@@ -137,7 +137,7 @@ fn a_launch_some_workgroups_at_a_time_gives_the_bits_of_one() {
         cases::groups(),
         cases::parts::all(),
         cases::packed(),
-        cases::attention(),
+        cases::attention::all(),
     ];
     let (tokens, vocab, width) = (40, 700, 20);
     let mut rows = cases::case(EmbeddingBackward { tokens, vocab, width }, 1.0, 0.0);
@@ -412,8 +412,13 @@ fn norms_equal_their_twins() {
 }
 
 #[test]
+fn positions_and_caches_equal_their_twins() {
+    agree_on(&Gpu::open(), &cases::positions::all());
+}
+
+#[test]
 fn attention_equals_its_twins() {
-    agree_on(&Gpu::open(), &cases::attention());
+    agree_on(&Gpu::open(), &cases::attention::all());
 }
 
 #[test]

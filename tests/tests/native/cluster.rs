@@ -89,6 +89,27 @@ fn the_script_visits_the_rows_of_the_run_in_its_order() {
 }
 
 #[test]
+fn packed_rows_say_where_their_examples_begin() {
+    let config = RunConfig {
+        packing: Some(true),
+        ..short()
+    };
+    let run = prepared(&mut TestSession::open(), &config).expect("a run");
+    assert!(run.train.iter().any(|example| !example.starts.is_empty()));
+    let files = written(&run);
+    for (row, example) in lines(&files["rows.jsonl"]).iter().zip(&run.train) {
+        let starts: Vec<usize> = example.starts.iter().map(|start| start.token).collect();
+        match starts.as_slice() {
+            [] => assert!(row.get("starts").is_none(), "{row}"),
+            starts => assert_eq!(row["starts"], serde_json::json!(starts)),
+        }
+        for start in starts {
+            assert_eq!(row["labels"][start], -100, "{row}");
+        }
+    }
+}
+
+#[test]
 fn a_script_from_a_checkpoint_has_its_weights_and_moments() {
     let sink = Rc::new(MemorySink::new());
     let mut session = TestSession::open();

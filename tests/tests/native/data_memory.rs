@@ -36,6 +36,7 @@ fn settings(cutoff_len: usize) -> Settings {
     Settings {
         cutoff_len,
         packing: true,
+        max_samples: None,
         completion_only_loss: false,
         add_eos: false,
     }

@@ -28,6 +28,7 @@ mod numbers;
 mod operations;
 mod optim_groups;
 mod optim_memory;
+mod packed_rows;
 mod pictures;
 mod probe;
 mod reading;

@@ -93,6 +93,7 @@ fn attention_is_the_softmax_of_its_scores_whatever_a_query_sees() {
                     scale: 0.7,
                     soft_cap,
                     mask,
+                    segmented: false,
                 };
                 attention_agrees(&device, [3, 5, 4], scores, kind);
             }

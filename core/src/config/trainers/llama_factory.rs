@@ -79,6 +79,10 @@ pub(super) fn own_lines(config: &RunConfig, rows: &RowsFile, lines: &mut Lines) 
     if let Some(saved) = &config.modules_to_save {
         lines.add(&["modules_to_save"], "additional_target", &modules(saved));
     }
+    // Without it, packed conversations see each other there.
+    if config.packing == Some(true) && rows.form == RowForm::Messages {
+        lines.line("neat_packing: true");
+    }
     // It recomputes activations unless it is told not to.
     let is_off = !config.gradient_checkpointing;
     lines.add(&["gradient_checkpointing"], "gradient_checkpointing", &(!is_off).into());

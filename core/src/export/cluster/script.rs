@@ -186,7 +186,8 @@ fn steps(run: &PreparedRun) -> Vec<Vec<Vec<usize>>> {
     steps
 }
 
-/// One row of `examples` a line: token ids, what is learnt of them, and the row's number in the data file.
+/// One row of `examples` a line: token ids, what is learnt of them, the row's number in the data file, and of a packed row where each
+/// example but the first begins.
 async fn write_rows(run: &PreparedRun, examples: &[Example], name: &str, sink: &dyn StreamSink) -> Result<()> {
     let mut pieces = sink.create(name).await?;
     for some in examples.chunks(ROWS_AT_A_TIME) {
@@ -207,10 +208,13 @@ fn row(run: &PreparedRun, example: &Example) -> Value {
             row["label"] = json!(labels.first().map_or(0, |class| *class as usize));
         }
         Target::Answer(labels) | Target::Tokens(labels) => row["labels"] = json!(labels),
-        Target::NextTokens | Target::Row(_) => row["labels"] = json!(example.labels),
+        Target::NextTokens | Target::Row(_) => row["labels"] = json!(example.next_token_labels()),
     }
     if !example.token_type_ids.is_empty() {
         row["token_type_ids"] = json!(example.token_type_ids);
+    }
+    if !example.starts.is_empty() {
+        row["starts"] = example.starts.iter().map(|start| start.token).collect();
     }
     row
 }

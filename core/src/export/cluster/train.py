@@ -193,8 +193,17 @@ def padded(lists, filler):
     return torch.tensor([numbers + [filler] * (longest - len(numbers)) for numbers in lists])
 
 
+def apart(row):
+    """The examples of a packed row, which do not see each other, as rows of their own."""
+    if "starts" not in row:
+        return [row]
+    ends = [0, *row["starts"], len(row["input_ids"])]
+    return [{name: row[name][a:b] for name in ("input_ids", "labels")} for a, b in zip(ends, ends[1:])]
+
+
 def loss_of(model, rows, settings, device):
     """The sum of the losses of all targets of these rows."""
+    rows = [example for row in rows for example in apart(row)]
     ids = [row["input_ids"] for row in rows]
     inputs = {
         "input_ids": padded(ids, settings.pad_token_id),

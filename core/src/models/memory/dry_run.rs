@@ -157,6 +157,8 @@ impl Graph for DryRun<'_> {
 
     fn angles(&self, _rope: &Rope, _start: usize, _tokens: usize) {}
 
+    fn angles_at(&self, _rope: &Rope, _position_ids: &[u32]) {}
+
     fn weights(&self, weights: [&Weight; 2], shape: [usize; 2]) -> SymbolicWeights {
         SymbolicWeights {
             trained: weights.map(Trained::from),

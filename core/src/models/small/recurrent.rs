@@ -15,6 +15,7 @@ use crate::{
         load::{Init, Loader},
     },
 };
+use std::iter::repeat_n;
 
 pub(super) struct Recurrent {
     cell: Cell,
@@ -88,12 +89,13 @@ impl Recurrent {
     }
 
     /// Steps \[B·T, in\] from each layer's state (zeros where there is none) → the last layer's states \[B·T, C\], and each
-    /// layer's last one.
+    /// layer's last one. A state begins anew where the position of a step is 0; `position_ids` \[B·T\] are none where only the first
+    /// step's is.
     pub(super) fn hidden<G: Graph>(
         &self,
         g: &G,
         mut x: G::Rows,
-        [rows, steps]: [usize; 2],
+        ([rows, steps], position_ids): ([usize; 2], &[u32]),
         states: Vec<Option<State<G>>>,
         dropout: f32,
     ) -> (G::Rows, Vec<State<G>>) {
@@ -101,7 +103,7 @@ impl Recurrent {
         for (i, (layer, state)) in self.layers.iter().zip(states).enumerate() {
             let zeros = || g.constant([rows, self.width], || vec![0.0; rows * self.width]);
             let state = state.unwrap_or_else(|| (zeros(), zeros()));
-            let (hidden, state) = self.layer(g, layer, x, [rows, steps], state);
+            let (hidden, state) = self.layer(g, layer, x, ([rows, steps], position_ids), state);
             x = g.dropout(hidden, dropout, FIRST_PLACE + i as u64);
             last.push(state);
         }
@@ -113,7 +115,7 @@ impl Recurrent {
         g: &G,
         layer: &Layer,
         x: G::Rows,
-        [rows, steps]: [usize; 2],
+        ([rows, steps], position_ids): ([usize; 2], &[u32]),
         (mut h, mut c): State<G>,
     ) -> (G::Rows, State<G>) {
         let width = self.width;
@@ -125,7 +127,13 @@ impl Recurrent {
         let act = |activation, x| g.activation(activation, x);
         let gate = |of: &G::Rows, i: usize| g.columns(of, i * width..(i + 1) * width);
         let mut states = Vec::with_capacity(steps);
+        let begins = |row: usize, step: usize| step > 0 && position_ids.get(row * steps + step) == Some(&0);
         for step in 0..steps {
+            if (0..rows).any(|row| begins(row, step)) {
+                let factor = |row: usize| repeat_n(if begins(row, step) { 0.0 } else { 1.0 }, width);
+                let kept = g.constant([rows, width], || (0..rows).flat_map(factor).collect());
+                (h, c) = (g.multiply(h, kept.clone()), g.multiply(c, kept));
+            }
             let p = g.step(&inputs, rows, step);
             let q = g.product(h.clone(), &of_state);
             match self.cell {

@@ -271,7 +271,7 @@ impl Trainer<'_> {
         let order = self.order_of(step.saturating_sub(1) / steps_per_epoch);
         let first = step.saturating_sub(1) % steps_per_epoch * rows;
         let rows = order.iter().skip(first).take(rows);
-        rows.map(|&i| self.train[i].row).collect()
+        rows.flat_map(|&i| self.train[i].row_numbers()).collect()
     }
 
     /// What to try: a lower rate, from the newest checkpoint that is still good, where there is one that has a path.

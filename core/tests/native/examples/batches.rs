@@ -1,6 +1,6 @@
 //! Examples in their order, split and filled up to batches.
 
-use lorakeet_core::data::{Batch, Cursor, Example, PaddingSide, collate, order, split, split_by_class};
+use lorakeet_core::data::{Batch, Cursor, Example, PaddingSide, Start, collate, order, split, split_by_class};
 use lorakeet_core::loss::IGNORE_INDEX;
 
 #[test]
@@ -143,6 +143,21 @@ fn short_rows_are_filled_up_on_the_chosen_side() {
         longest.next_multiple_of(8)
     });
     assert_eq!((wide.tokens, wide.input_ids.len(), wide.target_tokens), (8, 16, 3));
+}
+
+#[test]
+fn positions_begin_anew_at_each_example_of_a_packed_row() {
+    let packed = Example {
+        starts: [2, 3].map(|token| Start { token, row: token }).to_vec(),
+        ..example(&[1, 2, 3, 4, 5], 0)
+    };
+    let single = example(&[6, 7, 8], 0);
+    let collated = |rows: &[&Example], side| collate(rows, 9, side, |longest| longest.next_multiple_of(4));
+    let right = collated(&[&packed, &single], PaddingSide::Right);
+    assert_eq!(right.position_ids, [0, 1, 0, 0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 5, 6, 7]);
+    let left = collated(&[&packed, &single], PaddingSide::Left);
+    assert_eq!(left.position_ids, [0, 0, 0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1, 2]);
+    assert!(collated(&[&single], PaddingSide::Right).position_ids.is_empty());
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Kernels with random inputs: every variant of every text, on even and odd shapes.
 #![allow(dead_code, reason = "tests and benches each use a part of it")]
 
+pub mod attention;
 pub mod clipping;
 pub mod parts;
 pub mod positions;
@@ -175,109 +176,6 @@ pub fn norms() -> Vec<Case> {
             }
             cases.push(case(LayerNormWeightBackward { rows, width, eps }, 2.0, 2e-5));
         }
-    }
-    cases
-}
-
-/// Rotations, the cache, and attention forward and backward.
-pub fn attention() -> Vec<Case> {
-    let mut cases = positions::all();
-    for form in attentions() {
-        cases.extend(attention_cases(&form));
-    }
-    cases
-}
-
-/// Attentions of even and odd widths of heads, sizes and groups, with every kind of mask; some capped, some biased.
-pub fn attentions() -> Vec<Attention> {
-    let mut forms = Vec::new();
-    for (i, (batch, kv_heads, group, queries, keys, dim, offset, window)) in [
-        (1, 1, 1, 1, 1, 1, 0, 0),
-        (2, 3, 1, 5, 5, 5, 0, 0),
-        (2, 2, 3, 17, 17, 8, 0, 4),
-        // One query after many keys.
-        (3, 1, 2, 1, 33, 16, 32, 0),
-        (1, 2, 4, 1, 300, 64, 299, 100),
-        (2, 1, 2, 7, 130, 33, 123, 65),
-        (1, 2, 1, 33, 63, 80, 63, 0),
-        // Both sides: all keys, and those within 4 of the query.
-        (2, 2, 1, 17, 17, 96, 17, 0),
-        (2, 1, 2, 33, 33, 12, 4, 9),
-        (1, 3, 3, 40, 300, 64, 260, 0),
-        (1, 1, 1, 66, 66, 128, 0, 0),
-        (1, 1, 2, 35, 70, 256, 35, 0),
-        (1, 2, 1, 20, 20, 260, 0, 7),
-        // More keys than are seen, and more queries than see any.
-        (1, 2, 1, 70, 20, 20, 20, 0),
-        (1, 1, 1, 40, 9, 4, 0, 3),
-        // Tiles of 64 rows.
-        (2, 32, 1, 130, 70, 4, 70, 0),
-        (2, 32, 1, 100, 100, 6, 0, 0),
-    ]
-    .into_iter()
-    .enumerate()
-    {
-        forms.push(Attention {
-            batch,
-            kv_heads,
-            group,
-            queries,
-            keys,
-            dim,
-            offset,
-            window,
-            scale: 2.0 / (dim as f32).sqrt(),
-            cap: if i % 3 == 2 { 1.5 } else { 0.0 },
-            biased: i % 2 == 1,
-        });
-    }
-    forms
-}
-
-/// What an attention's forward pass is given. The first example is padded on the left so that its first rows may see nothing, the
-/// others here and there.
-pub fn attention_inputs(form: &Attention) -> Vec<Vec<f32>> {
-    let mut inputs = case(form.clone(), 1.0, 0.0).inputs;
-    let mut noise = Noise(11);
-    for (place, mask) in inputs[3].iter_mut().enumerate() {
-        let hidden = if place < form.keys {
-            form.keys > 1 && place < 2
-        } else {
-            noise.value() > 0.5
-        };
-        *mask = if hidden { 0.0 } else { 1.0 };
-    }
-    inputs
-}
-
-/// What its backward kernels are given besides: the forward pass's inputs, and the gradient of its output.
-pub fn attention_backward_inputs(form: &Attention, inputs: &[Vec<f32>], dout: &[f32]) -> [Vec<Vec<f32>>; 2] {
-    let [out, logs]: [Vec<f32>; 2] = twin(form, inputs).try_into().expect("two outputs");
-    let of_notes = vec![out, dout.to_vec(), logs, inputs[3].clone()];
-    let notes = twin(&AttentionNotes(form.clone()), &of_notes).remove(0);
-    let mut backward = inputs[..3].to_vec();
-    backward.extend([dout.to_vec(), notes]);
-    backward.extend(inputs.get(4).cloned());
-    [of_notes, backward]
-}
-
-fn attention_cases(form: &Attention) -> Vec<Case> {
-    let inputs = attention_inputs(form);
-    let dout = Noise(13).values(inputs[0].len(), 1.0);
-    let [of_notes, backward] = attention_backward_inputs(form, &inputs, &dout);
-    let of = |kernel: Box<dyn Kernel>, inputs: &[Vec<f32>]| Case {
-        kernel,
-        inputs: inputs.to_vec(),
-        tolerance: 2e-5,
-    };
-    let mut cases = vec![
-        of(Box::new(form.clone()), &inputs),
-        of(Box::new(AttentionNotes(form.clone())), &of_notes),
-        of(Box::new(AttentionOfQueries(form.clone())), &backward),
-        of(Box::new(AttentionOfKeys(form.clone())), &backward),
-    ];
-    if form.biased {
-        cases.push(of(Box::new(AttentionOfBias(form.clone())), &backward));
     }
     cases
 }
@@ -558,7 +456,8 @@ pub fn all() -> Vec<Case> {
         parts::all(),
         packed(),
         norms(),
-        attention(),
+        positions::all(),
+        attention::all(),
         activations(),
         training(),
         eight_bits(),
