@@ -11,7 +11,7 @@
 use burn_cubecl::cubecl::{
     CubeCount, CubeKernel,
     client::Client,
-    prelude::{KernelId, KernelMetadata},
+    prelude::KernelId,
     server::{KernelArguments, MetadataBindingInfo},
 };
 use std::cell::RefCell;
