@@ -4,6 +4,7 @@ use crate::cluster;
 use crate::data_sets;
 use crate::devices;
 use crate::export;
+use crate::find_rate;
 use crate::hub::{self, Located};
 use crate::inspect;
 use crate::interrupt::{on_interrupt, stop_on_interrupt};
@@ -52,6 +53,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
     match cli.command {
         Action::Train(train) => block_on(run_training(train, device, &mut events)),
         Action::Check { run } => check(&run),
+        Action::FindRate(wish) => block_on(find_rate::run(wish, device, &mut events)),
         Action::Eval(eval) => block_on(score(eval, device, &mut events)),
         Action::Predict(predict) => block_on(answer(predict, device, &mut events)),
         Action::Generate(generate) => block_on(write_text(generate, device, &mut events)),
@@ -81,6 +83,11 @@ pub struct EventSink {
 }
 
 impl EventSink {
+    /// Whether standard output has JSON.
+    pub fn is_json(&self) -> bool {
+        self.screen.is_json()
+    }
+
     pub fn take(&mut self, event: &Event) {
         match &mut self.log {
             Some(log) => log.add(event),

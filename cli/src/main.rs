@@ -12,6 +12,7 @@ mod commands;
 mod data_sets;
 mod devices;
 mod export;
+mod find_rate;
 mod hub;
 mod inspect;
 mod interrupt;
@@ -53,6 +54,8 @@ enum Action {
         #[command(flatten)]
         run: RunFile,
     },
+    /// Search for a learning rate: it grows step by step on the run's own model and data, until the loss explodes. Nothing is written.
+    FindRate(FindRate),
     /// Score a model on data: its loss, and the task's metrics.
     Eval(Eval),
     /// Answer rows with a trained classifier or regression, the worst errors first where the rows have labels.
@@ -107,6 +110,21 @@ struct Train {
     /// Go on from a folder checkpoint-N that an earlier run wrote; true takes the newest whole one in output_dir.
     #[arg(long, value_name = "FOLDER")]
     resume_from_checkpoint: Option<String>,
+}
+
+#[derive(Args)]
+struct FindRate {
+    #[command(flatten)]
+    run: RunFile,
+    /// The rate of the first step.
+    #[arg(long, value_name = "RATE", default_value_t = 1e-7)]
+    from: f64,
+    /// The rate of the last step, at most 1.
+    #[arg(long, value_name = "RATE", default_value_t = 1.0)]
+    to: f64,
+    /// Optimizer steps, from 20 on: fewer where time is short.
+    #[arg(long, default_value_t = 100)]
+    steps: usize,
 }
 
 #[derive(Args)]

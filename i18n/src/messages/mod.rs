@@ -19,6 +19,9 @@ pub mod page;
 pub mod pictures;
 pub mod run;
 pub mod text;
+// What only the command says: the page's programs do without it, for they are as large as they may be.
+#[cfg(not(target_arch = "wasm32"))]
+pub mod tuning;
 
 use crate::Language;
 
@@ -37,7 +40,7 @@ pub(crate) fn template(key: &str, language: Language) -> Option<&'static str> {
 /// An area's name and its messages.
 type Area = (&'static str, &'static [(&'static str, [&'static str; 2])]);
 
-pub(crate) static AREAS: [Area; 16] = [
+pub(crate) static AREAS: &[Area] = &[
     ("command", command::TEXTS),
     ("common", common::TEXTS),
     ("config", config::TEXTS),
@@ -54,4 +57,6 @@ pub(crate) static AREAS: [Area; 16] = [
     ("pictures", pictures::TEXTS),
     ("run", run::TEXTS),
     ("text", text::TEXTS),
+    #[cfg(not(target_arch = "wasm32"))]
+    ("tuning", tuning::TEXTS),
 ];

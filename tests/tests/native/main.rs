@@ -11,6 +11,7 @@ mod device_memory;
 mod divergence;
 mod estimate;
 mod export;
+mod finder;
 mod heads;
 mod hub;
 mod ids;

@@ -1,0 +1,59 @@
+//! `lorakeet find-rate`, `advise`, `compare` and `sweep`: what comes before and after a run.
+
+use super::Place;
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+/// A run whose steps see all rows, so that its loss has no noise.
+const LINES: &str = "train_file: rows.csv\noutput_dir: out\nmax_steps: 8\n";
+const WHOLE: [&str; 2] = ["--set", "per_device_train_batch_size=48"];
+
+/// Everything under a folder.
+fn files(folder: &Path) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for entry in fs::read_dir(folder).expect("it can be listed").flatten() {
+        found.insert(entry.path().display().to_string());
+        if entry.path().is_dir() {
+            found.extend(files(&entry.path()));
+        }
+    }
+    found
+}
+
+/// The last line of JSON that a command prints.
+fn last(text: &str) -> Value {
+    serde_json::from_str(text.lines().last().expect("a line")).expect("JSON")
+}
+
+#[test]
+fn a_rate_is_found_twice_the_same_and_nothing_is_left_behind() {
+    let place = Place::new("rate");
+    place.run(LINES);
+    let before = files(&place.0);
+    let words = [&["find-rate", "run.yaml", "--from", "1e-5"][..], &WHOLE].concat();
+    let json = [&words[..], &["--json"]].concat();
+    let found = last(&place.prints(&json));
+    assert_eq!(found["type"], "rate_search");
+    let rate = found["recommended"].as_f64().expect("a rate");
+    assert!((1e-5..1.0).contains(&rate), "{found}");
+    assert_eq!(found["learning_rate"], 0.02, "the run's own");
+    assert!(
+        found["reason"]
+            .as_str()
+            .is_some_and(|reason| reason.contains("Recommended")),
+        "{found}"
+    );
+    assert_eq!(last(&place.prints(&json)), found, "the same again");
+    let text = place.prints(&words);
+    for part in ["smoothed", "steepest fall", "*", "--set learning_rate="] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert_eq!(files(&place.0), before);
+
+    let said = place.says(2, &["find-rate", "run.yaml", "--from", "0.1", "--to", "0.01"]);
+    assert!(said.contains("from: the rates have to grow"), "{said}");
+    let said = place.says(2, &["find-rate", "run.yaml", "--steps", "3"]);
+    assert!(said.contains("steps: a search has from 20"), "{said}");
+}
