@@ -1,5 +1,6 @@
 //! What each subcommand does: paths become commands to a [`Session`], its events go to the screen and the log.
 
+use crate::advise;
 use crate::cluster;
 use crate::data_sets;
 use crate::devices;
@@ -53,6 +54,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
     match cli.command {
         Action::Train(train) => block_on(run_training(train, device, &mut events)),
         Action::Check { run } => check(&run),
+        Action::Advise(wish) => block_on(advise::run(wish, device, &mut events)),
         Action::FindRate(wish) => block_on(find_rate::run(wish, device, &mut events)),
         Action::Eval(eval) => block_on(score(eval, device, &mut events)),
         Action::Predict(predict) => block_on(answer(predict, device, &mut events)),
@@ -513,14 +515,15 @@ pub fn resolve(run: &RunFile) -> Result<Resolved> {
 }
 
 /// A run file with flags on top, or flags alone.
-fn resolve_any(run: Option<PathBuf>, set: Vec<String>) -> Result<Resolved> {
+pub fn resolve_any(run: Option<PathBuf>, set: Vec<String>) -> Result<Resolved> {
     match run {
         Some(run) => resolve(&RunFile { run, set }),
         None => with_flags(RunConfig::parse("", "")?, &set),
     }
 }
 
-fn with_flags(mut resolved: Resolved, set: &[String]) -> Result<Resolved> {
+/// Settings with flags on top.
+pub fn with_flags(mut resolved: Resolved, set: &[String]) -> Result<Resolved> {
     let pairs = set.iter().map(|pair| {
         pair.split_once('=')
             .map(|(key, value)| (key.trim(), value.trim()))

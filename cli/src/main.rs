@@ -6,6 +6,7 @@
 /// The clone that this was compiled in: another one's build is not taken for this one's (`.cargo/config.toml`).
 const _: Option<&str> = option_env!("LORAKEET_CLONE");
 
+mod advise;
 mod check;
 mod cluster;
 mod commands;
@@ -54,6 +55,8 @@ enum Action {
         #[command(flatten)]
         run: RunFile,
     },
+    /// Recommend settings for a run, or for a model and data, each with its reason; and say what is unwise in those that it has.
+    Advise(Advise),
     /// Search for a learning rate: it grows step by step on the run's own model and data, until the loss explodes. Nothing is written.
     FindRate(FindRate),
     /// Score a model on data: its loss, and the task's metrics.
@@ -110,6 +113,18 @@ struct Train {
     /// Go on from a folder checkpoint-N that an earlier run wrote; true takes the newest whole one in output_dir.
     #[arg(long, value_name = "FOLDER")]
     resume_from_checkpoint: Option<String>,
+}
+
+#[derive(Args)]
+struct Advise {
+    /// The run file; or the model, where the data follow.
+    #[arg(value_name = "RUN_OR_MODEL")]
+    run: PathBuf,
+    /// The data.
+    data: Option<PathBuf>,
+    /// Override a key of the run file; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
 }
 
 #[derive(Args)]

@@ -57,3 +57,44 @@ fn a_rate_is_found_twice_the_same_and_nothing_is_left_behind() {
     let said = place.says(2, &["find-rate", "run.yaml", "--steps", "3"]);
     assert!(said.contains("steps: a search has from 20"), "{said}");
 }
+
+#[test]
+fn advice_has_reasons_and_cautions_and_writes_nothing() {
+    let place = Place::new("advice");
+    place.run(LINES);
+    let before = files(&place.0);
+    let found = last(&place.prints(&["advise", "run.yaml", "--json"]));
+    assert_eq!(
+        (&found["type"], &found["facts"]["rows"]),
+        (&"advice".into(), &48.into())
+    );
+    let settings = found["settings"].as_array().expect("a list");
+    let rate = settings
+        .iter()
+        .find(|one| one["knob"] == "learning_rate")
+        .expect("a rate");
+    assert_eq!((&rate["value"], &rate["current"]), (&0.001.into(), &0.02.into()));
+    for part in ["reason", "evidence", "why_not"] {
+        assert!(
+            rate[part].as_str().is_some_and(|text| text.ends_with('.')),
+            "{part}: {rate}"
+        );
+    }
+    let text = place.prints(&["advise", "run.yaml", "--set", "val_size=0"]);
+    for part in [
+        "classification: 60 rows to train on, 0 held out",
+        "val_size: No rows are held out",
+        "learning_rate: 0.001",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    // A model and data, without a run file.
+    let text = place.prints(&["advise", "small_mlp", "rows.csv"]);
+    assert!(
+        text.contains("finetuning_type: full  (as in the run)") && text.contains("  nothing"),
+        "{text}"
+    );
+    assert_eq!(files(&place.0), before);
+    let said = place.says(1, &["advise", "small_mlp", "none.csv"]);
+    assert!(said.contains("none.csv"), "{said}");
+}

@@ -3,6 +3,8 @@
 
 mod export;
 #[cfg(not(target_arch = "wasm32"))]
+mod facts;
+#[cfg(not(target_arch = "wasm32"))]
 mod find_rate;
 mod hub;
 mod predict;

@@ -3,6 +3,9 @@
 //!
 //! What an error says (`what`) is a clause without a full stop; remedies and notes are sentences.
 
+// What only the command says: the page's programs do without it, for they are as large as they may be.
+#[cfg(not(target_arch = "wasm32"))]
+pub mod advice;
 pub mod command;
 pub mod common;
 pub mod config;
@@ -19,7 +22,7 @@ pub mod page;
 pub mod pictures;
 pub mod run;
 pub mod text;
-// What only the command says: the page's programs do without it, for they are as large as they may be.
+// As above.
 #[cfg(not(target_arch = "wasm32"))]
 pub mod tuning;
 
@@ -41,6 +44,8 @@ pub(crate) fn template(key: &str, language: Language) -> Option<&'static str> {
 type Area = (&'static str, &'static [(&'static str, [&'static str; 2])]);
 
 pub(crate) static AREAS: &[Area] = &[
+    #[cfg(not(target_arch = "wasm32"))]
+    ("advice", advice::TEXTS),
     ("command", command::TEXTS),
     ("common", common::TEXTS),
     ("config", config::TEXTS),
