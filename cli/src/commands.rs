@@ -2,6 +2,7 @@
 
 use crate::advise;
 use crate::cluster;
+use crate::compare;
 use crate::data_sets;
 use crate::devices;
 use crate::export;
@@ -69,6 +70,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         },
         Action::Runs { folder } => block_on(runs::list(&folder, cli.json)),
         Action::Show { run } => block_on(runs::show(&run, cli.json)),
+        Action::Compare { runs } => block_on(compare::run(&runs, cli.json)),
         Action::Info(task) => block_on(info(task, device, &mut events)),
         Action::Inspect(wish) => block_on(inspect::run(wish, cli.json, &mut |event| events.take(event))),
         Action::Diff(wish) => block_on(inspect::diff(wish, cli.json, &mut |event| events.take(event))),

@@ -10,6 +10,7 @@ mod advise;
 mod check;
 mod cluster;
 mod commands;
+mod compare;
 mod data_sets;
 mod devices;
 mod export;
@@ -78,6 +79,12 @@ enum Action {
     Show {
         /// The run's output_dir, or its run file.
         run: PathBuf,
+    },
+    /// Compare runs: the settings that differ, the final scores, the losses at equal steps.
+    Compare {
+        /// Each run's output_dir, or its run file.
+        #[arg(required = true, num_args = 2..)]
+        runs: Vec<PathBuf>,
     },
     /// Describe a model's files: architecture, parameters, storage formats, and the memory that a run on it takes.
     Info(Info),

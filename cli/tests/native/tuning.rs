@@ -98,3 +98,59 @@ fn advice_has_reasons_and_cautions_and_writes_nothing() {
     let said = place.says(1, &["advise", "small_mlp", "none.csv"]);
     assert!(said.contains("none.csv"), "{said}");
 }
+
+#[test]
+fn runs_are_compared_by_what_differs() {
+    let place = Place::new("compare");
+    place.run(LINES);
+    let train = |folder: &str, setting: &str| {
+        let folder = format!("output_dir={folder}");
+        place.says(0, &["train", "run.yaml", "--set", &folder, "--set", setting]);
+    };
+    train("one", "learning_rate=0.02");
+    train("two", "learning_rate=0.001");
+    let found = last(&place.prints(&["compare", "one", "two", "--json"]));
+    let names: Vec<&str> = found["settings"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(|one| one["name"].as_str())
+        .collect();
+    assert_eq!(names, ["learning_rate"], "and no place: {found}");
+    assert_eq!(found["settings"][0]["values"], serde_json::json!([0.02, 0.001]));
+    let losses = found["losses"].as_array().expect("a list");
+    assert_eq!(losses.len(), 8, "{found}");
+    assert_eq!(losses.last().expect("some")["step"], 8);
+    // The first step of both is from the same weights.
+    assert_eq!(losses[0]["values"][0], losses[0]["values"][1]);
+    for run in found["runs"].as_array().expect("a list") {
+        assert!(
+            run["scores"]["eval_loss"].is_f64() && run["scores"]["accuracy"].is_f64(),
+            "{run}"
+        );
+        assert!(run["gain"]["comparison"]["low"].is_f64(), "{run}");
+    }
+    assert_eq!(found["notes"], serde_json::json!([]));
+    let text = place.prints(&["compare", "one", "two"]);
+    for part in [
+        "learning_rate",
+        "final scores",
+        "against the best baseline",
+        "training loss at step",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    for part in ["lora_r", "max_steps", "output_dir"] {
+        assert!(!text.contains(part), "{part}: {text}");
+    }
+    // Other held-out rows, and fewer steps.
+    train("three", "val_size=20");
+    let text = place.prints(&["compare", "one", "three"]);
+    assert!(
+        text.contains("not of the same rows") && text.contains("val_size"),
+        "{text}"
+    );
+    let said = place.says(2, &["compare", "one", "nowhere"]);
+    assert!(said.contains("nowhere: is not the folder of a run"), "{said}");
+    place.says(2, &["compare", "one"]);
+}

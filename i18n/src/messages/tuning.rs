@@ -26,4 +26,13 @@ messages! { "tuning";
     StartOnly =
         "The search sees the first steps of a run only: take its rate as the order of magnitude, with a warm-up, and watch the loss.",
         "搜索只看到训练最初的若干步：请把结果当作数量级，配合预热使用，并观察损失。";
+
+    // comparisons
+    RowsDiffer =
+        "The runs do not train on and hold out the same tokens (other data, another split, cutoff_len, tokenizer or seed): their \
+         scores are not of the same rows.",
+        "这些训练的训练数据和留出数据的 token 不同（数据、划分、cutoff_len、分词器或种子不同）：得分不是在相同数据上得到的。";
+    InputDiffers { name } = "{name} has the same value in all runs, and held something else in some of them.",
+        "{name} 在各次训练中的值相同，但其中的内容不同。";
+    NotFinished { runs } = "Not finished: {runs}.", "未完成：{runs}。";
 }
