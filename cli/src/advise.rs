@@ -2,6 +2,7 @@
 
 use crate::Advise;
 use crate::commands::{EventSink, HOST, load, resolve_any, unwritable, with_flags};
+use crate::compare::shown;
 use crate::interrupt::on_interrupt;
 use crate::json;
 use crate::screen::{count, hand_out, hand_out_json};
@@ -10,7 +11,7 @@ use lorakeet_core::config::{RunConfig, Source};
 use lorakeet_core::error::Result;
 use lorakeet_core::protocol::{DeviceChoice, Event};
 use lorakeet_core::session::Session;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -50,7 +51,7 @@ pub async fn run(wish: Advise, device: DeviceChoice, events: &mut EventSink) -> 
             });
             hand_out_json(&json::line(&value).map_err(unwritable)?)?;
         }
-        false => hand_out(&text(&facts, &advice, &config))?,
+        false => hand_out(&text(&facts, &advice, &config)?)?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -60,7 +61,7 @@ fn lengths(facts: &Facts) -> Option<[usize; 3]> {
     Some([facts.length_at(0.5)?, facts.length_at(0.95)?, facts.length_at(1.0)?])
 }
 
-fn text(facts: &Facts, advice: &Advice, config: &RunConfig) -> String {
+fn text(facts: &Facts, advice: &Advice, config: &RunConfig) -> Result<String> {
     let mut text = format!(
         "{}: {} rows to train on, {} held out; {} weights\n",
         facts.task,
@@ -76,9 +77,9 @@ fn text(facts: &Facts, advice: &Advice, config: &RunConfig) -> String {
     for one in &advice.settings {
         let current = match one.current == one.value {
             true => "as in the run".to_owned(),
-            false => format!("the run has {}", shown(&one.current)),
+            false => format!("the run has {}", shown(Some(&one.current))),
         };
-        text.push_str(&format!("\n{}: {}  ({current})\n", one.knob, shown(&one.value)));
+        text.push_str(&format!("\n{}: {}  ({current})\n", one.knob, shown(Some(&one.value))));
         for message in [&one.reason, &one.evidence, &one.why_not] {
             text.push_str(&format!("  {}\n", message.english()));
         }
@@ -91,28 +92,22 @@ fn text(facts: &Facts, advice: &Advice, config: &RunConfig) -> String {
     if advice.cautions.is_empty() {
         text.push_str("  nothing\n");
     }
-    let recommended = with(advice, config);
+    let recommended = with(advice, config)?;
     text.push_str("\nthe run file with what is recommended\n");
     for line in recommended.to_yaml().lines() {
         text.push_str(&format!("  {line}\n"));
     }
-    text
+    Ok(text)
 }
 
 /// The run with the recommended settings.
-fn with(advice: &Advice, config: &RunConfig) -> RunConfig {
+///
+/// # Errors
+/// None: each is a value of its knob.
+fn with(advice: &Advice, config: &RunConfig) -> Result<RunConfig> {
     let mut recommended = config.clone();
     for one in &advice.settings {
-        // Each is a value of its knob.
-        let _ = recommended.set(one.knob, &one.value);
+        recommended.set(one.knob, &one.value)?;
     }
-    recommended
-}
-
-fn shown(value: &Value) -> String {
-    match value {
-        Value::Null => "not given".to_owned(),
-        Value::String(text) => text.clone(),
-        value => value.to_string(),
-    }
+    Ok(recommended)
 }

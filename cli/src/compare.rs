@@ -92,7 +92,7 @@ fn scores(runs: &[Found]) -> Vec<Line<f64>> {
             let found = of_run.iter().find(|(known, _)| *known == name);
             found.map(|(_, value)| *value)
         });
-        let values = values.collect();
+        let values: Vec<Option<f64>> = values.collect();
         (name, values)
     };
     names.into_iter().map(line).collect()
@@ -140,25 +140,28 @@ fn notes(runs: &[Found]) -> Vec<Message> {
         let runs = Field::list(unfinished);
         notes.push(msg::NotFinished { runs }.into());
     }
-    let digests =
-        |name: &str| -> BTreeSet<Option<&String>> { runs.iter().map(|run| run.record.inputs.get(name)).collect() };
-    let settings =
-        |name: &str| -> Vec<Option<&Value>> { runs.iter().map(|run| run.record.settings.get(name)).collect() };
     for name in [
         "model_name_or_path",
         "adapter_name_or_path",
         "train_file",
         "validation_file",
     ] {
-        let is_same = settings(name).windows(2).all(|pair| pair[0] == pair[1]);
-        if is_same && digests(name).len() > 1 {
+        let values: Vec<Option<&Value>> = runs.iter().map(|run| run.record.settings.get(name)).collect();
+        let is_same = values.windows(2).all(|pair| pair[0] == pair[1]);
+        if is_same && digests(runs, name) > 1 {
             notes.push(msg::InputDiffers { name }.into());
         }
     }
-    if digests("rows").len() > 1 {
+    if digests(runs, "rows") > 1 {
         notes.push(msg::RowsDiffer.into());
     }
     notes
+}
+
+/// How many different contents an input has in these runs.
+fn digests(runs: &[Found], input: &str) -> usize {
+    let digests: BTreeSet<Option<&String>> = runs.iter().map(|run| run.record.inputs.get(input)).collect();
+    digests.len()
 }
 
 fn told(runs: &[Found]) -> Value {
