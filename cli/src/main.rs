@@ -23,6 +23,8 @@ mod log;
 mod output;
 mod runs;
 mod screen;
+mod sweep;
+mod train;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use lorakeet_core::config::Trainer;
@@ -80,6 +82,9 @@ enum Action {
         /// The run's output_dir, or its run file.
         run: PathBuf,
     },
+    /// Train a run with several values of some settings, stop those that fall behind, and compare what they came to. The same
+    /// command goes on with a sweep that was interrupted.
+    Sweep(Sweep),
     /// Compare runs: the settings that differ, the final scores, the losses at equal steps.
     Compare {
         /// Each run's output_dir, or its run file.
@@ -120,6 +125,25 @@ struct Train {
     /// Go on from a folder checkpoint-N that an earlier run wrote; true takes the newest whole one in output_dir.
     #[arg(long, value_name = "FOLDER")]
     resume_from_checkpoint: Option<String>,
+}
+
+#[derive(Args)]
+struct Sweep {
+    #[command(flatten)]
+    run: RunFile,
+    /// A setting and its values, in brackets those that are lists; may be repeated, and all combinations are tried.
+    #[arg(long = "knob", value_name = "KNOB=VALUE,VALUE", required = true)]
+    knobs: Vec<String>,
+    /// Try so many of the combinations, drawn by the run's seed.
+    #[arg(long, value_name = "N")]
+    random: Option<usize>,
+    /// How long this call may take, such as 30m, 2h or 90s.
+    #[arg(long, value_name = "TIME")]
+    budget: Option<String>,
+    /// Train every run to its end. Without it, of four runs or more the half with the lower held-out loss goes on after a quarter of
+    /// the steps, and half of those after half of them.
+    #[arg(long)]
+    no_halving: bool,
 }
 
 #[derive(Args)]

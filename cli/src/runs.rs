@@ -130,6 +130,17 @@ pub async fn opened(path: &Path) -> Result<Found> {
     Found::open(&folder, LOG_BYTES).await
 }
 
+/// The run in a folder, with all of its log; none where no run has begun there.
+///
+/// # Errors
+/// It cannot be read.
+pub async fn begun(folder: &Path) -> Result<Option<Found>> {
+    match folder.join(RECORD).is_file() && is_run(folder) {
+        true => Found::open(folder, LOG_BYTES).await.map(Some),
+        false => Ok(None),
+    }
+}
+
 /// The folder of a run; a run file means its output_dir.
 fn folder_of(path: &Path) -> Result<PathBuf> {
     let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
