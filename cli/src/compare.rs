@@ -39,7 +39,7 @@ pub async fn run(paths: &[PathBuf], json: bool) -> Result<ExitCode> {
 
 /// The settings whose values are not the same in all runs, in the order of the table of knobs; those that this release does not
 /// know stand behind.
-pub fn differing(records: &[&RunRecord]) -> Vec<Line<Value>> {
+fn differing(records: &[&RunRecord]) -> Vec<Line<Value>> {
     let known: Vec<&str> = KNOBS.iter().map(|knob| knob.name).collect();
     let others = records.iter().flat_map(|record| record.settings.keys());
     let others: BTreeSet<&str> = others
@@ -194,13 +194,10 @@ fn told(runs: &[Found]) -> Value {
 
 fn text(runs: &[Found]) -> String {
     let records: Vec<&RunRecord> = runs.iter().map(|run| &run.record).collect();
-    let row =
-        |name: &str, cells: Vec<String>| -> Vec<String> { std::iter::once(name.to_owned()).chain(cells).collect() };
-    let of_runs = |name: &str, cell: &dyn Fn(&Found) -> String| row(name, runs.iter().map(cell).collect());
     let mut rows = vec![
-        of_runs("", &|run| run.folder.display().to_string()),
-        of_runs("state", &|run| run.state().to_owned()),
-        of_runs("steps", &|run| run.step().to_string()),
+        row("", runs.iter().map(|run| run.folder.display().to_string())),
+        row("state", runs.iter().map(|run| run.state().to_owned())),
+        row("steps", runs.iter().map(|run| run.step().to_string())),
     ];
     rows.push(vec!["settings that differ".to_owned()]);
     let settings = differing(&records);
@@ -208,24 +205,20 @@ fn text(runs: &[Found]) -> String {
         rows.push(vec!["  none".to_owned()]);
     }
     for (name, values) in settings {
-        rows.push(row(
-            &format!("  {name}"),
-            values.iter().map(|value| shown(value.as_ref())).collect(),
-        ));
+        let cells = values.iter().map(|value| shown(value.as_ref()));
+        rows.push(row(&format!("  {name}"), cells));
     }
     rows.push(vec!["final scores".to_owned()]);
     for (name, values) in scores(runs) {
         let cells = values
             .into_iter()
             .map(|value| value.map_or("–".to_owned(), |value| format!("{value:.4}")));
-        rows.push(row(&format!("  {name}"), cells.collect()));
+        rows.push(row(&format!("  {name}"), cells));
     }
     let gains: Vec<_> = runs.iter().map(gain).collect();
     if gains.iter().any(Option::is_some) {
-        rows.push(row(
-            "  against the best baseline",
-            gains.iter().map(|gain| gain_cell(*gain)).collect(),
-        ));
+        let cells = gains.into_iter().map(gain_cell);
+        rows.push(row("  against the best baseline", cells));
     }
     for (title, kind) in [("training loss at step", "step"), ("held-out loss at step", "eval")] {
         let lines = losses(runs, kind);
@@ -235,7 +228,7 @@ fn text(runs: &[Found]) -> String {
         rows.push(vec![title.to_owned()]);
         for (step, values) in lines {
             let cells = values.into_iter().map(|loss| format!("{loss:.4}"));
-            rows.push(row(&format!("  {step}"), cells.collect()));
+            rows.push(row(&format!("  {step}"), cells));
         }
     }
     let mut text = table(&rows);
@@ -243,6 +236,11 @@ fn text(runs: &[Found]) -> String {
         text.push_str(&format!("{}\n", note.english()));
     }
     text
+}
+
+/// A row of the table: its name and a cell for each run.
+fn row(name: &str, cells: impl Iterator<Item = String>) -> Vec<String> {
+    std::iter::once(name.to_owned()).chain(cells).collect()
 }
 
 /// `accuracy +0.1200 [0.0500, 0.2000]`.

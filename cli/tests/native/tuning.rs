@@ -307,7 +307,7 @@ fn a_sweep_that_was_cut_off_goes_on() {
 #[test]
 fn a_sweep_that_is_told_to_end_saves_and_goes_on_with_the_run_under_way() {
     use std::process::{Command, Stdio};
-    let place = Place::new("told");
+    let place = Place::new("sweep-ended");
     place.run("train_file: rows.csv\noutput_dir: out\nmax_steps: 2000\n");
     let words = ["sweep", "run.yaml", "--knob", "learning_rate=0.02,0.001"];
     let mut child = place.command(&words).stderr(Stdio::null()).spawn().expect("it starts");

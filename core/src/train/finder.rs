@@ -219,7 +219,7 @@ async fn search(
     let steps_per_epoch = config.plan(train.len()).steps_per_epoch;
     let (mut cursor, mut order) = (Cursor::default(), Vec::new());
     let mut rows_at_a_time = config.per_device_train_batch_size;
-    let (mut points, mut average, mut lowest, mut tokens) = (Vec::new(), 0.0, f64::INFINITY, 0);
+    let (mut points, mut average, mut lowest, mut tokens) = (Vec::new(), 0.0_f64, f64::INFINITY, 0_u64);
     for step in 1..=range.steps {
         emit.yield_or_stop(msg::SearchStopped).await?;
         if order.is_empty() || cursor.position == 0 {

@@ -34,6 +34,8 @@ messages! { "tuning";
         "这些训练的训练数据和留出数据的 token 不同（数据、划分、cutoff_len、分词器或种子不同）：得分不是在相同数据上得到的。";
     InputDiffers { name } = "{name} has the same value in all runs, and held something else in some of them.",
         "{name} 在各次训练中的值相同，但其中的内容不同。";
+    NotFinished { runs } = "Not finished: {runs}.", "未完成：{runs}。";
+
     // sweeps
     KnobValues { got } = "must have the form KNOB=VALUE,VALUE, got {got}", "必须写成 KNOB=VALUE,VALUE 的形式，收到了 {got}";
     KnobsForExample = "For example --knob learning_rate=1e-4,3e-4 --knob lora_r=4,16.",
@@ -64,5 +66,4 @@ messages! { "tuning";
          (`lorakeet eval`) before you rely on it.",
         "共尝试 {runs} 组设置，均在同样的 {rows} 条留出数据上评估：最佳者的领先有一部分是偶然，尝试得越多，偶然成分越大。请在扫描中\
          从未见过的数据上再评估一次（`lorakeet eval`），然后再采信。";
-    NotFinished { runs } = "Not finished: {runs}.", "未完成：{runs}。";
 }
