@@ -51,13 +51,21 @@ impl Session {
         let device = model.model.device();
         let limit = device::largest_buffer_bytes(device);
         let adapter = self.adapter.as_ref().map(|adapter| &adapter.config);
+        // As the run plans it: no more rows at a time than there are, and no more tokens than the longest has.
+        let longest = split.longest_row().unwrap_or(config.cutoff_len);
+        let planned = RunConfig {
+            cutoff_len: longest.min(config.cutoff_len),
+            per_device_train_batch_size: config.per_device_train_batch_size.min(split.train.len()),
+            per_device_eval_batch_size: config.per_device_eval_batch_size.min(split.held_out.len().max(1)),
+            ..config.clone()
+        };
         let plain = RunConfig {
             quantization_bit: None,
             fp8: None,
-            ..config.clone()
+            ..planned.clone()
         };
         let mut peaks = [None, None];
-        for (peak, config) in peaks.iter_mut().zip([config, &plain]) {
+        for (peak, config) in peaks.iter_mut().zip([&planned, &plain]) {
             match estimate(&model.files, config, adapter, limit).await {
                 Ok(memory) => *peak = memory.peak_bytes,
                 // The advice does without it.
