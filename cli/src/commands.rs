@@ -433,18 +433,28 @@ pub fn sources(path: &Path) -> Result<Vec<Source>> {
 
 /// The settings of a run file, with flags on top.
 pub fn resolve(run: &RunFile) -> Result<Resolved> {
-    let unreadable = |error: std::io::Error| cannot_read(&run.run, &error);
+    let text = read_run_file(&run.run)?;
+    with_data_sets(RunConfig::parse(&text, &run.run.display().to_string())?, &run.set)
+}
+
+/// The text of a run file.
+pub fn read_run_file(path: &Path) -> Result<String> {
+    let unreadable = |error: std::io::Error| cannot_read(path, &error);
     // One byte more than a run file may have is enough to see that it is none; a device may never end.
     let mut bytes = Vec::new();
-    let file = fs::File::open(&run.run).map_err(unreadable)?;
+    let file = fs::File::open(path).map_err(unreadable)?;
     file.take(RunConfig::MOST_BYTES as u64 + 1)
         .read_to_end(&mut bytes)
         .map_err(unreadable)?;
-    let text = match bytes.len() > RunConfig::MOST_BYTES {
-        true => String::from_utf8_lossy(&bytes).into_owned(),
-        false => String::from_utf8(bytes).map_err(|error| unreadable(std::io::Error::other(error.utf8_error())))?,
-    };
-    let mut resolved = with_flags(RunConfig::parse(&text, &run.run.display().to_string())?, &run.set)?;
+    match bytes.len() > RunConfig::MOST_BYTES {
+        true => Ok(String::from_utf8_lossy(&bytes).into_owned()),
+        false => String::from_utf8(bytes).map_err(|error| unreadable(std::io::Error::other(error.utf8_error()))),
+    }
+}
+
+/// Settings with flags on top, and with the files of the data sets that they name.
+pub fn with_data_sets(resolved: Resolved, set: &[String]) -> Result<Resolved> {
+    let mut resolved = with_flags(resolved, set)?;
     data_sets::look_up(&mut resolved)?;
     Ok(resolved)
 }

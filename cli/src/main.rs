@@ -131,8 +131,9 @@ struct Train {
 struct Sweep {
     #[command(flatten)]
     run: RunFile,
-    /// A setting and its values, in brackets those that are lists; may be repeated, and all combinations are tried.
-    #[arg(long = "knob", value_name = "KNOB=VALUE,VALUE", required = true)]
+    /// A setting and its values, in brackets those that are lists; may be repeated, and all combinations are tried. The run file's
+    /// key sweep, a map from settings to lists of values, has some, too.
+    #[arg(long = "knob", value_name = "KNOB=VALUE,VALUE")]
     knobs: Vec<String>,
     /// Try so many of the combinations, drawn by the run's seed.
     #[arg(long, value_name = "N")]

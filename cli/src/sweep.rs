@@ -5,7 +5,7 @@
 mod candidates;
 
 use crate::Sweep;
-use crate::commands::{EventSink, HOST, INTERRUPTED, data_sources, now_ms, resolve, unwritable};
+use crate::commands::{EventSink, HOST, INTERRUPTED, data_sources, now_ms, read_run_file, unwritable, with_data_sets};
 use crate::compare::{final_scores, shown};
 use crate::interrupt::on_interrupt;
 use crate::json;
@@ -13,7 +13,7 @@ use crate::runs::{Found, begun, table};
 use crate::screen::{Screen, hand_out, hand_out_json, say};
 use crate::train::train_in_folder;
 use candidates::{Candidate, Candidates};
-use lorakeet_core::config::{Resolved, Source};
+use lorakeet_core::config::{Resolved, RunConfig, Source};
 use lorakeet_core::error::{Error, Kind, Result};
 use lorakeet_core::host::Control;
 use lorakeet_core::protocol::{DeviceChoice, Event, RunState};
@@ -82,10 +82,20 @@ pub async fn run(wish: Sweep, device: DeviceChoice, events: &mut EventSink) -> R
         Some(text) => now_ms() + milliseconds(text)?,
         None => f64::INFINITY,
     };
-    let base = resolve(&wish.run)?;
+    let file = &wish.run.run;
+    let (resolved, named) = RunConfig::parse_sweep(&read_run_file(file)?, &file.display().to_string())?;
+    let base = with_data_sets(resolved, &wish.run.set)?;
     base.config.require_paths()?;
     refuse(&base)?;
-    let candidates = Candidates::of(&base, &wish.knobs, wish.random, wish.no_halving)?;
+    let named = named
+        .into_iter()
+        .map(|(knob, values)| format!("{knob}={}", values.join(",")));
+    let knobs: Vec<String> = named.chain(wish.knobs).collect();
+    if knobs.is_empty() {
+        let error = Error::config(msg::NothingToSweep).field("--knob");
+        return Err(error.remedy(msg::KnobsForExample));
+    }
+    let candidates = Candidates::of(&base, &knobs, wish.random, wish.no_halving)?;
     for message in base.warnings {
         events.take(&Event::Warning { message });
     }

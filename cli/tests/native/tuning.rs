@@ -360,3 +360,23 @@ fn a_sweep_is_checked_before_its_first_run() {
     }
     assert!(!place.0.join("out").exists());
 }
+
+#[test]
+fn a_run_file_can_say_what_to_sweep() {
+    let place = Place::new("sweep-file");
+    let run = place.run(LINES);
+    let text = fs::read_to_string(run).expect("it is there") + "sweep:\n  learning_rate: [0.02, 0.001]\n";
+    fs::write(place.0.join("sweep.yaml"), text).expect("it is written");
+    let by_file = last(&place.prints(&["sweep", "sweep.yaml", "--json"]));
+    assert_eq!(
+        (&by_file["tried"], &by_file["runs"][1]["state"]),
+        (&2.into(), &"finished".into())
+    );
+    let words = ["sweep", "run.yaml", "--knob", "learning_rate=0.02,0.001", "--json"];
+    assert_eq!(last(&place.prints(&words)), by_file, "it is the same sweep");
+    sweep_in(&place);
+    let said = place.says(2, &["train", "sweep.yaml"]);
+    assert!(said.contains("sweep"), "{said}");
+    let said = place.says(2, &["sweep", "sweep.yaml", "--knob", "learning_rate=0.1"]);
+    assert!(said.contains("learning_rate: is swept twice"), "{said}");
+}

@@ -40,6 +40,10 @@ messages! { "tuning";
     KnobValues { got } = "must have the form KNOB=VALUE,VALUE, got {got}", "必须写成 KNOB=VALUE,VALUE 的形式，收到了 {got}";
     KnobsForExample = "For example --knob learning_rate=1e-4,3e-4 --knob lora_r=4,16.",
         "例如 --knob learning_rate=1e-4,3e-4 --knob lora_r=4,16。";
+    NothingToSweep = "no setting is to be swept", "没有指定要扫描的设置";
+    MapOfLists = "must be a map from settings to lists of their values", "必须是从设置到取值列表的映射";
+    SweepForExample = "For example sweep: {{learning_rate: [1e-4, 3e-4], lora_r: [4, 16]}}.",
+        "例如 sweep: {{learning_rate: [1e-4, 3e-4], lora_r: [4, 16]}}。";
     KnobTwice = "is swept twice", "扫描了两次";
     ValueTwice { value } = "has the value {value} twice", "值 {value} 出现了两次";
     NotSwept =
