@@ -1,22 +1,27 @@
 //! What each subcommand does: paths become commands to a [`Session`], its events go to the screen and the log.
 
+use crate::advise;
 use crate::cluster;
+use crate::compare;
 use crate::convert;
 use crate::data_sets;
 use crate::devices;
 use crate::export;
+use crate::find_rate;
 use crate::hub::{self, Located};
 use crate::inspect;
-use crate::interrupt::{on_interrupt, stop_on_interrupt};
+use crate::interrupt::on_interrupt;
 use crate::json;
 use crate::log::{Log, cannot_read, cannot_write};
-use crate::output::{Output, refuse_table};
+use crate::output::refuse_table;
 use crate::runs;
-use crate::screen::{Screen, count, hand_out, hand_out_json, say, size};
-use crate::{Action, Cli, Eval, Exported, Generate, Info, Predict, RunFile, Train};
+use crate::screen::{Screen, count, hand_out, hand_out_json, size};
+use crate::sweep;
+use crate::train;
+use crate::{Action, Cli, Eval, Exported, Generate, Info, Predict, RunFile};
 use lorakeet_core::config::{FinetuningType, Resolved, RunConfig, SMALL_MODELS, Source as From};
 use lorakeet_core::data::labels_of;
-use lorakeet_core::error::{Error, Kind, Result};
+use lorakeet_core::error::{Error, Result};
 use lorakeet_core::estimate::estimate_with_work;
 use lorakeet_core::export::Form;
 use lorakeet_core::formats::ModelFiles;
@@ -35,7 +40,6 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::process::ExitCode;
-use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Instant;
@@ -45,15 +49,13 @@ pub const INTERRUPTED: u8 = 130;
 
 /// Runs one subcommand.
 pub fn run(cli: Cli) -> Result<ExitCode> {
-    let mut events = EventSink {
-        screen: Screen::new(cli.json),
-        log: None,
-        early: Vec::new(),
-    };
+    let mut events = EventSink::new(Screen::new(cli.json));
     let device = cli.device.into();
     match cli.command {
-        Action::Train(train) => block_on(run_training(train, device, &mut events)),
+        Action::Train(train) => block_on(train::run(train, device, &mut events)),
         Action::Check { run } => check(&run),
+        Action::Advise(wish) => block_on(advise::run(wish, device, &mut events)),
+        Action::FindRate(wish) => block_on(find_rate::run(wish, device, &mut events)),
         Action::Eval(eval) => block_on(score(eval, device, &mut events)),
         Action::Predict(predict) => block_on(answer(predict, device, &mut events)),
         Action::Generate(generate) => block_on(write_text(generate, device, &mut events)),
@@ -79,6 +81,8 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         }
         Action::Runs { folder } => block_on(runs::list(&folder, cli.json)),
         Action::Show { run } => block_on(runs::show(&run, cli.json)),
+        Action::Sweep(wish) => block_on(sweep::run(wish, device, &mut events)),
+        Action::Compare { runs } => block_on(compare::run(&runs, cli.json)),
         Action::Info(task) => block_on(info(task, device, &mut events)),
         Action::Inspect(wish) => block_on(inspect::run(wish, cli.json, &mut |event| events.take(event))),
         Action::Diff(wish) => block_on(inspect::diff(wish, cli.json, &mut |event| events.take(event))),
@@ -88,107 +92,47 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
 
 /// Where events arrive.
 pub struct EventSink {
-    screen: Screen,
-    log: Option<Log>,
+    pub screen: Screen,
+    pub log: Option<Log>,
     /// Notes from before there was a log.
-    early: Vec<Event>,
+    pub early: Vec<Event>,
+    /// Who else hears of them.
+    pub watch: Option<Box<dyn FnMut(&Event)>>,
 }
 
 impl EventSink {
+    /// Without a log and without anyone else who hears.
+    pub fn new(screen: Screen) -> Self {
+        Self {
+            screen,
+            log: None,
+            early: Vec::new(),
+            watch: None,
+        }
+    }
+
+    /// Whether standard output has JSON.
+    pub fn is_json(&self) -> bool {
+        self.screen.is_json()
+    }
+
     pub fn take(&mut self, event: &Event) {
         match &mut self.log {
             Some(log) => log.add(event),
             None if matches!(event, Event::Warning { .. }) => self.early.push(event.clone()),
             None => {}
         }
+        if let Some(watch) = &mut self.watch {
+            watch(event);
+        }
         self.screen.show(event);
     }
 
     /// Has `session` serve a command; the first failure is an error.
-    async fn ask(&mut self, session: &mut Session, command: Command, files: Vec<Source>) -> Result<()> {
+    pub async fn ask(&mut self, session: &mut Session, command: Command, files: Vec<Source>) -> Result<()> {
         session.handle(command, files, &mut |event, _| self.take(&event)).await;
         self.screen.failed.take().map_or(Ok(()), Err)
     }
-}
-
-async fn run_training(train: Train, device: DeviceChoice, events: &mut EventSink) -> Result<ExitCode> {
-    let mut resolved = resolve(&train.run)?;
-    if let Some(from) = &train.resume_from_checkpoint {
-        resolved.overlay([("resume_from_checkpoint", from.as_str())], &From::Flag)?;
-    }
-    let config = resolved.config.clone();
-    config.require_paths()?;
-    let output = Output::of(&config, &train.run.run)?;
-    for message in resolved.warnings {
-        events.take(&Event::Warning { message });
-    }
-    let mut session = Session::new(HOST);
-    let interrupted = stop_on_interrupt(session.control())?;
-    // A folder that cannot be had should not cost a model's loading time; a new one is made when there is something to write.
-    let early = match output.exists() {
-        true => Some(output.claim().await?),
-        false => None,
-    };
-    let mut note = |message: Message| events.take(&Event::Warning { message });
-    session.resume = output.resumed(&mut note).await?;
-    let resumed = session.resume.as_ref().map(|checkpoint| checkpoint.progress.step);
-    if let (Some(step), Some(from)) = (resumed, &config.resume_from_checkpoint) {
-        note(msg::GoesOn { step, from }.into());
-    }
-    load(&mut session, &config, device, events).await?;
-
-    let sink = match early {
-        Some(sink) => sink,
-        None => output.claim().await?,
-    };
-    output.prepare(&sink).await?;
-    if resumed.is_none() {
-        output.write_settings(&sink).await?;
-    }
-    events.log = Some(Log::open(Path::new(&config.output_dir), resumed)?);
-    for event in events.early.drain(..) {
-        if let Some(log) = &mut events.log {
-            log.add(&event);
-        }
-    }
-    session.sink = Some(Rc::new(sink.clone()));
-    let mut note = |message: Message| events.take(&Event::Warning { message });
-    session.record = Some(output.record(train.prompt.as_deref(), &mut note).await);
-    let command = Command::Estimate {
-        config: Box::new(config.clone()),
-    };
-    // The run itself says what keeps it from being estimated.
-    let told = &mut |event: Event, _| {
-        if !matches!(event, Event::Failed(_)) {
-            events.take(&event);
-        }
-    };
-    session.handle(command, Vec::new(), told).await;
-    let command = Command::Train {
-        config: Box::new(config.clone()),
-        sample_prompt: train.prompt,
-        watch: Vec::new(),
-        keep: None,
-    };
-    let outcome = events.ask(&mut session, command, Vec::new()).await;
-    let has_begun = events.log.take().is_some_and(|log| log.has_begun);
-    // A run that is not the one of its checkpoint was refused, and the settings of that one stay.
-    if resumed.is_some() && has_begun {
-        output.write_settings(&sink).await?;
-    }
-    if let Err(error) = events.screen.written() {
-        say(&format!("note     {error}"));
-    }
-    match outcome {
-        Err(error) if error.kind == Kind::Stopped => say(&format!("{}: nothing was trained", error.what.english())),
-        outcome => outcome?,
-    }
-    let stopped = interrupted() || events.screen.summary.as_ref().is_some_and(|summary| !summary.finished);
-    Ok(if stopped {
-        ExitCode::from(INTERRUPTED)
-    } else {
-        ExitCode::SUCCESS
-    })
 }
 
 fn check(run: &RunFile) -> Result<ExitCode> {
@@ -503,31 +447,42 @@ pub fn sources(path: &Path) -> Result<Vec<Source>> {
 
 /// The settings of a run file, with flags on top.
 pub fn resolve(run: &RunFile) -> Result<Resolved> {
-    let unreadable = |error: std::io::Error| cannot_read(&run.run, &error);
+    let text = read_run_file(&run.run)?;
+    with_data_sets(RunConfig::parse(&text, &run.run.display().to_string())?, &run.set)
+}
+
+/// The text of a run file.
+pub fn read_run_file(path: &Path) -> Result<String> {
+    let unreadable = |error: std::io::Error| cannot_read(path, &error);
     // One byte more than a run file may have is enough to see that it is none; a device may never end.
     let mut bytes = Vec::new();
-    let file = fs::File::open(&run.run).map_err(unreadable)?;
+    let file = fs::File::open(path).map_err(unreadable)?;
     file.take(RunConfig::MOST_BYTES as u64 + 1)
         .read_to_end(&mut bytes)
         .map_err(unreadable)?;
-    let text = match bytes.len() > RunConfig::MOST_BYTES {
-        true => String::from_utf8_lossy(&bytes).into_owned(),
-        false => String::from_utf8(bytes).map_err(|error| unreadable(std::io::Error::other(error.utf8_error())))?,
-    };
-    let mut resolved = with_flags(RunConfig::parse(&text, &run.run.display().to_string())?, &run.set)?;
+    match bytes.len() > RunConfig::MOST_BYTES {
+        true => Ok(String::from_utf8_lossy(&bytes).into_owned()),
+        false => String::from_utf8(bytes).map_err(|error| unreadable(std::io::Error::other(error.utf8_error()))),
+    }
+}
+
+/// Settings with flags on top, and with the files of the data sets that they name.
+pub fn with_data_sets(resolved: Resolved, set: &[String]) -> Result<Resolved> {
+    let mut resolved = with_flags(resolved, set)?;
     data_sets::look_up(&mut resolved)?;
     Ok(resolved)
 }
 
 /// A run file with flags on top, or flags alone.
-fn resolve_any(run: Option<PathBuf>, set: Vec<String>) -> Result<Resolved> {
+pub fn resolve_any(run: Option<PathBuf>, set: Vec<String>) -> Result<Resolved> {
     match run {
         Some(run) => resolve(&RunFile { run, set }),
         None => with_flags(RunConfig::parse("", "")?, &set),
     }
 }
 
-fn with_flags(mut resolved: Resolved, set: &[String]) -> Result<Resolved> {
+/// Settings with flags on top.
+pub fn with_flags(mut resolved: Resolved, set: &[String]) -> Result<Resolved> {
     let pairs = set.iter().map(|pair| {
         pair.split_once('=')
             .map(|(key, value)| (key.trim(), value.trim()))

@@ -6,13 +6,16 @@
 /// The clone that this was compiled in: another one's build is not taken for this one's (`.cargo/config.toml`).
 const _: Option<&str> = option_env!("LORAKEET_CLONE");
 
+mod advise;
 mod check;
 mod cluster;
 mod commands;
+mod compare;
 mod convert;
 mod data_sets;
 mod devices;
 mod export;
+mod find_rate;
 mod hub;
 mod inspect;
 mod interrupt;
@@ -21,6 +24,8 @@ mod log;
 mod output;
 mod runs;
 mod screen;
+mod sweep;
+mod train;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use lorakeet_core::config::Trainer;
@@ -54,6 +59,10 @@ enum Action {
         #[command(flatten)]
         run: RunFile,
     },
+    /// Recommend settings for a run, or for a model and data, each with its reason; and say what is unwise in those that it has.
+    Advise(Advise),
+    /// Search for a learning rate: it grows step by step on the run's own model and data, until the loss explodes. Nothing is written.
+    FindRate(FindRate),
     /// Score a model on data: its loss, and the task's metrics.
     Eval(Eval),
     /// Answer rows with a trained classifier or regression, the worst errors first where the rows have labels.
@@ -79,6 +88,15 @@ enum Action {
     Show {
         /// The run's output_dir, or its run file.
         run: PathBuf,
+    },
+    /// Train a run with several values of some settings, stop those that fall behind, and compare what they came to. The same
+    /// command goes on with a sweep that was interrupted.
+    Sweep(Sweep),
+    /// Compare runs: the settings that differ, the final scores, the losses at equal steps.
+    Compare {
+        /// Each run's output_dir, or its run file.
+        #[arg(required = true, num_args = 2..)]
+        runs: Vec<PathBuf>,
     },
     /// Describe a model's files: architecture, parameters, storage formats, and the memory that a run on it takes.
     Info(Info),
@@ -114,6 +132,53 @@ struct Train {
     /// Go on from a folder checkpoint-N that an earlier run wrote; true takes the newest whole one in output_dir.
     #[arg(long, value_name = "FOLDER")]
     resume_from_checkpoint: Option<String>,
+}
+
+#[derive(Args)]
+struct Sweep {
+    #[command(flatten)]
+    run: RunFile,
+    /// A setting and its values, in brackets those that are lists; may be repeated, and all combinations are tried. The run file's
+    /// key sweep, a map from settings to lists of values, has some, too.
+    #[arg(long = "knob", value_name = "KNOB=VALUE,VALUE")]
+    knobs: Vec<String>,
+    /// Try so many of the combinations, drawn by the run's seed.
+    #[arg(long, value_name = "N")]
+    random: Option<usize>,
+    /// How long this call may take, such as 30m, 2h or 90s.
+    #[arg(long, value_name = "TIME")]
+    budget: Option<String>,
+    /// Train every run to its end. Without it, of four runs or more the half with the lower held-out loss goes on after a quarter of
+    /// the steps, and half of those after half of them.
+    #[arg(long)]
+    no_halving: bool,
+}
+
+#[derive(Args)]
+struct Advise {
+    /// The run file; or the model, where the data follow.
+    #[arg(value_name = "RUN_OR_MODEL")]
+    run: PathBuf,
+    /// The data.
+    data: Option<PathBuf>,
+    /// Override a key of the run file; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+#[derive(Args)]
+struct FindRate {
+    #[command(flatten)]
+    run: RunFile,
+    /// The rate of the first step.
+    #[arg(long, value_name = "RATE", default_value_t = 1e-7)]
+    from: f64,
+    /// The rate of the last step, at most 1.
+    #[arg(long, value_name = "RATE", default_value_t = 1.0)]
+    to: f64,
+    /// Optimizer steps, from 20 on: fewer where time is short.
+    #[arg(long, default_value_t = 100)]
+    steps: usize,
 }
 
 #[derive(Args)]

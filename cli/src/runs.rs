@@ -30,15 +30,15 @@ const TAIL_BYTES: u64 = 1 << 20;
 const LOG_BYTES: u64 = 1 << 30;
 
 /// A run's folder, read.
-struct Found {
-    folder: PathBuf,
-    record: RunRecord,
+pub struct Found {
+    pub folder: PathBuf,
+    pub record: RunRecord,
     /// Its files, and those of its checkpoints.
     files: Vec<(String, Source)>,
     /// Who writes into it now.
     writer: Option<Writer>,
     /// What its log says, and how many lines of it cannot be read.
-    events: Vec<Value>,
+    pub events: Vec<Value>,
     damaged_lines: usize,
 }
 
@@ -108,18 +108,37 @@ pub async fn list(folder: &Path, json: bool) -> Result<ExitCode> {
 
 /// Shows one run.
 pub async fn show(path: &Path, json: bool) -> Result<ExitCode> {
-    let folder = folder_of(path)?;
-    if !is_run(&folder) {
-        let error = Error::config(msg::NotARun).file(folder.display().to_string());
-        return Err(error.remedy(msg::ListRuns));
-    }
-    let run = Found::open(&folder, LOG_BYTES).await?;
+    let run = opened(path).await?;
     let checkpoints = run.checkpoints().await;
     match json {
         true => hand_out_json(&json::line(&run.json(&checkpoints)).map_err(unwritable)?)?,
         false => hand_out(&run.text(&checkpoints))?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The run at a path, with all of its log.
+///
+/// # Errors
+/// There is none, or it cannot be read.
+pub async fn opened(path: &Path) -> Result<Found> {
+    let folder = folder_of(path)?;
+    if !is_run(&folder) {
+        let error = Error::config(msg::NotARun).file(folder.display().to_string());
+        return Err(error.remedy(msg::ListRuns));
+    }
+    Found::open(&folder, LOG_BYTES).await
+}
+
+/// The run in a folder, with all of its log; none where no run has begun there.
+///
+/// # Errors
+/// It cannot be read.
+pub async fn begun(folder: &Path) -> Result<Option<Found>> {
+    match folder.join(RECORD).is_file() && is_run(folder) {
+        true => Found::open(folder, LOG_BYTES).await.map(Some),
+        false => Ok(None),
+    }
 }
 
 /// The folder of a run; a run file means its output_dir.
@@ -203,7 +222,7 @@ impl Found {
     }
 
     /// The last event of a kind.
-    fn last(&self, kind: &str) -> Option<&Value> {
+    pub fn last(&self, kind: &str) -> Option<&Value> {
         self.events.iter().rev().find(|event| event["type"] == kind)
     }
 
@@ -217,7 +236,7 @@ impl Found {
     }
 
     /// The steps that it has done, as far as anything tells.
-    fn step(&self) -> u64 {
+    pub fn step(&self) -> u64 {
         let summary = self.record.summary.as_ref().map(|summary| summary.steps as u64);
         let reported = self.last("step").and_then(|step| step["step"].as_u64());
         summary
@@ -225,7 +244,7 @@ impl Found {
             .unwrap_or_default()
     }
 
-    fn state(&self) -> &'static str {
+    pub fn state(&self) -> &'static str {
         match (self.record.state, &self.writer, &self.record.failure) {
             (RunState::Open, Some(_), _) => "under way",
             (RunState::Finished, ..) => "finished",
@@ -531,11 +550,16 @@ fn when(started_ms: f64) -> String {
 }
 
 /// Columns under their headings.
-fn table<const N: usize>(rows: &[[String; N]]) -> String {
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..N).map(width).collect();
+pub fn table<R: AsRef<[String]>>(rows: &[R]) -> String {
+    let mut widths: Vec<usize> = Vec::new();
+    for row in rows.iter().map(AsRef::as_ref) {
+        widths.resize(widths.len().max(row.len()), 0);
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = cell.chars().count().max(*width);
+        }
+    }
     let mut text = String::new();
-    for row in rows {
+    for row in rows.iter().map(AsRef::as_ref) {
         let cells = row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:<width$}"));
         text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
         text.push('\n');

@@ -17,6 +17,8 @@ use std::io::{ErrorKind, IsTerminal, Write};
 /// Shows events.
 pub struct Screen {
     json: bool,
+    /// Whether it shows nothing, and keeps what failed and how the run ended all the same.
+    is_quiet: bool,
     bar: Option<(Stage, ProgressBar)>,
     max_steps: usize,
     table_open: bool,
@@ -33,12 +35,21 @@ impl Screen {
     pub fn new(json: bool) -> Self {
         Self {
             json,
+            is_quiet: false,
             bar: None,
             max_steps: 0,
             table_open: false,
             unwritten: None,
             failed: None,
             summary: None,
+        }
+    }
+
+    /// A screen that shows nothing.
+    pub fn quiet() -> Self {
+        Self {
+            is_quiet: true,
+            ..Self::new(false)
         }
     }
 
@@ -55,6 +66,9 @@ impl Screen {
             }
             Event::Done(summary) => self.summary = Some(summary.clone()),
             _ => {}
+        }
+        if self.is_quiet {
+            return;
         }
         if self.json {
             if let Ok(line) = json::line(event) {

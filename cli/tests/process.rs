@@ -8,6 +8,8 @@ mod endurance;
 mod inspect;
 #[path = "native/runs.rs"]
 mod runs;
+#[path = "native/tuning.rs"]
+mod tuning;
 
 use lorakeet_core::store::{DirectorySink, DiskFile, Source};
 use lorakeet_core::train::checkpoint::step_of;

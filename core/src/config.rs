@@ -12,6 +12,8 @@ mod page_query;
 mod plan;
 mod read;
 mod setting;
+#[cfg(not(target_arch = "wasm32"))]
+mod sweep_file;
 mod trainers;
 mod unsupported_keys;
 mod values;
@@ -21,6 +23,8 @@ pub use knob::{Group, Kind, Knob, find};
 pub use knobs::{KNOBS, RunConfig};
 pub use page_query::PageQuery;
 pub use plan::Plan;
+#[cfg(not(target_arch = "wasm32"))]
+pub use sweep_file::SweptKnob;
 pub use trainers::{RowForm, RowsFile, RunFileOf, Trainer, run_file_of};
 pub use values::{
     DivergenceAction, FinetuningType, Fp8Format, Fp8Scale, HeadActivation, HeadPooling, Interval, Optimizer,

@@ -2,6 +2,10 @@
 //! a run itself is `finetune.rs`.
 
 mod export;
+#[cfg(not(target_arch = "wasm32"))]
+mod facts;
+#[cfg(not(target_arch = "wasm32"))]
+mod find_rate;
 mod hub;
 mod predict;
 mod prepared;

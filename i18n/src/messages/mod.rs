@@ -3,6 +3,9 @@
 //!
 //! What an error says (`what`) is a clause without a full stop; remedies and notes are sentences.
 
+// What only the command says: the page's programs do without it, for they are as large as they may be.
+#[cfg(not(target_arch = "wasm32"))]
+pub mod advice;
 pub mod command;
 pub mod common;
 pub mod config;
@@ -19,6 +22,9 @@ pub mod page;
 pub mod pictures;
 pub mod run;
 pub mod text;
+// As above.
+#[cfg(not(target_arch = "wasm32"))]
+pub mod tuning;
 
 use crate::Language;
 
@@ -37,7 +43,9 @@ pub(crate) fn template(key: &str, language: Language) -> Option<&'static str> {
 /// An area's name and its messages.
 type Area = (&'static str, &'static [(&'static str, [&'static str; 2])]);
 
-pub(crate) static AREAS: [Area; 16] = [
+pub(crate) static AREAS: &[Area] = &[
+    #[cfg(not(target_arch = "wasm32"))]
+    ("advice", advice::TEXTS),
     ("command", command::TEXTS),
     ("common", common::TEXTS),
     ("config", config::TEXTS),
@@ -54,4 +62,6 @@ pub(crate) static AREAS: [Area; 16] = [
     ("pictures", pictures::TEXTS),
     ("run", run::TEXTS),
     ("text", text::TEXTS),
+    #[cfg(not(target_arch = "wasm32"))]
+    ("tuning", tuning::TEXTS),
 ];

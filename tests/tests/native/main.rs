@@ -2,6 +2,7 @@
 //! once; a test that counts what a process takes, or opens a GPU of its own, runs in a process of its own by `alone`.
 
 mod adapters;
+mod advice;
 mod checkpointing;
 mod checkpoints;
 mod cluster;
@@ -11,6 +12,7 @@ mod device_memory;
 mod divergence;
 mod estimate;
 mod export;
+mod finder;
 mod heads;
 mod hub;
 mod ids;

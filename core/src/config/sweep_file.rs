@@ -1,0 +1,115 @@
+//! A run file that says what to sweep: one with a key `sweep`, a map from knobs to lists of their values.
+//!
+//! ```yaml
+//! model_name_or_path: gpt2
+//! train_file: rows.csv
+//! sweep:
+//!   learning_rate: [1e-4, 3e-4]
+//!   target_modules: [all-linear, [q_proj, v_proj]]
+//! ```
+
+use super::read::{self, Entry, Node};
+use super::{Resolved, RunConfig, trainers};
+use crate::error::{Error, Result};
+use lorakeet_i18n::messages::tuning as msg;
+
+/// The key.
+const SWEEP: &str = "sweep";
+
+/// A knob of a sweep and its values, each as a flag has it: lists in brackets.
+pub type SweptKnob = (String, Vec<String>);
+
+impl RunConfig {
+    /// Reads a run file as [`RunConfig::parse`] does, and what its key `sweep` names, where it has one. Whether the knobs take the
+    /// values is for whoever puts them on top.
+    ///
+    /// # Errors
+    /// As [`RunConfig::parse`]; a key `sweep` that is no map of lists.
+    pub fn parse_sweep(text: &str, file_name: &str) -> Result<(Resolved, Vec<SweptKnob>)> {
+        let (swept, entries): (Vec<Entry>, Vec<Entry>) = read::entries(text, file_name)?
+            .into_iter()
+            .partition(|entry| entry.key == SWEEP);
+        let mut knobs = Vec::new();
+        for entry in swept {
+            let found = of_node(&entry.value);
+            let wrong = || {
+                let error = Error::config(msg::MapOfLists).field(SWEEP).row(entry.line);
+                error.file(file_name).remedy(msg::SweepForExample)
+            };
+            knobs.extend(found.ok_or_else(wrong)?);
+        }
+        let dataset_dir = trainers::reading::dataset_dir(&entries);
+        let (entries, notes) = trainers::reading::translated(entries).map_err(|error| error.file(file_name))?;
+        let file = (!file_name.is_empty()).then(|| file_name.to_owned());
+        let resolved = Self::of_entries(entries, notes, file)?;
+        let resolved = Resolved {
+            dataset_dir,
+            ..resolved
+        };
+        Ok((resolved, knobs))
+    }
+}
+
+fn of_node(node: &Node) -> Option<Vec<SweptKnob>> {
+    let Node::Map(knobs) = node else { return None };
+    let knob = |(name, values): &(String, Node)| {
+        let Node::List(values) = values else { return None };
+        let values = values.iter().map(written).collect::<Option<Vec<_>>>()?;
+        (!values.is_empty()).then(|| (name.clone(), values))
+    };
+    knobs.iter().map(knob).collect()
+}
+
+/// A value as a flag has it; text with commas, and a list of texts, in brackets.
+fn written(node: &Node) -> Option<String> {
+    match node {
+        Node::Plain(text) | Node::Quoted(text) if text.contains(',') && !text.starts_with('[') => {
+            Some(format!("[{text}]"))
+        }
+        Node::Plain(text) | Node::Quoted(text) => Some(text.clone()),
+        Node::List(items) => {
+            let items = items.iter().map(|item| match item {
+                Node::Plain(text) | Node::Quoted(text) => Some(text.clone()),
+                _ => None,
+            });
+            Some(format!("[{}]", items.collect::<Option<Vec<_>>>()?.join(", ")))
+        }
+        Node::Map(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_file_says_what_to_sweep() {
+        let text = "train_file: rows.csv\nlora_r: 4\nsweep:\n  learning_rate: [1e-4, 3.0e-4]\n  target_modules: [all-linear, [q_proj, v_proj]]\n";
+        let (resolved, knobs) = RunConfig::parse_sweep(text, "sweep.yaml").expect("a sweep");
+        assert_eq!((resolved.config.lora_r, resolved.config.lora_alpha), (4, 8.0));
+        let knob = |name: &str, values: [&str; 2]| (name.to_owned(), values.map(str::to_owned).to_vec());
+        let wanted = [
+            knob("learning_rate", ["1e-4", "3.0e-4"]),
+            knob("target_modules", ["all-linear", "[q_proj, v_proj]"]),
+        ];
+        assert_eq!(knobs, wanted);
+        let (_, none) = RunConfig::parse_sweep("lora_r: 4\n", "run.yaml").expect("a run");
+        assert!(none.is_empty());
+    }
+
+    #[test]
+    fn what_is_no_map_of_lists_is_refused_with_its_line() {
+        for sweep in ["4", "[1, 2]", "{lora_r: 4}", "{lora_r: []}", "{lora_r: [{a: 1}]}"] {
+            let text = format!("lora_r: 4\nsweep: {sweep}\n");
+            let error = RunConfig::parse_sweep(&text, "sweep.yaml").expect_err("no sweep");
+            assert_eq!(
+                (error.row, error.field_name()),
+                (Some(2), Some("sweep")),
+                "{sweep}: {error}"
+            );
+            assert_eq!(error.file.as_deref(), Some("sweep.yaml"));
+        }
+        let error = RunConfig::parse("sweep: {lora_r: [4, 8]}\n", "run.yaml").expect_err("it is no run file");
+        assert_eq!(error.field_name(), Some("sweep"));
+    }
+}

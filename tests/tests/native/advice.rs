@@ -1,0 +1,283 @@
+//! Advice on settings: valid, without contradictions, and cautions where they belong.
+
+use lorakeet_core::{
+    advice::{Advice, Facts, ModelKind, advise},
+    config::{FinetuningType, Interval, RunConfig},
+    protocol::DeviceChoice,
+    task::Task,
+};
+use lorakeet_i18n::Language;
+use lorakeet_tests::{
+    golden::block_on,
+    rows,
+    test_session::TestSession,
+    tiny::{self, config},
+};
+
+/// A pretrained decoder and a thousand rows of 10 to 200 tokens.
+fn facts() -> Facts {
+    Facts {
+        task: Task::Generation,
+        model: ModelKind::Decoder,
+        parameters: 135_000_000,
+        rows: 1000,
+        held_out: 100,
+        lengths: (0..1000).map(|row| 10 + row * 190 / 999).collect(),
+        most_tokens: 2048,
+        compares_batch: false,
+        available_bytes: None,
+        peak_bytes: None,
+        plain_peak_bytes: None,
+    }
+}
+
+/// The tuning guide's reference run.
+fn reference() -> RunConfig {
+    let text = "per_device_train_batch_size: 1\ngradient_accumulation_steps: 2\nlearning_rate: 2e-4\nlr_scheduler_type: cosine\n\
+                warmup_ratio: 0.1\nnum_train_epochs: 3.0\nlora_r: 16\nlora_alpha: 32\nlora_dropout: 0.05\nquantization_bit: 4\n";
+    RunConfig::parse(text, "run.yaml").expect("a run file").config
+}
+
+fn cautioned(facts: &Facts, config: &RunConfig) -> Vec<&'static str> {
+    let advice = advise(facts, config);
+    advice.cautions.iter().map(|caution| caution.knob).collect()
+}
+
+fn with(advice: &Advice, config: &RunConfig) -> RunConfig {
+    let mut config = config.clone();
+    for one in &advice.settings {
+        config
+            .set(one.knob, &one.value)
+            .unwrap_or_else(|error| panic!("{}: {error}", one.knob));
+    }
+    config.validate().expect("the settings go together");
+    config
+}
+
+#[test]
+fn the_reference_run_and_the_defaults_are_not_cautioned() {
+    assert_eq!(cautioned(&facts(), &reference()), [""; 0]);
+    assert_eq!(cautioned(&facts(), &RunConfig::default()), [""; 0]);
+}
+
+#[test]
+fn each_unwise_combination_is_cautioned_once() {
+    let usual = RunConfig::default();
+    let few = Facts { rows: 60, ..facts() };
+    let contrast = Facts {
+        task: Task::Embedding,
+        compares_batch: true,
+        ..facts()
+    };
+    let preference = Facts {
+        task: Task::Preference,
+        ..facts()
+    };
+    let tight = Facts {
+        available_bytes: Some(1 << 30),
+        peak_bytes: Some(2 << 30),
+        plain_peak_bytes: Some(2 << 30),
+        ..facts()
+    };
+    let cases: [(&str, Facts, RunConfig, &str); 11] = [
+        (
+            "full tuning with a rate of adapters",
+            facts(),
+            RunConfig {
+                finetuning_type: FinetuningType::Full,
+                ..usual.clone()
+            },
+            "learning_rate",
+        ),
+        (
+            "adapters with a rate of full tuning",
+            facts(),
+            RunConfig {
+                learning_rate: 2e-5,
+                ..usual.clone()
+            },
+            "learning_rate",
+        ),
+        (
+            "a rate above the range",
+            facts(),
+            RunConfig {
+                learning_rate: 2e-2,
+                ..usual.clone()
+            },
+            "learning_rate",
+        ),
+        (
+            "preferences at the rate of instructions",
+            preference,
+            usual.clone(),
+            "learning_rate",
+        ),
+        (
+            "one row and a contrastive loss",
+            contrast,
+            RunConfig {
+                per_device_train_batch_size: 1,
+                ..usual.clone()
+            },
+            "per_device_train_batch_size",
+        ),
+        (
+            "a large rank for few rows",
+            few.clone(),
+            RunConfig {
+                lora_r: 64,
+                ..usual.clone()
+            },
+            "lora_r",
+        ),
+        (
+            "more epochs than the data bear",
+            facts(),
+            RunConfig {
+                num_train_epochs: 20.0,
+                ..usual.clone()
+            },
+            "num_train_epochs",
+        ),
+        (
+            "the same by steps",
+            few,
+            RunConfig {
+                max_steps: 1000,
+                ..usual.clone()
+            },
+            "max_steps",
+        ),
+        (
+            "a cutoff that cuts a third of the rows",
+            facts(),
+            RunConfig {
+                cutoff_len: 100,
+                ..usual.clone()
+            },
+            "cutoff_len",
+        ),
+        (
+            "more than the device has",
+            tight,
+            usual.clone(),
+            "per_device_train_batch_size",
+        ),
+        ("nothing held out", Facts { held_out: 0, ..facts() }, usual, "val_size"),
+    ];
+    for (what, facts, config, knob) in cases {
+        assert_eq!(cautioned(&facts, &config), [knob], "{what}");
+    }
+}
+
+#[test]
+fn passes_that_held_out_rows_end_are_not_cautioned() {
+    let many = RunConfig {
+        num_train_epochs: 20.0,
+        eval_strategy: Interval::Epoch,
+        load_best_model_at_end: true,
+        ..RunConfig::default()
+    };
+    assert_eq!(cautioned(&facts(), &many), [""; 0]);
+    // Without scores on the way nothing ends them.
+    let blind = RunConfig {
+        eval_strategy: Interval::No,
+        ..many
+    };
+    assert_eq!(cautioned(&facts(), &blind), ["num_train_epochs"]);
+}
+
+#[test]
+fn what_is_recommended_is_valid_and_cautions_nobody() {
+    for task in Task::ALL {
+        for model in [
+            ModelKind::Decoder,
+            ModelKind::Encoder,
+            ModelKind::EncoderDecoder,
+            ModelKind::Fresh,
+        ] {
+            for rows in [5, 60, 700, 20_000, 200_000] {
+                for finetuning_type in [FinetuningType::Lora, FinetuningType::Full] {
+                    let facts = Facts {
+                        task,
+                        model,
+                        rows,
+                        compares_batch: task == Task::Embedding,
+                        ..facts()
+                    };
+                    let config = RunConfig {
+                        finetuning_type,
+                        ..RunConfig::default()
+                    };
+                    let advice = advise(&facts, &config);
+                    let better = with(&advice, &config);
+                    let again = advise(&facts, &better);
+                    let place = format!("{task}, {model:?}, {rows} rows, {finetuning_type:?}");
+                    assert!(again.cautions.is_empty(), "{place}: {:?}", again.cautions);
+                    for one in &again.settings {
+                        assert_eq!(one.value, one.current, "{place}: {}", one.knob);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_setting_has_three_sentences_in_both_languages() {
+    let advice = advise(&facts(), &RunConfig::default());
+    assert!(advice.settings.len() >= 12, "{:?}", advice.settings);
+    for one in &advice.settings {
+        for message in [&one.reason, &one.evidence, &one.why_not] {
+            let (english, chinese) = (message.text(Language::English), message.text(Language::Chinese));
+            assert!(
+                english.ends_with('.') && chinese.ends_with('。'),
+                "{}: {english} {chinese}",
+                one.knob
+            );
+            assert!(!english.contains('{') && !chinese.contains('{'), "{english} {chinese}");
+        }
+    }
+}
+
+#[test]
+fn a_session_measures_the_rows_before_they_are_cut() {
+    let mut session = TestSession::open();
+    let measure = |session: &mut TestSession, config: &RunConfig| {
+        block_on(session.inner.facts(config, &mut |_, _| ())).expect("facts")
+    };
+    let whole = measure(&mut session, &config());
+    assert_eq!((whole.task, whole.model), (Task::Generation, ModelKind::Decoder));
+    assert_eq!((whole.rows, whole.held_out, whole.lengths.len()), (20, 4, 20));
+    assert!(
+        whole.lengths.is_sorted() && whole.lengths[0] > 8 && whole.most_tokens == 128,
+        "{whole:?}"
+    );
+    let short = RunConfig {
+        cutoff_len: 8,
+        ..config()
+    };
+    assert_eq!(measure(&mut session, &short).lengths, whole.lengths);
+    assert!(cautioned(&whole, &short).contains(&"cutoff_len"));
+
+    let mut encoder = TestSession::with(DeviceChoice::Cpu, tiny::bert_files(), rows::classes(40));
+    let found = measure(&mut encoder, &config());
+    assert_eq!((found.task, found.model), (Task::Classification, ModelKind::Encoder));
+    // Five letters between two tokens of the frame.
+    assert_eq!((found.length_at(0.0), found.length_at(1.0)), (Some(7), Some(7)));
+
+    let mut small = TestSession::small(
+        "small_mlp",
+        vec![rows::table(
+            "a,b,label",
+            (0..40).map(|i| format!("{i},{},{}", i * 7 % 11, i % 2)),
+        )],
+    );
+    let fresh = RunConfig {
+        finetuning_type: FinetuningType::Full,
+        ..config()
+    };
+    let found = measure(&mut small, &fresh);
+    assert_eq!((found.model, found.length_at(0.5)), (ModelKind::Fresh, None));
+}
