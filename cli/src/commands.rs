@@ -397,6 +397,8 @@ pub async fn load(
     let adapter = config.adapter_name_or_path.as_ref().map(Path::new);
     let path = Path::new(&config.model_name_or_path);
     load_model(session, (path, Some(config)), adapter, device, events).await?;
+    let encoding = config.encoding;
+    events.ask(session, Command::Encoding { encoding }, Vec::new()).await?;
     events
         .ask(
             session,

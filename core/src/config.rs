@@ -23,7 +23,7 @@ pub use page_query::PageQuery;
 pub use plan::Plan;
 pub use trainers::{RowForm, RowsFile, RunFileOf, Trainer, run_file_of};
 pub use values::{
-    DivergenceAction, FinetuningType, Fp8Format, Fp8Scale, HeadActivation, HeadPooling, Interval, Optimizer,
+    DivergenceAction, Encoding, FinetuningType, Fp8Format, Fp8Scale, HeadActivation, HeadPooling, Interval, Optimizer,
     ProblemType, QuantType, ScaleInputs, SchedulerType, TargetModules,
 };
 

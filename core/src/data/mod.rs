@@ -10,6 +10,8 @@ mod encoding;
 mod examples;
 mod form;
 mod frame;
+#[cfg(not(target_arch = "wasm32"))]
+mod gb18030;
 mod idx;
 mod json;
 mod label_values;
@@ -51,6 +53,7 @@ pub use token_classification::{Tagged, TaggedRow, token_classification_examples}
 pub use value::Value;
 
 use crate::chat::Conversation;
+use crate::config::Encoding;
 use crate::error::{Error, Result};
 use crate::protocol::DataInfo;
 use lorakeet_i18n::Message;
@@ -102,16 +105,27 @@ pub struct Dataset {
 impl Dataset {
     /// Reads a .txt, .md, .json, .jsonl, .csv, .tsv or .ts file, or images in the IDX format.
     ///
-    /// The ending decides the format (of IDX the first bytes do), the columns decide the [`Schema`]. Text is UTF-8, or UTF-16
-    /// with its mark. Errors name the row: the line of a .jsonl file, the record of a .json array, and the row of a table as a spreadsheet
-    /// counts it (the header is row 1).
+    /// The ending decides the format (of IDX the first bytes do), the columns decide the [`Schema`]. The encoding is told from the
+    /// bytes (UTF-8, UTF-16, GB18030 or Windows-1252), and a note says which it is unless it is UTF-8. Errors name the row: the line
+    /// of a .jsonl file, the record of a .json array, and the row of a table as a spreadsheet counts it (the header is row 1).
+    ///
+    /// # Errors
+    /// A file that is no text, or not of its format; columns of which nothing is known; a row that is wrong.
     pub fn parse(name: &str, bytes: &[u8]) -> Result<Self> {
+        Self::parse_as(name, bytes, None)
+    }
+
+    /// The same in an encoding that a person names.
+    ///
+    /// # Errors
+    /// As [`Dataset::parse`]; bytes that are not of this encoding.
+    pub fn parse_as(name: &str, bytes: &[u8], encoding: Option<Encoding>) -> Result<Self> {
         check_size(name, bytes.len() as u64)?;
         if idx::is_idx(bytes) {
             return Ok(Self::of_numbers(idx::read((name, bytes), None)?));
         }
         let mut notes = Vec::new();
-        let text = encoding::decode(bytes, &mut notes).map_err(|error| error.file(name))?;
+        let text = encoding::decode(bytes, encoding, &mut notes).map_err(|error| error.file(name))?;
         if name.to_lowercase().ends_with(".ts") {
             return series::read(name, &text)
                 .map(Self::of_numbers)

@@ -6,7 +6,7 @@ use super::export::ExportCommand;
 use super::hub::HubCommand;
 use super::kept_run::Keep;
 use super::picture::PictureRequest;
-use crate::config::RunConfig;
+use crate::config::{Encoding, RunConfig};
 use serde::{Deserialize, Serialize};
 
 /// A front end's request.
@@ -41,6 +41,12 @@ pub enum Command {
     LoadValidation {
         /// File name; none takes the validation data away again, and a part of the training data is held out.
         file: Option<String>,
+    },
+    /// How data files that are loaded after this are encoded, until it is said otherwise. A run's own `encoding` goes before it: its
+    /// data are read again where they were read otherwise.
+    Encoding {
+        /// None tells it from the bytes.
+        encoding: Option<Encoding>,
     },
     /// Show the first examples as the model will see them: answered by [`Event::Preview`].
     Preview {
