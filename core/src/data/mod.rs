@@ -25,6 +25,7 @@ mod plain;
 mod preference;
 mod preview;
 mod ranking;
+mod roles;
 mod scaling;
 mod seq2seq;
 mod series;
@@ -96,6 +97,8 @@ pub struct Dataset {
     pub text_notes: Vec<Message>,
     /// Why its rows are none.
     text_problem: Option<Error>,
+    /// The columns of a text and its label, where no name was known.
+    guess: Option<roles::Guess>,
     /// All fields of a file with columns, for tasks whose rows are not texts alone; see [`Dataset::labelled`].
     table: Option<Arc<parse::Table>>,
     /// The rows of a file that holds nothing but numbers and labels; see [`Dataset::numeric`].
@@ -149,6 +152,7 @@ impl Dataset {
             notes,
             text_notes: texts.notes,
             text_problem: texts.problem.map(|error| error.file(name)),
+            guess: texts.guess,
             table,
             numbers: None,
         })
@@ -183,6 +187,7 @@ impl Dataset {
             notes: std::mem::take(&mut read.notes),
             text_notes: Vec::new(),
             text_problem: None,
+            guess: None,
             table: None,
             numbers: Some(Arc::new(read)),
         }
@@ -198,6 +203,7 @@ impl Dataset {
             notes: self.notes.clone(),
             text_notes: self.text_notes.clone(),
             text_problem: self.text_problem.clone(),
+            guess: self.guess.clone(),
             table: self.table.clone(),
             numbers: self.numbers.clone(),
         }

@@ -1,5 +1,6 @@
 //! From a dropped file to batches of tokens.
 
+mod columns;
 mod conversations;
 mod encodings;
 mod tables;

@@ -98,6 +98,13 @@ messages! { "data";
     TakenAsPair { prompt, completion } =
         "No column has a known name: '{prompt}' is taken as the prompt and '{completion}' as the completion.",
         "没有名称已知的列：'{prompt}' 被用作提示词，'{completion}' 被用作回答。";
+    LabelledByNames { text, label } =
+        "By the columns' names, '{label}' is taken as the label and '{text}' as its text; label_columns and text_columns name others.",
+        "根据列名，'{label}' 被用作标签，'{text}' 被用作文本；可用 label_columns 和 text_columns 指定其他列。";
+    LabelledByValues { text, label } =
+        "No column has a known name: by what stands in them, '{label}' is taken as the label and '{text}' as its text; \
+         label_columns and text_columns name others.",
+        "没有名称已知的列：根据内容，'{label}' 被用作标签，'{text}' 被用作文本；可用 label_columns 和 text_columns 指定其他列。";
     NoKnownColumns { columns } = "no known columns among: {columns}", "以下各列中没有已知的列：{columns}";
     NameColumns =
         "Name them text; or prompt and completion; or instruction, input and output; or messages (role, content); \
