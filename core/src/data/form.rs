@@ -65,13 +65,18 @@ pub(super) struct Texts {
     pub problem: Option<Error>,
     /// The columns of a text and its label, where no name was known.
     pub guess: Option<Guess>,
+    /// The columns in use, in small letters.
+    pub columns: Vec<String>,
+    /// Of these, the one that holds the answer, where there is one.
+    pub answer: Option<String>,
 }
 
 /// The form and the rows of a file.
 ///
 /// # Errors
-/// Columns of which nothing is known; a row that is wrong, where the columns are none that other tasks use.
-pub(super) fn texts(records: &Records) -> Result<Texts> {
+/// Columns of which nothing is known; a row that is wrong, where the columns are none that other tasks use. With `is_lenient` both
+/// are the `problem` of what is given back.
+pub(super) fn texts(records: &Records, is_lenient: bool) -> Result<Texts> {
     let table = match records {
         Records::Document(text) => {
             return Ok(Texts {
@@ -83,12 +88,27 @@ pub(super) fn texts(records: &Records) -> Result<Texts> {
                 notes: Vec::new(),
                 problem: None,
                 guess: None,
+                columns: Vec::new(),
+                answer: None,
             });
         }
         Records::Table(table) => table,
     };
     let mut notes = Vec::new();
-    let (form, plan) = plan(table, &mut notes)?;
+    let (form, plan) = match plan(table, &mut notes) {
+        Err(error) if is_lenient => {
+            return Ok(Texts {
+                form: Schema::Table,
+                rows: Vec::new(),
+                notes,
+                problem: Some(error),
+                guess: None,
+                columns: table.columns().iter().map(|name| key(name)).collect(),
+                answer: None,
+            });
+        }
+        planned => planned?,
+    };
     let guess = match &plan {
         Plan::Guessed(guess) => Some(guess.clone()),
         Plan::Text(_) => roles::by_name(table),
@@ -100,13 +120,15 @@ pub(super) fn texts(records: &Records) -> Result<Texts> {
         notes,
         problem: None,
         guess,
+        columns: plan.columns(),
+        answer: plan.answer(),
     };
     if matches!(form, Schema::Numbers) {
         return Ok(texts);
     }
     match plan.rows(table, &mut texts.notes) {
         Ok(rows) => texts.rows = rows,
-        Err(error) if form == Schema::Table || texts.guess.is_some() || serves_other_tasks(table) => {
+        Err(error) if is_lenient || form == Schema::Table || texts.guess.is_some() || serves_other_tasks(table) => {
             texts.problem = Some(error);
         }
         Err(error) => return Err(error),
@@ -237,6 +259,16 @@ impl Plan {
                 columns.push(output.clone());
                 columns
             }
+        }
+    }
+
+    /// The column of the answer to what stands in the others.
+    fn answer(&self) -> Option<String> {
+        match self {
+            Self::Pair(_, completion) => Some(completion.clone()),
+            Self::Alpaca(output) => Some(output.clone()),
+            Self::Preferred => Some("chosen".to_owned()),
+            Self::Text(_) | Self::Guessed(_) | Self::Conversation(_) | Self::Words(_) | Self::Numbers => None,
         }
     }
 

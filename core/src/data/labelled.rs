@@ -199,7 +199,13 @@ impl Dataset {
         Err(error.remedy(msg::Correct { key: knob }))
     }
 
-    fn read_labelled(&self, table: &Table, columns: &Columns) -> Result<Labelled> {
+    /// The columns with the text and those with the label; `notes` says which were taken without being named.
+    pub(super) fn roles(
+        &self,
+        table: &Table,
+        columns: &Columns,
+        notes: &mut Vec<Message>,
+    ) -> Result<(Vec<String>, Vec<String>)> {
         let keys = self.keys();
         let given = |names: &[String], knob: &str| -> Result<Vec<String>> {
             names.iter().map(|name| self.given(name, knob)).collect()
@@ -208,7 +214,6 @@ impl Dataset {
             false => given(&columns.labels, "label_columns")?,
             true => label(&keys).into_iter().collect(),
         };
-        let mut notes = Vec::new();
         // What is named, known or given goes before what was guessed.
         let guess = self.guess.as_ref().filter(|_| columns.labels.is_empty());
         let is_guessed = labels.is_empty() && guess.is_some();
@@ -223,7 +228,7 @@ impl Dataset {
             ([], None, None) => {
                 let is_other = |key: &&String| !labels.contains(key) && !is_unnamed(key);
                 match keys.iter().filter(is_other).collect::<Vec<_>>().as_slice() {
-                    [only] if table.ordered && !labels.is_empty() => {
+                    [only] if table.ordered && !labels.is_empty() && !is_guessed => {
                         let place = keys.iter().position(|key| key == *only).unwrap_or(0);
                         let column = start(&self.columns[place]);
                         notes.push(msg::TakenAsText { column }.into());
@@ -262,6 +267,12 @@ impl Dataset {
                 false => msg::LabelledByValues { text, label }.into(),
             });
         }
+        Ok((texts, labels))
+    }
+
+    fn read_labelled(&self, table: &Table, columns: &Columns) -> Result<Labelled> {
+        let mut notes = Vec::new();
+        let (texts, labels) = self.roles(table, columns, &mut notes)?;
         let used: Vec<&String> = texts.iter().chain(&labels).collect();
         let mut skipped = Skipped::default();
         let mut rows = Vec::with_capacity(table.len());

@@ -5,6 +5,8 @@
 //! the field. Tokens come from [`crate::tokenizer`], the layout of conversations from [`crate::chat`]. Nothing here
 //! knows a tensor; a [`Batch`] is plain numbers that the training loop sends to the device.
 
+#[cfg(not(target_arch = "wasm32"))]
+pub mod audit;
 mod batch;
 mod encoding;
 mod examples;
@@ -99,6 +101,10 @@ pub struct Dataset {
     text_problem: Option<Error>,
     /// The columns of a text and its label, where no name was known.
     guess: Option<roles::Guess>,
+    /// The columns of its texts, in small letters.
+    used: Vec<String>,
+    /// Of these, the one that holds the answer.
+    answer: Option<String>,
     /// All fields of a file with columns, for tasks whose rows are not texts alone; see [`Dataset::labelled`].
     table: Option<Arc<parse::Table>>,
     /// The rows of a file that holds nothing but numbers and labels; see [`Dataset::numeric`].
@@ -123,6 +129,11 @@ impl Dataset {
     /// # Errors
     /// As [`Dataset::parse`]; bytes that are not of this encoding.
     pub fn parse_as(name: &str, bytes: &[u8], encoding: Option<Encoding>) -> Result<Self> {
+        Self::read(name, bytes, encoding, false)
+    }
+
+    /// With `is_lenient`, rows that no run can use are no error.
+    fn read(name: &str, bytes: &[u8], encoding: Option<Encoding>, is_lenient: bool) -> Result<Self> {
         check_size(name, bytes.len() as u64)?;
         if idx::is_idx(bytes) {
             return Ok(Self::of_numbers(idx::read((name, bytes), None)?));
@@ -138,7 +149,7 @@ impl Dataset {
             return Ok(Self::of_numbers(read));
         }
         let parsed = parse::parse(name, text, &mut notes);
-        let parsed = parsed.and_then(|records| Ok((form::texts(&records)?, records)));
+        let parsed = parsed.and_then(|records| Ok((form::texts(&records, is_lenient)?, records)));
         let (texts, records) = parsed.map_err(|error| error.file(name))?;
         let table = match records {
             parse::Records::Document(_) => None,
@@ -153,6 +164,8 @@ impl Dataset {
             text_notes: texts.notes,
             text_problem: texts.problem.map(|error| error.file(name)),
             guess: texts.guess,
+            used: texts.columns,
+            answer: texts.answer,
             table,
             numbers: None,
         })
@@ -188,6 +201,8 @@ impl Dataset {
             text_notes: Vec::new(),
             text_problem: None,
             guess: None,
+            used: Vec::new(),
+            answer: None,
             table: None,
             numbers: Some(Arc::new(read)),
         }
@@ -204,6 +219,8 @@ impl Dataset {
             text_notes: self.text_notes.clone(),
             text_problem: self.text_problem.clone(),
             guess: self.guess.clone(),
+            used: self.used.clone(),
+            answer: self.answer.clone(),
             table: self.table.clone(),
             numbers: self.numbers.clone(),
         }

@@ -3,6 +3,8 @@
 //!
 //! What an error says (`what`) is a clause without a full stop; remedies and notes are sentences.
 
+#[cfg(not(target_arch = "wasm32"))]
+pub mod audit;
 pub mod command;
 pub mod common;
 pub mod config;
@@ -37,7 +39,10 @@ pub(crate) fn template(key: &str, language: Language) -> Option<&'static str> {
 /// An area's name and its messages.
 type Area = (&'static str, &'static [(&'static str, [&'static str; 2])]);
 
-pub(crate) static AREAS: [Area; 16] = [
+pub(crate) static AREAS: &[Area] = &[
+    // The page asks for no audit, and its download is to stay small.
+    #[cfg(not(target_arch = "wasm32"))]
+    ("audit", audit::TEXTS),
     ("command", command::TEXTS),
     ("common", common::TEXTS),
     ("config", config::TEXTS),
