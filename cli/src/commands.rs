@@ -1,5 +1,6 @@
 //! What each subcommand does: paths become commands to a [`Session`], its events go to the screen and the log.
 
+use crate::audit;
 use crate::cluster;
 use crate::data_sets;
 use crate::devices;
@@ -52,6 +53,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
     match cli.command {
         Action::Train(train) => block_on(run_training(train, device, &mut events)),
         Action::Check { run } => check(&run),
+        Action::Audit(wish) => block_on(audit::run(wish, cli.json, &mut |event| events.take(event))),
         Action::Eval(eval) => block_on(score(eval, device, &mut events)),
         Action::Predict(predict) => block_on(answer(predict, device, &mut events)),
         Action::Generate(generate) => block_on(write_text(generate, device, &mut events)),
@@ -508,7 +510,7 @@ pub fn resolve(run: &RunFile) -> Result<Resolved> {
 }
 
 /// A run file with flags on top, or flags alone.
-fn resolve_any(run: Option<PathBuf>, set: Vec<String>) -> Result<Resolved> {
+pub fn resolve_any(run: Option<PathBuf>, set: Vec<String>) -> Result<Resolved> {
     match run {
         Some(run) => resolve(&RunFile { run, set }),
         None => with_flags(RunConfig::parse("", "")?, &set),

@@ -53,6 +53,13 @@ pub enum Command {
         /// The settings that shape examples (cutoff_len, packing, columns).
         config: Box<RunConfig>,
     },
+    /// Audit data: the file beside this command, with the validation file behind it where there is one, else the files of the loaded
+    /// data, whether or not a run can use them. Lengths are in tokens of the loaded model, where one is loaded. Answered by
+    /// [`Event::Audit`].
+    Audit {
+        /// The settings that shape examples (cutoff_len, val_size, columns, encoding).
+        config: Box<RunConfig>,
+    },
     /// Tell what a run on the loaded model would take: answered by [`Event::Estimate`].
     Estimate {
         /// Every knob.

@@ -1,6 +1,8 @@
 //! What a front end talks to: commands come in, events go out. [`Session`] keeps what is loaded from one command to the next;
 //! a run itself is `finetune.rs`.
 
+#[cfg(not(target_arch = "wasm32"))]
+pub mod audit;
 mod export;
 mod hub;
 mod predict;
@@ -174,6 +176,7 @@ impl Session {
                 emit.event(answered);
                 Ok(())
             }
+            Command::Audit { config } => self.answer_audit(&config, files, emit).await,
             Command::Estimate { config } => self.estimate(&config, emit).await,
             Command::Train {
                 config,
@@ -387,6 +390,11 @@ impl Session {
             seconds_per_step,
         });
         Ok(())
+    }
+
+    #[cfg(target_arch = "wasm32")]
+    async fn answer_audit(&self, _: &RunConfig, _: Vec<Source>, _: &mut Emit<'_>) -> Result<()> {
+        Err(Error::config(msg::NoAuditHere).remedy(msg::AuditByCommand))
     }
 
     /// Answers what was asked for while a run ended.

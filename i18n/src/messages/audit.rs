@@ -76,8 +76,8 @@ messages! { "audit";
     PaymentCards { count } = "Rows with what looks like numbers of payment cards: {count}.", "疑似含有银行卡号的数据：{count} 条。";
     ResidentIds { count } = "Rows with Chinese resident identity numbers: {count}.", "含有居民身份证号的数据：{count} 条。";
     LearntByHeart = "The model can learn them by heart and tell them to anybody.", "模型可能背下它们并透露给任何人。";
-    MaskPersonal = "Replace them with a placeholder, such as [EMAIL], or take the rows out.",
-        "请替换为占位符（如 [EMAIL]），或删去这些数据。";
+    MaskPersonal = "Replace them with a placeholder, such as EMAIL, or take the rows out.",
+        "请替换为占位符（如 EMAIL），或删去这些数据。";
 
     ExactDuplicates { count } = "Rows that are the same as an earlier one: {count}.", "与前面某条数据相同的数据：{count} 条。";
     NearDuplicates { count } = "Rows that are nearly the same as an earlier one: {count}.", "与前面某条数据近似重复的数据：{count} 条。";

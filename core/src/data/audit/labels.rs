@@ -1,7 +1,7 @@
 //! Labels: rows without one, texts with several, classes with few rows.
 
 use super::report::{Findings, Seen};
-use super::rows::AuditRows;
+use super::rows::{AuditRow, AuditRows};
 use crate::data::labels::Names;
 use crate::protocol::AuditKind;
 use std::collections::HashMap;
@@ -44,19 +44,15 @@ impl Classes {
             return unclassed;
         }
         let names = names.sorted();
-        let places: HashMap<&str, usize> = names
-            .iter()
-            .enumerate()
-            .map(|(place, name)| (name.as_str(), place))
-            .collect();
+        let of_rows: Vec<Option<usize>> = {
+            let places = names.iter().enumerate().map(|(place, name)| (name.as_str(), place));
+            let places: HashMap<&str, usize> = places.collect();
+            let class = |row: &AuditRow| places.get(row.label.as_deref()?).copied();
+            read.rows.iter().map(class).collect()
+        };
         let mut counts = vec![0; names.len()];
-        let mut of_rows = Vec::with_capacity(read.rows.len());
-        for row in &read.rows {
-            let class = row.label.as_deref().and_then(|label| places.get(label).copied());
-            if let Some(class) = class {
-                counts[class] += 1;
-            }
-            of_rows.push(class);
+        for class in of_rows.iter().flatten() {
+            counts[*class] += 1;
         }
         Self {
             of_rows,
