@@ -2,6 +2,7 @@
 //! once; a test that counts what a process takes, or opens a GPU of its own, runs in a process of its own by `alone`.
 
 mod adapters;
+mod audit;
 mod checkpointing;
 mod checkpoints;
 mod cluster;
