@@ -1,6 +1,7 @@
 //! What each subcommand does: paths become commands to a [`Session`], its events go to the screen and the log.
 
 use crate::advise;
+use crate::audit;
 use crate::cluster;
 use crate::compare;
 use crate::convert;
@@ -56,6 +57,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Action::Check { run } => check(&run),
         Action::Advise(wish) => block_on(advise::run(wish, device, &mut events)),
         Action::FindRate(wish) => block_on(find_rate::run(wish, device, &mut events)),
+        Action::Audit(wish) => block_on(audit::run(wish, cli.json, &mut |event| events.take(event))),
         Action::Eval(eval) => block_on(score(eval, device, &mut events)),
         Action::Predict(predict) => block_on(answer(predict, device, &mut events)),
         Action::Generate(generate) => block_on(write_text(generate, device, &mut events)),
@@ -355,6 +357,8 @@ pub async fn load(
     let adapter = config.adapter_name_or_path.as_ref().map(Path::new);
     let path = Path::new(&config.model_name_or_path);
     load_model(session, (path, Some(config)), adapter, device, events).await?;
+    let encoding = config.encoding;
+    events.ask(session, Command::Encoding { encoding }, Vec::new()).await?;
     events
         .ask(
             session,

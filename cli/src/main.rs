@@ -7,6 +7,7 @@
 const _: Option<&str> = option_env!("LORAKEET_CLONE");
 
 mod advise;
+mod audit;
 mod check;
 mod cluster;
 mod commands;
@@ -63,6 +64,9 @@ enum Action {
     Advise(Advise),
     /// Search for a learning rate: it grows step by step on the run's own model and data, until the loss explodes. Nothing is written.
     FindRate(FindRate),
+    /// Say what is wrong with data before a training: copies, rows that are trained on and held out, labels that contradict each other,
+    /// empty and overlong rows, faults of characters, personal data.
+    Audit(Audit),
     /// Score a model on data: its loss, and the task's metrics.
     Eval(Eval),
     /// Answer rows with a trained classifier or regression, the worst errors first where the rows have labels.
@@ -179,6 +183,26 @@ struct FindRate {
     /// Optimizer steps, from 20 on: fewer where time is short.
     #[arg(long, default_value_t = 100)]
     steps: usize,
+}
+
+#[derive(Args)]
+struct Audit {
+    /// A data file, or a run file (.yaml), whose data, validation data, columns and lengths are taken.
+    #[arg(value_name = "DATA_OR_RUN")]
+    data: PathBuf,
+    /// The model whose tokens count; a path, or ORG/NAME on a hub. Without one, that of the run file where it is a path, else lengths
+    /// are estimated.
+    #[arg(long)]
+    model: Option<PathBuf>,
+    /// The encoding of the files, by Python's name: utf-8, utf-16, gb18030, cp1252.
+    #[arg(long)]
+    encoding: Option<String>,
+    /// Set a key of run files, such as label_columns=kind; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Write the data without empty rows and without rows that are the same as an earlier one, into a new file.
+    #[arg(long, value_name = "CLEAN.jsonl")]
+    write: Option<PathBuf>,
 }
 
 #[derive(Args)]

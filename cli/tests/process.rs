@@ -1,5 +1,7 @@
 //! The command `lorakeet` as a process: killed, interrupted, without a reader, and in folders that hold something already.
 
+#[path = "native/audit.rs"]
+mod audit;
 #[path = "native/convert.rs"]
 mod convert;
 #[path = "native/endurance.rs"]

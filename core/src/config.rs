@@ -27,7 +27,7 @@ pub use plan::Plan;
 pub use sweep_file::SweptKnob;
 pub use trainers::{RowForm, RowsFile, RunFileOf, Trainer, run_file_of};
 pub use values::{
-    DivergenceAction, FinetuningType, Fp8Format, Fp8Scale, HeadActivation, HeadPooling, Interval, Optimizer,
+    DivergenceAction, Encoding, FinetuningType, Fp8Format, Fp8Scale, HeadActivation, HeadPooling, Interval, Optimizer,
     ProblemType, QuantType, ScaleInputs, SchedulerType, TargetModules,
 };
 

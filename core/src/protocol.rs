@@ -5,6 +5,7 @@
 //! go to the worker as the browser's own `File` objects beside the command that names them, and an exported file's bytes come
 //! back as buffers beside the events that name them. Nothing here needs burn.
 
+mod audit;
 mod command;
 mod event;
 mod export;
@@ -14,6 +15,7 @@ mod number;
 mod picture;
 mod report;
 
+pub use audit::{AuditFinding, AuditKind, AuditPlace, AuditReport};
 pub use command::{ChatMessage, Command, DeviceChoice, GenerateOptions, Prompt};
 pub use event::{
     DataInfo, DeviceInfo, DeviceKind, Divergence, Event, KnobInfo, MemoryEstimate, ModelInfo, PreviewExample, Probe,

@@ -256,7 +256,7 @@ impl PageState {
                 }
             }
             // The page has the table of knobs itself.
-            Event::Knobs { .. } => {}
+            Event::Knobs { .. } | Event::Audit(_) => {}
             // The page has files come in pieces.
             Event::File { .. } => {}
         }

@@ -7,7 +7,7 @@
 use super::knob::{Group, Kind, Knob, SEED, UNBOUNDED, Unit, above, below, choice, from, within};
 use super::setting::Setting;
 use super::{
-    DivergenceAction, FinetuningType, Fp8Format, Fp8Scale, HeadActivation, HeadPooling, Interval, Optimizer,
+    DivergenceAction, Encoding, FinetuningType, Fp8Format, Fp8Scale, HeadActivation, HeadPooling, Interval, Optimizer,
     ProblemType, QuantType, ScaleInputs, SchedulerType, TargetModules,
 };
 use crate::task::Task;
@@ -190,6 +190,11 @@ Data {
         "验证数据；不填则从训练数据中留出 val_size。",
         "Give one where near-duplicates could fall on both sides of a random split, or its loss flatters.",
         "若随机划分会让近似重复的样本落在两边，请单独提供验证集，否则验证损失会偏乐观。";
+    encoding: Option<Encoding> = None, Encoding::KIND,
+        "Encoding of the data files, by Python's name; not given: told from the bytes.",
+        "数据文件的编码，用 Python 的名称；不填则根据字节判断。",
+        "Give it where a note names the wrong one, or texts look garbled. gb18030 reads GBK, cp1252 Latin-1.",
+        "提示的编码不对或文本出现乱码时请指定。gb18030 可读 GBK，cp1252 可读 Latin-1。";
     text_columns: Vec<String> = Vec::new(), Kind::Names,
         aliases: ["text_column", "text_column_name", "text_column_names"],
         "Columns with the text, the two texts of a pair, or numeric inputs; not given: found by their names.",

@@ -126,6 +126,23 @@ words! {
         Adamw8bit = "adamw_8bit" | "adamw_bnb_8bit" | "paged_adamw_8bit",
     }
 
+    /// How the letters of a data file are written as bytes; Python's names, as pandas and datasets take them. ISO-8859-1 is read as
+    /// Windows-1252, which has a sign where that one has a control character (WHATWG, Encoding).
+    Encoding {
+        /// UTF-8.
+        Utf8 = "utf-8" | "utf8" | "UTF8" | "utf_8" | "utf-8-sig" | "utf_8_sig" | "ascii",
+        /// UTF-16 as its mark says; little-endian without one.
+        Utf16 = "utf-16" | "utf16" | "UTF16" | "utf_16",
+        /// UTF-16, the lower byte first.
+        Utf16Le = "utf-16-le" | "utf-16le" | "UTF-16LE" | "utf_16_le",
+        /// UTF-16, the higher byte first.
+        Utf16Be = "utf-16-be" | "utf-16be" | "UTF-16BE" | "utf_16_be",
+        /// GB18030, of which GBK and GB2312 are parts.
+        Gb18030 = "gb18030" | "gbk" | "GBK" | "gb2312" | "GB2312" | "cp936" | "936",
+        /// Windows-1252, Western Europe.
+        Cp1252 = "cp1252" | "windows-1252" | "Windows-1252" | "latin-1" | "latin1" | "iso-8859-1" | "ISO-8859-1" | "1252",
+    }
+
     /// How the numbers of rows are scaled before a model reads them.
     ScaleInputs {
         /// Each column by its mean and deviation in the training rows.

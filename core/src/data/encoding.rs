@@ -1,5 +1,10 @@
-//! Bytes to text: UTF-8, or UTF-16 with its byte order mark; anything else is refused with the reason.
+//! Bytes to text. A byte order mark decides, or the run's `encoding`; without either it is told from the bytes, always the same way:
+//! UTF-8 where all of them are, UTF-16 by its zero bytes, GB18030 by its pairs of bytes, Windows-1252 by single bytes between
+//! letters. What was taken is said. Bytes that look like none of these are refused: a wrong guess would train on garbled text.
 
+#[cfg(not(target_arch = "wasm32"))]
+use super::gb18030;
+use crate::config::Encoding;
 use crate::error::{Error, Result};
 use lorakeet_i18n::Message;
 use lorakeet_i18n::messages::data as msg;
@@ -29,17 +34,48 @@ const FOREIGN: &[(&[u8], Told)] = &[
     (b"\xff\xd8\xff", || (msg::Picture.into(), msg::ChooseTextFile.into())),
 ];
 
-/// The text of a file with `\n` line ends and no byte order mark; `notes` says what was repaired.
-pub(super) fn decode(bytes: &[u8], notes: &mut Vec<Message>) -> Result<String> {
+/// Byte order marks.
+const UTF8_MARK: &[u8] = b"\xef\xbb\xbf";
+const LITTLE_MARK: &[u8] = b"\xff\xfe";
+const BIG_MARK: &[u8] = b"\xfe\xff";
+
+/// Windows-1252 from 0x80 to 0x9f; a NUL where there is no character. Below and above it is Unicode's own number.
+const CP1252: [char; 32] = [
+    '€', '\0', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\0', 'Ž', '\0', '\0', '‘', '’', '“', '”', '•',
+    '–', '—', '˜', '™', 'š', '›', 'œ', '\0', 'ž', 'Ÿ',
+];
+
+/// The text of a file with `\n` line ends and no byte order mark; `notes` says what was taken without being told.
+///
+/// # Errors
+/// A file that is no text; bytes that are not `given`, or that no encoding fits.
+pub(super) fn decode(bytes: &[u8], given: Option<Encoding>, notes: &mut Vec<Message>) -> Result<String> {
     if let Some((_, told)) = FOREIGN.iter().find(|(magic, _)| bytes.starts_with(magic)) {
         let (what, remedy) = told();
         return Err(Error::data(msg::NotTextFile { what }).remedy(remedy));
     }
-    let mut text = match bytes {
-        [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes, notes)?,
-        [0xfe, 0xff, rest @ ..] => utf16(rest, u16::from_be_bytes, notes)?,
-        [0xef, 0xbb, 0xbf, rest @ ..] => utf8(rest)?,
-        _ => utf8(bytes)?,
+    let encoding = match given {
+        Some(encoding) => encoding,
+        None => {
+            let encoding = detect(bytes)?;
+            if encoding != Encoding::Utf8 {
+                notes.push(
+                    msg::ReadAs {
+                        encoding: shown(encoding),
+                    }
+                    .into(),
+                );
+            }
+            encoding
+        }
+    };
+    let mut text = match encoding {
+        Encoding::Utf8 => utf8(bytes)?,
+        Encoding::Utf16 => utf16(bytes, is_big(bytes))?,
+        Encoding::Utf16Le => utf16(bytes, false)?,
+        Encoding::Utf16Be => utf16(bytes, true)?,
+        Encoding::Gb18030 => gb18030(bytes)?,
+        Encoding::Cp1252 => cp1252(bytes)?,
     };
     if let Some(at) = text.find('\0') {
         let line = line(&text.as_bytes()[..at]);
@@ -54,21 +90,137 @@ pub(super) fn decode(bytes: &[u8], notes: &mut Vec<Message>) -> Result<String> {
     Ok(text)
 }
 
+/// The encoding that the bytes look like.
+fn detect(bytes: &[u8]) -> Result<Encoding> {
+    if bytes.starts_with(LITTLE_MARK) || bytes.starts_with(BIG_MARK) {
+        return Ok(Encoding::Utf16);
+    }
+    if bytes.starts_with(UTF8_MARK) {
+        return Ok(Encoding::Utf8);
+    }
+    if bytes.contains(&0) {
+        return Ok(utf16_by_zeros(bytes).unwrap_or(Encoding::Utf8));
+    }
+    let Err(error) = std::str::from_utf8(bytes) else {
+        return Ok(Encoding::Utf8);
+    };
+    // UTF-8 with a few damaged bytes stays UTF-8, which is refused: another encoding would garble all of it.
+    let (mut letters, mut damaged) = (0, 0);
+    for chunk in bytes.utf8_chunks() {
+        letters += chunk.valid().chars().filter(|letter| !letter.is_ascii()).count();
+        damaged += usize::from(!chunk.invalid().is_empty());
+    }
+    if letters > damaged {
+        return Ok(Encoding::Utf8);
+    }
+    if looks_chinese(bytes) {
+        return Ok(Encoding::Gb18030);
+    }
+    if looks_western(bytes) {
+        return Ok(Encoding::Cp1252);
+    }
+    let good = &bytes[..error.valid_up_to()];
+    let (byte, line) = (good.len() + 1, line(good));
+    Err(Error::data(msg::NoEncodingFits { byte, line }).remedy(msg::SaveAsUtf8))
+}
+
+/// UTF-16 without a mark: ASCII letters have a zero byte beside them, always on the same side.
+fn utf16_by_zeros(bytes: &[u8]) -> Option<Encoding> {
+    if !bytes.len().is_multiple_of(2) {
+        return None;
+    }
+    let plain = |unit: fn([u8; 2]) -> u16| {
+        let units = bytes.chunks_exact(2).map(|pair| unit([pair[0], pair[1]]));
+        units
+            .filter(|unit| matches!(unit, 0x09 | 0x0a | 0x0d | 0x20..=0x7e))
+            .count()
+    };
+    let (little, big) = (plain(u16::from_le_bytes), plain(u16::from_be_bytes));
+    let (encoding, most, other) = match little >= big {
+        true => (Encoding::Utf16Le, little, big),
+        false => (Encoding::Utf16Be, big, little),
+    };
+    let units = bytes.len() / 2;
+    // Of texts in Chinese, ends of lines and separators alone are ASCII.
+    let is_told = most * 2 >= units || most * 50 >= units && std::str::from_utf8(bytes).is_err();
+    let is_text = || utf16(bytes, encoding == Encoding::Utf16Be).is_ok_and(|text| !text.contains('\0'));
+    (most > 2 * other && is_told && is_text()).then_some(encoding)
+}
+
+/// Whether all bytes above 127 form characters of GB18030, most of them (7 of 10) signs or hanzi of GB2312's first level, whose
+/// leads 0xb0 to 0xd7 go by pinyin: in Chinese a tenth and more has one from 0xc9 on, in Korean text (EUC-KR) none has.
+fn looks_chinese(bytes: &[u8]) -> bool {
+    const FEW: usize = 10;
+    let (mut all, mut frequent, mut late, mut at) = (0, 0, 0, 0);
+    while let Some(&lead) = bytes.get(at) {
+        if lead.is_ascii() {
+            at += 1;
+            continue;
+        }
+        let Some(length) = length_in_gb18030(&bytes[at..]) else {
+            return false;
+        };
+        let in_gb2312 = length == 2 && bytes[at + 1] >= 0xa1;
+        frequent += usize::from(in_gb2312 && matches!(lead, 0xa1 | 0xa3 | 0xb0..=0xd7));
+        late += usize::from(in_gb2312 && matches!(lead, 0xc9..=0xd7));
+        all += 1;
+        at += length;
+    }
+    frequent * 10 >= all * 7 && (all < FEW || late * 10 >= all)
+}
+
+/// How many bytes the character takes that begins here with a byte above 127; none where there is no such character.
+fn length_in_gb18030(bytes: &[u8]) -> Option<usize> {
+    match bytes {
+        [0x81..=0xfe, 0x40..=0x7e | 0x80..=0xfe, ..] => Some(2),
+        [0x81..=0xfe, 0x30..=0x39, 0x81..=0xfe, 0x30..=0x39, ..] => Some(4),
+        _ => None,
+    }
+}
+
+/// Whether bytes above 127 are all characters of Windows-1252 and stand between others, as accents, quotes and dashes do. Where
+/// most of them stand beside each other, they are letters of another alphabet.
+fn looks_western(bytes: &[u8]) -> bool {
+    const FEW: usize = 4;
+    let (mut all, mut beside) = (0, 0);
+    for (at, &byte) in bytes.iter().enumerate() {
+        if byte.is_ascii() {
+            continue;
+        }
+        if of_cp1252(byte).is_none() {
+            return false;
+        }
+        let is_high = |at: usize| bytes.get(at).is_some_and(|byte| !byte.is_ascii());
+        beside += usize::from(at > 0 && is_high(at - 1) || is_high(at + 1));
+        all += 1;
+    }
+    all < FEW || beside * 2 <= all
+}
+
 fn utf8(bytes: &[u8]) -> Result<String> {
-    let text = std::str::from_utf8(bytes).map_err(|error| {
-        let good = &bytes[..error.valid_up_to()];
-        let (byte, line) = (good.len() + 1, line(good));
-        let error = Error::data(msg::NotUtf8 { byte, line });
+    let without_mark = bytes.strip_prefix(UTF8_MARK).unwrap_or(bytes);
+    let text = std::str::from_utf8(without_mark).map_err(|error| {
+        let at = bytes.len() - without_mark.len() + error.valid_up_to();
+        let error = not_in(Encoding::Utf8, at, line(&bytes[..at]));
         if bytes.contains(&0) {
             error.remedy(msg::LooksBinary)
         } else {
-            error.remedy(msg::SaveAsUtf8)
+            error
         }
     })?;
     Ok(text.to_string())
 }
 
-fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16, notes: &mut Vec<Message>) -> Result<String> {
+fn is_big(bytes: &[u8]) -> bool {
+    bytes.starts_with(BIG_MARK)
+}
+
+fn utf16(bytes: &[u8], is_big: bool) -> Result<String> {
+    let (mark, unit): (_, fn([u8; 2]) -> u16) = match is_big {
+        true => (BIG_MARK, u16::from_be_bytes),
+        false => (LITTLE_MARK, u16::from_le_bytes),
+    };
+    let bytes = bytes.strip_prefix(mark).unwrap_or(bytes);
     let mut pairs = bytes.chunks_exact(2);
     let units: Vec<u16> = pairs.by_ref().map(|pair| unit([pair[0], pair[1]])).collect();
     if !pairs.remainder().is_empty() {
@@ -81,8 +233,51 @@ fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16, notes: &mut Vec<Message>) -> Re
             Error::data(msg::HalfCharacter { line }).remedy(msg::Damaged)
         })?);
     }
-    notes.push(msg::Utf16Converted.into());
     Ok(text)
+}
+
+fn cp1252(bytes: &[u8]) -> Result<String> {
+    let mut text = String::with_capacity(bytes.len());
+    for (at, &byte) in bytes.iter().enumerate() {
+        let letter = of_cp1252(byte).ok_or_else(|| not_in(Encoding::Cp1252, at, line(&bytes[..at])))?;
+        text.push(letter);
+    }
+    Ok(text)
+}
+
+fn of_cp1252(byte: u8) -> Option<char> {
+    match byte {
+        0x80..=0x9f => Some(CP1252[usize::from(byte - 0x80)]).filter(|letter| *letter != '\0'),
+        _ => Some(char::from(byte)),
+    }
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+fn gb18030(bytes: &[u8]) -> Result<String> {
+    gb18030::decode(bytes).map_err(|at| not_in(Encoding::Gb18030, at, line(&bytes[..at])))
+}
+
+/// The page, whose download is to stay small, comes without the table.
+#[cfg(target_arch = "wasm32")]
+fn gb18030(_: &[u8]) -> Result<String> {
+    Err(Error::data(msg::Gb18030ByCommand).remedy(msg::SaveAsUtf8))
+}
+
+/// The error at the byte `at`, from 0.
+fn not_in(encoding: Encoding, at: usize, line: usize) -> Error {
+    let (byte, encoding) = (at + 1, shown(encoding));
+    Error::data(msg::NotInEncoding { byte, line, encoding }).remedy(msg::SaveAsUtf8)
+}
+
+fn shown(encoding: Encoding) -> &'static str {
+    match encoding {
+        Encoding::Utf8 => "UTF-8",
+        Encoding::Utf16 => "UTF-16",
+        Encoding::Utf16Le => "UTF-16-LE",
+        Encoding::Utf16Be => "UTF-16-BE",
+        Encoding::Gb18030 => "GB18030",
+        Encoding::Cp1252 => "Windows-1252",
+    }
 }
 
 /// The line, from 1, that follows these bytes.

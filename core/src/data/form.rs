@@ -1,6 +1,7 @@
 //! Records to rows: which columns mean what, decided once for a file; and every way in which a row can be wrong.
 
 use super::parse::{Record, Records, Skipped, Table, key, kind, listed, note_unused};
+use super::roles::{self, Guess};
 use super::table::is_unnamed;
 use super::value::Value;
 use super::{Content, Instruction, Row, Schema, labelled, numeric, preference, token_classification};
@@ -28,6 +29,10 @@ const PAIRS: &[(&str, &str)] = &[
     ("text", "summary"),
     ("query", "positive"),
     ("anchor", "positive"),
+    ("问题", "回答"),
+    ("问题", "答案"),
+    ("提示", "回答"),
+    ("输入", "输出"),
 ];
 
 /// Names of the column that holds the answer of an `instruction`.
@@ -36,6 +41,8 @@ const OUTPUTS: &[&str] = &["output", "response", "completion", "answer"];
 /// The columns in use.
 enum Plan {
     Text(String),
+    /// The text of a row that seems to have a label.
+    Guessed(Guess),
     Conversation(String),
     Pair(String, String),
     Alpaca(String),
@@ -56,13 +63,20 @@ pub(super) struct Texts {
     pub notes: Vec<Message>,
     /// Why the rows, which may serve other tasks, are no such texts.
     pub problem: Option<Error>,
+    /// The columns of a text and its label, where no name was known.
+    pub guess: Option<Guess>,
+    /// The columns in use, in small letters.
+    pub columns: Vec<String>,
+    /// Of these, the one that holds the answer, where there is one.
+    pub answer: Option<String>,
 }
 
 /// The form and the rows of a file.
 ///
 /// # Errors
-/// Columns of which nothing is known; a row that is wrong, where the columns are none that other tasks use.
-pub(super) fn texts(records: &Records) -> Result<Texts> {
+/// Columns of which nothing is known; a row that is wrong, where the columns are none that other tasks use. With `is_lenient` both
+/// are the `problem` of what is given back.
+pub(super) fn texts(records: &Records, is_lenient: bool) -> Result<Texts> {
     let table = match records {
         Records::Document(text) => {
             return Ok(Texts {
@@ -73,24 +87,50 @@ pub(super) fn texts(records: &Records) -> Result<Texts> {
                 }],
                 notes: Vec::new(),
                 problem: None,
+                guess: None,
+                columns: Vec::new(),
+                answer: None,
             });
         }
         Records::Table(table) => table,
     };
     let mut notes = Vec::new();
-    let (form, plan) = plan(table, &mut notes)?;
+    let (form, plan) = match plan(table, &mut notes) {
+        Err(error) if is_lenient => {
+            return Ok(Texts {
+                form: Schema::Table,
+                rows: Vec::new(),
+                notes,
+                problem: Some(error),
+                guess: None,
+                columns: table.columns().iter().map(|name| key(name)).collect(),
+                answer: None,
+            });
+        }
+        planned => planned?,
+    };
+    let guess = match &plan {
+        Plan::Guessed(guess) => Some(guess.clone()),
+        Plan::Text(_) => roles::by_name(table),
+        _ => None,
+    };
     let mut texts = Texts {
         form,
         rows: Vec::new(),
         notes,
         problem: None,
+        guess,
+        columns: plan.columns(),
+        answer: plan.answer(),
     };
     if matches!(form, Schema::Numbers) {
         return Ok(texts);
     }
     match plan.rows(table, &mut texts.notes) {
         Ok(rows) => texts.rows = rows,
-        Err(error) if form == Schema::Table || serves_other_tasks(table) => texts.problem = Some(error),
+        Err(error) if is_lenient || form == Schema::Table || texts.guess.is_some() || serves_other_tasks(table) => {
+            texts.problem = Some(error);
+        }
         Err(error) => return Err(error),
     }
     Ok(texts)
@@ -155,6 +195,12 @@ fn plan(table: &Table, notes: &mut Vec<Message>) -> Result<(Schema, Plan)> {
     if numeric::holds_numbers(table) {
         return Ok((Schema::Numbers, Plan::Numbers));
     }
+    if let Some(guess) = roles::guess(table) {
+        let column = table.columns().iter().find(|name| key(name) == guess.text);
+        let column = column.unwrap_or(&guess.text);
+        notes.push(msg::TakenAsText { column }.into());
+        return Ok((Schema::Text, Plan::Guessed(guess)));
+    }
     if table.ordered {
         let named = table.columns().iter().filter(|name| !is_unnamed(&key(name)));
         match named.collect::<Vec<_>>().as_slice() {
@@ -199,7 +245,7 @@ impl Plan {
     /// The columns in use, in small letters.
     fn columns(&self) -> Vec<String> {
         match self {
-            Self::Text(text) => vec![text.clone()],
+            Self::Text(text) | Self::Guessed(Guess { text, .. }) => vec![text.clone()],
             Self::Conversation(list) => {
                 let further = ["system", "tools", "chat_template_kwargs"].map(String::from);
                 [list.clone()].into_iter().chain(further).collect()
@@ -216,9 +262,19 @@ impl Plan {
         }
     }
 
+    /// The column of the answer to what stands in the others.
+    fn answer(&self) -> Option<String> {
+        match self {
+            Self::Pair(_, completion) => Some(completion.clone()),
+            Self::Alpaca(output) => Some(output.clone()),
+            Self::Preferred => Some("chosen".to_owned()),
+            Self::Text(_) | Self::Guessed(_) | Self::Conversation(_) | Self::Words(_) | Self::Numbers => None,
+        }
+    }
+
     fn content(&self, record: &Record) -> Result<Content> {
         Ok(match self {
-            Self::Text(text) => Content::Text(required(record, text)?),
+            Self::Text(text) | Self::Guessed(Guess { text, .. }) => Content::Text(required(record, text)?),
             Self::Conversation(list) => Content::Messages(conversation(record, list)?),
             Self::Pair(prompt, completion) => Content::PromptCompletion {
                 prompt: optional(record, prompt)?,

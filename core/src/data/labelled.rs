@@ -19,6 +19,7 @@ use std::sync::Arc;
 /// Columns with a text.
 const TEXTS: &[&str] = &[
     "text", "sentence", "content", "review", "comment", "tweet", "document", "title", "question", "query", "abstract",
+    "文本", "内容", "评论", "句子", "标题",
 ];
 
 /// Columns with two texts that are read together.
@@ -50,6 +51,10 @@ const LABELS: &[&str] = &[
     "similarity",
     "rating",
     "sentiment",
+    "标签",
+    "类别",
+    "分类",
+    "情感",
 ];
 
 /// The columns that a run names; none where they are to be recognised.
@@ -128,6 +133,11 @@ pub(super) fn names_labels(key: &str) -> bool {
     LABELS.contains(&key)
 }
 
+/// Whether the second of a pair is the answer to the first.
+fn is_prompted((_, second): &(String, String)) -> bool {
+    second == "answer"
+}
+
 fn find(keys: &[String], names: &[&str]) -> Option<String> {
     let found = names.iter().find(|name| keys.iter().any(|key| key == *name));
     found.map(|name| (*name).to_owned())
@@ -146,7 +156,14 @@ impl Dataset {
 
     /// Whether a label column is there, recognised or given.
     pub fn has_labels(&self, columns: &Columns) -> bool {
-        !columns.labels.is_empty() || self.keys().iter().any(|key| names_labels(key))
+        !columns.labels.is_empty() || self.guess.is_some() || self.keys().iter().any(|key| names_labels(key))
+    }
+
+    /// Whether rows are two texts that are read together, with a label, by the names of the columns: such as premise, hypothesis and
+    /// label. A prompt and its answer are none.
+    pub fn has_labelled_pairs(&self) -> bool {
+        let keys = self.keys();
+        label(&keys).is_some() && pair(&keys).is_some_and(|pair| !is_prompted(&pair))
     }
 
     /// The columns' names in small letters.
@@ -182,7 +199,13 @@ impl Dataset {
         Err(error.remedy(msg::Correct { key: knob }))
     }
 
-    fn read_labelled(&self, table: &Table, columns: &Columns) -> Result<Labelled> {
+    /// The columns with the text and those with the label; `notes` says which were taken without being named.
+    pub(super) fn roles(
+        &self,
+        table: &Table,
+        columns: &Columns,
+        notes: &mut Vec<Message>,
+    ) -> Result<(Vec<String>, Vec<String>)> {
         let keys = self.keys();
         let given = |names: &[String], knob: &str| -> Result<Vec<String>> {
             names.iter().map(|name| self.given(name, knob)).collect()
@@ -191,7 +214,13 @@ impl Dataset {
             false => given(&columns.labels, "label_columns")?,
             true => label(&keys).into_iter().collect(),
         };
-        let mut notes = Vec::new();
+        // What is named, known or given goes before what was guessed.
+        let guess = self.guess.as_ref().filter(|_| columns.labels.is_empty());
+        let is_guessed = labels.is_empty() && guess.is_some();
+        let labels = match guess {
+            Some(guess) if labels.is_empty() => vec![guess.label.clone()],
+            _ => labels,
+        };
         let known = (pair(&keys), text(&keys).filter(|text| !labels.contains(text)));
         let texts = match (columns.texts.as_slice(), known.0, known.1) {
             ([], Some((first, second)), _) => vec![first, second],
@@ -199,16 +228,19 @@ impl Dataset {
             ([], None, None) => {
                 let is_other = |key: &&String| !labels.contains(key) && !is_unnamed(key);
                 match keys.iter().filter(is_other).collect::<Vec<_>>().as_slice() {
-                    [only] if table.ordered && !labels.is_empty() => {
+                    [only] if table.ordered && !labels.is_empty() && !is_guessed => {
                         let place = keys.iter().position(|key| key == *only).unwrap_or(0);
                         let column = start(&self.columns[place]);
                         notes.push(msg::TakenAsText { column }.into());
                         vec![(*only).clone()]
                     }
-                    _ => {
-                        let columns = listed(&self.columns);
-                        return Err(Error::data(msg::NoTextColumn { columns }).remedy(msg::NameText));
-                    }
+                    _ => match guess.filter(|guess| labels.contains(&guess.label)) {
+                        Some(guess) => vec![guess.text.clone()],
+                        None => {
+                            let columns = listed(&self.columns);
+                            return Err(Error::data(msg::NoTextColumn { columns }).remedy(msg::NameText));
+                        }
+                    },
                 }
             }
             ([_] | [_, _], ..) => given(&columns.texts, "text_columns")?,
@@ -220,6 +252,27 @@ impl Dataset {
         if let Some(both) = texts.iter().find(|name| labels.contains(name)) {
             return Err(Error::config(msg::TextAndLabel).field(both));
         }
+        if is_guessed && let (Some(guess), [text]) = (guess, texts.as_slice()) {
+            let shown = |of: &str| {
+                start(
+                    self.columns
+                        .iter()
+                        .find(|name| key(name) == of)
+                        .map_or(of, String::as_str),
+                )
+            };
+            let (text, label) = (shown(text), shown(&guess.label));
+            notes.push(match guess.by_name {
+                true => msg::LabelledByNames { text, label }.into(),
+                false => msg::LabelledByValues { text, label }.into(),
+            });
+        }
+        Ok((texts, labels))
+    }
+
+    fn read_labelled(&self, table: &Table, columns: &Columns) -> Result<Labelled> {
+        let mut notes = Vec::new();
+        let (texts, labels) = self.roles(table, columns, &mut notes)?;
         let used: Vec<&String> = texts.iter().chain(&labels).collect();
         let mut skipped = Skipped::default();
         let mut rows = Vec::with_capacity(table.len());

@@ -5,11 +5,15 @@
 //! the field. Tokens come from [`crate::tokenizer`], the layout of conversations from [`crate::chat`]. Nothing here
 //! knows a tensor; a [`Batch`] is plain numbers that the training loop sends to the device.
 
+#[cfg(not(target_arch = "wasm32"))]
+pub mod audit;
 mod batch;
 mod encoding;
 mod examples;
 mod form;
 mod frame;
+#[cfg(not(target_arch = "wasm32"))]
+mod gb18030;
 mod idx;
 mod json;
 mod label_values;
@@ -24,6 +28,7 @@ mod plain;
 mod preference;
 mod preview;
 mod ranking;
+mod roles;
 mod scaling;
 mod seq2seq;
 mod series;
@@ -52,6 +57,7 @@ pub use token_classification::{Tagged, TaggedRow, token_classification_examples}
 pub use value::Value;
 
 use crate::chat::Conversation;
+use crate::config::Encoding;
 use crate::error::{Error, Result};
 use crate::protocol::DataInfo;
 use lorakeet_i18n::Message;
@@ -94,6 +100,12 @@ pub struct Dataset {
     pub text_notes: Vec<Message>,
     /// Why its rows are none.
     text_problem: Option<Error>,
+    /// The columns of a text and its label, where no name was known.
+    guess: Option<roles::Guess>,
+    /// The columns of its texts, in small letters.
+    used: Vec<String>,
+    /// Of these, the one that holds the answer.
+    answer: Option<String>,
     /// All fields of a file with columns, for tasks whose rows are not texts alone; see [`Dataset::labelled`].
     table: Option<Arc<parse::Table>>,
     /// The rows of a file that holds nothing but numbers and labels; see [`Dataset::numeric`].
@@ -103,16 +115,32 @@ pub struct Dataset {
 impl Dataset {
     /// Reads a .txt, .md, .json, .jsonl, .csv, .tsv or .ts file, or images in the IDX format.
     ///
-    /// The ending decides the format (of IDX the first bytes do), the columns decide the [`Schema`]. Text is UTF-8, or UTF-16
-    /// with its mark. Errors name the row: the line of a .jsonl file, the record of a .json array, and the row of a table as a spreadsheet
-    /// counts it (the header is row 1).
+    /// The ending decides the format (of IDX the first bytes do), the columns decide the [`Schema`]. The encoding is told from the
+    /// bytes (UTF-8, UTF-16, GB18030 or Windows-1252), and a note says which it is unless it is UTF-8. Errors name the row: the line
+    /// of a .jsonl file, the record of a .json array, and the row of a table as a spreadsheet counts it (the header is row 1).
+    ///
+    /// # Errors
+    /// A file that is no text, or not of its format; columns of which nothing is known; a row that is wrong.
     pub fn parse(name: &str, bytes: &[u8]) -> Result<Self> {
+        Self::parse_as(name, bytes, None)
+    }
+
+    /// The same in an encoding that a person names.
+    ///
+    /// # Errors
+    /// As [`Dataset::parse`]; bytes that are not of this encoding.
+    pub fn parse_as(name: &str, bytes: &[u8], encoding: Option<Encoding>) -> Result<Self> {
+        Self::read(name, bytes, encoding, false)
+    }
+
+    /// With `is_lenient`, rows that no run can use are no error.
+    fn read(name: &str, bytes: &[u8], encoding: Option<Encoding>, is_lenient: bool) -> Result<Self> {
         check_size(name, bytes.len() as u64)?;
         if idx::is_idx(bytes) {
             return Ok(Self::of_numbers(idx::read((name, bytes), None)?));
         }
         let mut notes = Vec::new();
-        let text = encoding::decode(bytes, &mut notes).map_err(|error| error.file(name))?;
+        let text = encoding::decode(bytes, encoding, &mut notes).map_err(|error| error.file(name))?;
         if name.to_lowercase().ends_with(".ts") {
             return series::read(name, &text)
                 .map(Self::of_numbers)
@@ -122,7 +150,7 @@ impl Dataset {
             return Ok(Self::of_numbers(read));
         }
         let parsed = parse::parse(name, text, &mut notes);
-        let parsed = parsed.and_then(|records| Ok((form::texts(&records)?, records)));
+        let parsed = parsed.and_then(|records| Ok((form::texts(&records, is_lenient)?, records)));
         let (texts, records) = parsed.map_err(|error| error.file(name))?;
         let table = match records {
             parse::Records::Document(_) => None,
@@ -136,6 +164,9 @@ impl Dataset {
             notes,
             text_notes: texts.notes,
             text_problem: texts.problem.map(|error| error.file(name)),
+            guess: texts.guess,
+            used: texts.columns,
+            answer: texts.answer,
             table,
             numbers: None,
         })
@@ -170,6 +201,9 @@ impl Dataset {
             notes: std::mem::take(&mut read.notes),
             text_notes: Vec::new(),
             text_problem: None,
+            guess: None,
+            used: Vec::new(),
+            answer: None,
             table: None,
             numbers: Some(Arc::new(read)),
         }
@@ -185,6 +219,9 @@ impl Dataset {
             notes: self.notes.clone(),
             text_notes: self.text_notes.clone(),
             text_problem: self.text_problem.clone(),
+            guess: self.guess.clone(),
+            used: self.used.clone(),
+            answer: self.answer.clone(),
             table: self.table.clone(),
             numbers: self.numbers.clone(),
         }

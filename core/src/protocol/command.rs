@@ -6,7 +6,7 @@ use super::export::ExportCommand;
 use super::hub::HubCommand;
 use super::kept_run::Keep;
 use super::picture::PictureRequest;
-use crate::config::RunConfig;
+use crate::config::{Encoding, RunConfig};
 use serde::{Deserialize, Serialize};
 
 /// A front end's request.
@@ -42,9 +42,22 @@ pub enum Command {
         /// File name; none takes the validation data away again, and a part of the training data is held out.
         file: Option<String>,
     },
+    /// How data files that are loaded after this are encoded, until it is said otherwise. A run's own `encoding` goes before it: its
+    /// data are read again where they were read otherwise.
+    Encoding {
+        /// None tells it from the bytes.
+        encoding: Option<Encoding>,
+    },
     /// Show the first examples as the model will see them: answered by [`Event::Preview`].
     Preview {
         /// The settings that shape examples (cutoff_len, packing, columns).
+        config: Box<RunConfig>,
+    },
+    /// Audit data: the file beside this command, with the validation file behind it where there is one, else the files of the loaded
+    /// data, whether or not a run can use them. Lengths are in tokens of the loaded model, where one is loaded. Answered by
+    /// [`Event::Audit`].
+    Audit {
+        /// The settings that shape examples (cutoff_len, val_size, columns, encoding).
         config: Box<RunConfig>,
     },
     /// Tell what a run on the loaded model would take: answered by [`Event::Estimate`].

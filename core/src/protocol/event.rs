@@ -1,5 +1,6 @@
 //! What the engine says, while it loads and while it trains.
 
+use super::audit::AuditReport;
 use super::export::ExportEvent;
 use super::hub::HubEvent;
 use super::kept_run::{RunSample, StoredCopy, StoredRun};
@@ -54,6 +55,8 @@ pub enum Event {
         #[serde(default)]
         validation_problem: Option<Error>,
     },
+    /// What an audit of data found.
+    Audit(Box<AuditReport>),
     /// Knobs as fields; names that are no knob's are left out.
     Knobs {
         /// In the order in which they were asked for.

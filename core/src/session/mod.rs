@@ -1,6 +1,8 @@
 //! What a front end talks to: commands come in, events go out. [`Session`] keeps what is loaded from one command to the next;
 //! a run itself is `finetune.rs`.
 
+#[cfg(not(target_arch = "wasm32"))]
+pub mod audit;
 mod export;
 #[cfg(not(target_arch = "wasm32"))]
 mod facts;
@@ -12,7 +14,7 @@ mod prepared;
 mod preview;
 mod runs;
 
-use crate::config::{RunConfig, find};
+use crate::config::{Encoding, RunConfig, find};
 use crate::data::{self, Columns, Dataset};
 use crate::device;
 use crate::error::{Error, Kind, Result};
@@ -72,6 +74,8 @@ pub struct Session {
     validation: Option<Data>,
     adapter: Option<Adapter>,
     inputs: Inputs,
+    /// How the data files are encoded, where somebody said it.
+    encoding: Option<Encoding>,
     /// The run that the model's weights come from.
     trained: Option<export::LastRun>,
     /// Models that were fetched where there is no shelf.
@@ -99,6 +103,7 @@ impl Session {
             in_memory: Vec::new(),
             save_interval_ms: SAVE_INTERVAL_MS,
             inputs: Inputs::default(),
+            encoding: None,
             host,
             control: Control::default(),
             device: None,
@@ -140,7 +145,7 @@ impl Session {
             }
             Command::LoadData { .. } => {
                 self.inputs.data = files.clone();
-                let data = read_data(files).await?;
+                let data = read_data(files, self.encoding).await?;
                 emit.event(Event::Data(data.rows.info()));
                 self.data = Some(data);
                 Ok(())
@@ -156,8 +161,13 @@ impl Session {
                 emit.event(Event::Validation { data });
                 Ok(())
             }
+            Command::Encoding { encoding } => {
+                self.encoding = encoding;
+                Ok(())
+            }
             Command::Preview { config } => {
                 loaded(&self.model)?;
+                self.read_as(config.encoding, emit).await?;
                 let data = self.data.as_ref().ok_or_else(no_data)?;
                 fit_inputs_to_data(&mut self.model, &data.rows, &config, emit).await?;
                 let validation = self.validation.as_ref().map(|data| &data.rows);
@@ -170,6 +180,7 @@ impl Session {
                 emit.event(answered);
                 Ok(())
             }
+            Command::Audit { config } => self.answer_audit(&config, files, emit).await,
             Command::Estimate { config } => self.estimate(&config, emit).await,
             Command::Train {
                 config,
@@ -296,7 +307,31 @@ impl Session {
     /// # Errors
     /// The file cannot be read or understood.
     pub async fn load_validation(&mut self, files: Vec<Source>) -> Result<()> {
-        self.validation = Some(read_data(files).await?);
+        self.validation = Some(read_data(files, self.encoding).await?);
+        Ok(())
+    }
+
+    /// Reads the data again where a run says of their encoding something else than what they were read in.
+    async fn read_as(&mut self, encoding: Option<Encoding>, emit: &mut Emit<'_>) -> Result<()> {
+        if encoding == self.encoding {
+            return Ok(());
+        }
+        let mut read = [None, None];
+        let loaded = [
+            (&self.data, &self.inputs.data),
+            (&self.validation, &self.inputs.validation),
+        ];
+        for (place, (data, files)) in read.iter_mut().zip(loaded) {
+            if data.is_some() && !files.is_empty() {
+                let again = read_data(files.clone(), encoding).await?;
+                emit.warn_all(again.rows.notes.iter().cloned());
+                *place = Some(again);
+            }
+        }
+        let [data, validation] = read;
+        self.data = data.or(self.data.take());
+        self.validation = validation.or(self.validation.take());
+        self.encoding = encoding;
         Ok(())
     }
 
@@ -361,6 +396,11 @@ impl Session {
         Ok(())
     }
 
+    #[cfg(target_arch = "wasm32")]
+    async fn answer_audit(&self, _: &RunConfig, _: Vec<Source>, _: &mut Emit<'_>) -> Result<()> {
+        Err(Error::config(msg::NoAuditHere).remedy(msg::AuditByCommand))
+    }
+
     /// Answers what was asked for while a run ended.
     async fn answer_left_over(&self, emit: &mut Emit<'_>) {
         while let Some(command) = self.control.next_request() {
@@ -415,6 +455,7 @@ impl Session {
     ) -> Result<()> {
         self.control.begin_run();
         loaded(&self.model)?;
+        self.read_as(config.encoding, emit).await?;
         self.trained = None;
         let kept = match keep {
             Some(keep) => self.keep(keep, &config, emit).await?,
@@ -518,7 +559,7 @@ impl Session {
 }
 
 /// The data in a file, or in two of images.
-async fn read_data(files: Vec<Source>) -> Result<Data> {
+async fn read_data(files: Vec<Source>, encoding: Option<Encoding>) -> Result<Data> {
     for file in &files {
         data::check_size(file.name(), file.len_bytes())?;
     }
@@ -527,7 +568,7 @@ async fn read_data(files: Vec<Source>) -> Result<Data> {
         [file] => {
             let bytes = read(file).await?;
             Ok(Data {
-                rows: Dataset::parse(file.name(), &bytes)?,
+                rows: Dataset::parse_as(file.name(), &bytes, encoding)?,
                 digest: sha256(&bytes),
             })
         }

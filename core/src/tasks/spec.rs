@@ -376,7 +376,8 @@ fn decide(
         return Ok(task);
     }
     // Decoders are trained on texts unless the data have labels, or the run names a label column.
-    let by_labels = own.is_encoder() || dataset.form == Schema::Text || !columns.labels.is_empty();
+    let by_labels =
+        own.is_encoder() || dataset.form == Schema::Text || dataset.has_labelled_pairs() || !columns.labels.is_empty();
     if by_labels && dataset.has_labels(columns) {
         let labelled = dataset.labelled(columns)?;
         let task = match labelled.kind()? {

@@ -52,7 +52,7 @@ const SAID: [&str; 12] = [
 ];
 
 /// [`Change::Refused`].
-const REFUSED: [&str; 63] = [
+const REFUSED: [&str; 64] = [
     "quantization_bit",
     "bnb_4bit_quant_type",
     "bnb_4bit_use_double_quant",
@@ -71,6 +71,7 @@ const REFUSED: [&str; 63] = [
     "problem_type",
     "scale_targets",
     "scale_inputs",
+    "encoding",
     "text_columns",
     "label_columns",
     "forecast_window",

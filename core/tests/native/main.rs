@@ -6,6 +6,7 @@ mod common;
 mod adapter_files;
 mod adapters;
 mod architectures;
+mod audit;
 mod bundled;
 mod chat;
 mod config;

@@ -47,6 +47,11 @@ messages! { "command";
         "文件夹超过 {most} 个，其余的没有查看。";
     TableReplaces { knob } = "is {knob}, too, which the table would replace", "同时也是 {knob}，表格会覆盖它";
     AsksHub { name, host } = "{name} is not a path here: {host} is asked for it.", "此处没有路径 {name}：将向 {host} 请求。";
+    NoDataToAudit = "there is no data to audit", "没有可检查的数据";
+    NameTrainFile = "Name a data file, or a run file with train_file.", "请指定数据文件，或含有 train_file 的配置文件。";
+    NoTokenizer { model } = "{model} has no tokenizer: lengths are estimated from letters.",
+        "{model} 没有分词器：长度按字数估算。";
+    FileIsThere = "is there already", "已存在";
     NameNewFile = "Name a new file.", "请指定一个新文件。";
     // data_sets.rs
     NoSuchDataSet { name } = "has no data set '{name}'", "没有名为 '{name}' 的数据集";

@@ -34,20 +34,29 @@ messages! { "data";
     ChooseTextFile = "Choose a text file.", "请选择文本文件。";
     NulByte { line } = "the file holds a NUL byte in line {line}, so it is not a text file",
         "文件第 {line} 行含有 NUL 字节，因此不是文本文件";
-    SaveAsText = "Save it as text in UTF-8 (UTF-16 is read where a byte order mark says so).",
-        "请以 UTF-8 保存为文本（带有字节序标记的 UTF-16 也可以读取）。";
+    SaveAsText = "Save it as text in UTF-8, or name its encoding: `encoding: utf-16`.",
+        "请以 UTF-8 保存为文本，或指定编码：`encoding: utf-16`。";
     OnlyWhiteSpace = "the file holds nothing but white space", "文件中只有空白字符";
     ChooseFileWithText = "Choose a file with text in it.", "请选择含有文本的文件。";
-    NotUtf8 { byte, line } = "byte {byte} of the file, in line {line}, is not UTF-8",
-        "文件的第 {byte} 个字节（第 {line} 行）不是 UTF-8";
+    NotInEncoding { byte, line, encoding } = "byte {byte} of the file, in line {line}, is not {encoding}",
+        "文件的第 {byte} 个字节（第 {line} 行）不是 {encoding}";
+    NoEncodingFits { byte, line } =
+        "byte {byte} of the file, in line {line}, is not UTF-8, and the file looks like no other encoding that is read",
+        "文件的第 {byte} 个字节（第 {line} 行）不是 UTF-8，整个文件也不像其他可读取的编码";
+    Gb18030ByCommand = "the page does not read GB18030 (GBK)", "页面不支持读取 GB18030（GBK）";
+    ReadAs { encoding } =
+        "The file is read as {encoding}. If letters look wrong, name its encoding: `encoding` is utf-8, utf-16, gb18030 or \
+         cp1252.",
+        "文件按 {encoding} 读取。若出现乱码，请用 `encoding` 指定编码：utf-8、utf-16、gb18030 或 cp1252。";
     LooksBinary = "This looks like a binary file; choose a text file.", "这看起来是二进制文件；请选择文本文件。";
-    SaveAsUtf8 = "Save the file as UTF-8 (in a text editor: Save as, Encoding).",
-        "请将文件保存为 UTF-8（在文本编辑器中：另存为，编码）。";
-    OddUtf16 = "the file is marked as UTF-16 but has an odd number of bytes", "文件标记为 UTF-16，但字节数为奇数";
-    HalfCharacter { line } = "the file is marked as UTF-16 but holds half a character in line {line}",
-        "文件标记为 UTF-16，但第 {line} 行含有不完整的字符";
+    SaveAsUtf8 =
+        "Save the file as UTF-8 (in a text editor: Save as, Encoding), or name its encoding with `encoding`: gb18030 reads GBK, \
+         cp1252 Latin-1.",
+        "请将文件保存为 UTF-8（在文本编辑器中：另存为，编码），或用 `encoding` 指定编码：gb18030 可读 GBK，cp1252 可读 Latin-1。";
+    OddUtf16 = "the file is read as UTF-16 but has an odd number of bytes", "文件按 UTF-16 读取，但字节数为奇数";
+    HalfCharacter { line } = "the file is read as UTF-16 but holds half a character in line {line}",
+        "文件按 UTF-16 读取，但第 {line} 行含有不完整的字符";
     Damaged = "The file is damaged; save it again as UTF-8.", "文件已损坏；请重新保存为 UTF-8。";
-    Utf16Converted = "The file was in UTF-16 and was converted.", "文件为 UTF-16 编码，已转换。";
 
     // examples.rs
     CutoffTooSmall { got } = "must be at least 2, got {got}", "必须至少为 2，实际为 {got}";
@@ -89,6 +98,13 @@ messages! { "data";
     TakenAsPair { prompt, completion } =
         "No column has a known name: '{prompt}' is taken as the prompt and '{completion}' as the completion.",
         "没有名称已知的列：'{prompt}' 被用作提示词，'{completion}' 被用作回答。";
+    LabelledByNames { text, label } =
+        "By the columns' names, '{label}' is taken as the label and '{text}' as its text; label_columns and text_columns name others.",
+        "根据列名，'{label}' 被用作标签，'{text}' 被用作文本；可用 label_columns 和 text_columns 指定其他列。";
+    LabelledByValues { text, label } =
+        "No column has a known name: by what stands in them, '{label}' is taken as the label and '{text}' as its text; \
+         label_columns and text_columns name others.",
+        "没有名称已知的列：根据内容，'{label}' 被用作标签，'{text}' 被用作文本；可用 label_columns 和 text_columns 指定其他列。";
     NoKnownColumns { columns } = "no known columns among: {columns}", "以下各列中没有已知的列：{columns}";
     NameColumns =
         "Name them text; or prompt and completion; or instruction, input and output; or messages (role, content); \

@@ -3,6 +3,7 @@
 
 mod adapters;
 mod advice;
+mod audit;
 mod checkpointing;
 mod checkpoints;
 mod cluster;

@@ -50,13 +50,14 @@ const SETTINGS: [&str; 24] = [
 ];
 
 /// Knobs whose effect is in the files: in rows, their order, the adapter and the steps.
-const IN_FILES: [&str; 36] = [
+const IN_FILES: [&str; 37] = [
     "model_name_or_path",
     "adapter_name_or_path",
     "task",
     "problem_type",
     "train_file",
     "validation_file",
+    "encoding",
     "text_columns",
     "label_columns",
     "val_size",

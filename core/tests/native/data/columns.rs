@@ -1,0 +1,149 @@
+//! Which columns are what, by their names and by what stands in them.
+
+use super::{pair, parse, said, text};
+use lorakeet_core::data::{Columns, Dataset, Schema};
+
+/// The texts' and the labels' columns of a run that names none.
+fn roles(data: &Dataset) -> (Vec<String>, Vec<String>) {
+    let read = data
+        .labelled(&Columns::default())
+        .unwrap_or_else(|error| panic!("{error}"));
+    (read.texts, read.labels)
+}
+
+const SENTENCES: [&str; 12] = [
+    "the parcel came three days late",
+    "who do I ask for a refund",
+    "the invoice has the wrong address",
+    "my password does not work",
+    "the driver left it with a neighbour",
+    "please send me a copy of the bill",
+    "I cannot log in since Monday",
+    "it was charged twice last month",
+    "the box was open when it came",
+    "how do I change my e-mail",
+    "where is my order now",
+    "the app closes when I pay",
+];
+
+/// Rows of these columns; each row's fields come from the sentence and its class.
+fn table(header: &str, row: impl Fn(&str, &str) -> String) -> String {
+    let rows = SENTENCES.iter().enumerate();
+    let rows = rows.map(|(number, sentence)| row(sentence, ["delivery", "account", "billing"][number % 3]));
+    format!("{header}\n{}\n", rows.collect::<Vec<_>>().join("\n"))
+}
+
+#[test]
+fn a_text_and_its_label_are_found_under_the_names_that_people_give_them() {
+    let cases = [
+        ("Category;Message", true, "message", "category"),
+        ("Message;Ticket Category", false, "message", "ticket category"),
+        (
+            "customer_message;sentiment_label",
+            false,
+            "customer_message",
+            "sentiment_label",
+        ),
+        ("v1;v2", true, "v2", "v1"),
+        ("Anliegen;Art", false, "anliegen", "art"),
+        ("label;text", true, "text", "label"),
+        ("review;sentiment", false, "review", "sentiment"),
+        ("标签;文本", true, "文本", "标签"),
+        ("类别;用户反馈", true, "用户反馈", "类别"),
+    ];
+    for (header, label_first, text_column, label_column) in cases {
+        let rows = table(header, |sentence, class| match label_first {
+            true => format!("{class};{sentence}"),
+            false => format!("{sentence};{class}"),
+        });
+        let data = parse("a.csv", &rows);
+        let wanted = (vec![text_column.to_owned()], vec![label_column.to_owned()]);
+        assert_eq!(roles(&data), wanted, "{header}");
+        assert_eq!(data.form, Schema::Text, "{header}");
+        assert!(data.has_labels(&Columns::default()), "{header}");
+        assert_eq!(text(&data.rows[0].content), SENTENCES[0], "{header}");
+    }
+}
+
+#[test]
+fn what_was_guessed_is_said_and_gives_way_to_what_a_run_names() {
+    let rows = table("v1,v2,remark", |sentence, class| format!("{class},{sentence},"));
+    let data = parse("a.csv", &rows);
+    let read = data.labelled(&Columns::default()).expect("it is read");
+    let notes = said(&read.notes);
+    assert!(
+        notes[0].contains("'v1' is taken as the label") && notes[0].contains("'v2'"),
+        "{notes:?}"
+    );
+    let named = Columns {
+        texts: vec!["v1".into()],
+        labels: vec!["v2".into()],
+        ..Columns::default()
+    };
+    let read = data.labelled(&named).expect("it is read");
+    assert_eq!(
+        (read.texts, read.labels),
+        (vec!["v1".to_owned()], vec!["v2".to_owned()])
+    );
+    assert!(!said(&read.notes).iter().any(|note| note.contains("is taken as")));
+    let by_name = parse(
+        "a.csv",
+        &table("Spam Category,Body,Date", |s, c| format!("{c},{s},1 May")),
+    );
+    let notes = said(&by_name.labelled(&Columns::default()).expect("it is read").notes);
+    assert!(
+        notes[0].starts_with("By the columns' names, 'Spam Category'"),
+        "{notes:?}"
+    );
+}
+
+#[test]
+fn questions_with_answers_and_other_known_forms_stay_what_they_are() {
+    let cases = [
+        ("question,answer", "q,a", Schema::PromptCompletion),
+        ("问题,回答", "q,a", Schema::PromptCompletion),
+        ("instruction,input,output", "i,,o", Schema::Alpaca),
+        ("premise,hypothesis,label", "p,h,1", Schema::PromptCompletion),
+        ("Frage,Antwort", "q,a", Schema::Table),
+    ];
+    for (header, row, form) in cases {
+        assert_eq!(parse("a.csv", &format!("{header}\n{row}\n")).form, form, "{header}");
+    }
+    let pairs = parse("a.csv", "premise,hypothesis,label\np,h,1\n");
+    assert!(pairs.has_labelled_pairs());
+    assert_eq!(
+        roles(&pairs),
+        (
+            vec!["premise".to_owned(), "hypothesis".to_owned()],
+            vec!["label".to_owned()]
+        )
+    );
+    let asked = parse("a.csv", "question,answer,label\nq,a,1\n");
+    assert!(!asked.has_labelled_pairs());
+    assert_eq!(pair(&asked.rows[0].content), ("q", "a"));
+}
+
+#[test]
+fn nothing_is_taken_for_a_label_that_is_none() {
+    let cases = [
+        // Translations: no value comes again.
+        table("english,target_language", |sentence, _| {
+            format!("{sentence},{sentence}!")
+        }),
+        // Attributes of a row.
+        table("notes,lang", |sentence, class| format!("{sentence},{class}")),
+        // Of two columns with few values it may be either.
+        table("notes,a,b", |sentence, class| format!("{sentence},{class},{class}")),
+        // Words are whole.
+        table("notes,classics", |sentence, _| format!("{sentence},{sentence}?")),
+        // Two texts.
+        table("one,other,kind", |sentence, class| {
+            format!("{sentence},{sentence}!,{class}")
+        }),
+    ];
+    for rows in cases {
+        let data = parse("a.csv", &rows);
+        assert_eq!(data.form, Schema::Table, "{rows}");
+        assert!(!data.has_labels(&Columns::default()), "{rows}");
+    }
+}

@@ -1,0 +1,92 @@
+//! The audit and the encoding of data as a front end asks for them.
+
+use lorakeet_core::{
+    config::{Encoding, RunConfig},
+    protocol::{AuditKind, AuditReport, Command, DeviceChoice, Event},
+    store::{MemoryFile, Source},
+};
+use lorakeet_tests::{
+    test_session::{TestSession, failure, find},
+    tiny,
+};
+
+fn file(name: &str, bytes: &[u8]) -> Source {
+    MemoryFile::source(name, bytes.to_vec())
+}
+
+fn config() -> RunConfig {
+    RunConfig {
+        val_size: 0.0,
+        cutoff_len: 32,
+        ..RunConfig::default()
+    }
+}
+
+fn report(session: &TestSession) -> AuditReport {
+    find(session, |event| match event {
+        Event::Audit(report) => Some((**report).clone()),
+        _ => None,
+    })
+}
+
+fn audited(data: &[u8], files: Vec<Source>) -> AuditReport {
+    let mut session = TestSession::with(DeviceChoice::Cpu, tiny::model_files(), file("rows.csv", data));
+    let config = Box::new(config());
+    session.ask(Command::Audit { config }, files);
+    report(&session)
+}
+
+#[test]
+fn an_audit_is_of_the_loaded_data_in_tokens_of_the_model_or_of_files_beside_it() {
+    let long = "ab ".repeat(100);
+    let data = format!("text,label\none,a\ntwo,b\n{long},a\n");
+    let of_data = audited(data.as_bytes(), Vec::new());
+    let found = of_data.finding(AuditKind::TooLong).expect("it is found");
+    let what = found.what.english();
+    assert_eq!((found.rows[0].row, found.count), (4, 1));
+    assert!(what.contains("(32 tokens)") && !what.contains("Estimated"), "{what}");
+
+    // Also of rows that a run refuses, which cannot be loaded.
+    let refused = file("pairs.csv", b"prompt,completion\na,\nb,c\n");
+    let held = file("held.csv", b"prompt,completion\nb,c\n");
+    let of_files = audited(data.as_bytes(), vec![refused, held]);
+    assert_eq!(
+        (of_files.name.as_str(), of_files.rows, of_files.held_out),
+        ("pairs.csv", 2, 1)
+    );
+    assert!(
+        of_files.finding(AuditKind::EmptyRows).is_some(),
+        "{:?}",
+        of_files.findings
+    );
+    assert!(
+        of_files.finding(AuditKind::ExactLeakage).is_some(),
+        "{:?}",
+        of_files.findings
+    );
+}
+
+#[test]
+fn data_are_read_again_where_a_run_names_another_encoding() {
+    let rows = b"text,label\nna\xefve,a\ncaf\xe9s,b\n";
+    let preview = |encoding| {
+        let mut session = TestSession::with(DeviceChoice::Cpu, tiny::model_files(), file("rows.csv", rows));
+        let config = Box::new(RunConfig { encoding, ..config() });
+        session.ask(Command::Preview { config }, Vec::new());
+        session
+    };
+    let error = failure(&preview(Some(Encoding::Utf8)));
+    assert!(error.to_string().contains("line 2, is not UTF-8"), "{error}");
+    find(&preview(Some(Encoding::Cp1252)), |event| {
+        matches!(event, Event::Preview { .. }).then_some(())
+    });
+    // What is said before data are loaded holds for them.
+    let mut session = TestSession::with(DeviceChoice::Cpu, tiny::model_files(), file("rows.csv", rows));
+    let encoding = Some(Encoding::Utf8);
+    session.ask(Command::Encoding { encoding }, Vec::new());
+    let load = Command::LoadData {
+        file: "rows.csv".into(),
+    };
+    session.ask(load, vec![file("rows.csv", rows)]);
+    assert!(failure(&session).to_string().contains("is not UTF-8"));
+}
