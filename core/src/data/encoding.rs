@@ -2,10 +2,9 @@
 //! UTF-8 where all of them are, UTF-16 by its zero bytes, GB18030 by its pairs of bytes, Windows-1252 by single bytes between
 //! letters. What was taken is said. Bytes that look like none of these are refused: a wrong guess would train on garbled text.
 
-#[cfg(not(target_arch = "wasm32"))]
-use super::gb18030;
 use crate::config::Encoding;
 use crate::error::{Error, Result};
+use encoding_rs::{DecoderResult, GB18030};
 use lorakeet_i18n::Message;
 use lorakeet_i18n::messages::data as msg;
 
@@ -252,15 +251,23 @@ fn of_cp1252(byte: u8) -> Option<char> {
     }
 }
 
-#[cfg(not(target_arch = "wasm32"))]
 fn gb18030(bytes: &[u8]) -> Result<String> {
-    gb18030::decode(bytes).map_err(|at| not_in(Encoding::Gb18030, at, line(&bytes[..at])))
-}
-
-/// The page, whose download is to stay small, comes without the table.
-#[cfg(target_arch = "wasm32")]
-fn gb18030(_: &[u8]) -> Result<String> {
-    Err(Error::data(msg::Gb18030ByCommand).remedy(msg::SaveAsUtf8))
+    let mut decoder = GB18030.new_decoder_without_bom_handling();
+    let (mut text, mut at) = (String::with_capacity(bytes.len()), 0);
+    loop {
+        let (outcome, read) = decoder.decode_to_string_without_replacement(&bytes[at..], &mut text, true);
+        at += read;
+        match outcome {
+            DecoderResult::InputEmpty => return Ok(text),
+            // Hanzi take two bytes here and three in UTF-8.
+            DecoderResult::OutputFull => text.reserve(bytes.len() - at + 8),
+            // What follows a broken character may have been read to tell that it is one.
+            DecoderResult::Malformed(length, beyond) => {
+                at -= usize::from(length) + usize::from(beyond);
+                return Err(not_in(Encoding::Gb18030, at, line(&bytes[..at])));
+            }
+        }
+    }
 }
 
 /// The error at the byte `at`, from 0.

@@ -12,8 +12,6 @@ mod encoding;
 mod examples;
 mod form;
 mod frame;
-#[cfg(not(target_arch = "wasm32"))]
-mod gb18030;
 mod idx;
 mod json;
 mod label_values;

@@ -1,14 +1,14 @@
 //! The words between the engine and its front ends: every event comes through JSON as it went in.
-//! One file of 670 lines, because every event and command has its example here.
+//! One file of 690 lines, because every event and command has its example here.
 
 use lorakeet_core::Error;
 use lorakeet_core::config::RunConfig;
 use lorakeet_core::protocol::{
-    Baseline, BaselineKind, CalibrationBin, ClassRow, Command, Comparison, DataInfo, DeviceInfo, DeviceKind,
-    Divergence, EvalInfo, Event, ExportEvent, ExportForm, ExportOption, HubEvent, HubProgress, InputFile, KnobInfo,
-    MemoryEstimate, Metric, ModelInfo, Picture, PictureRequest, PredictionTable, PreviewExample, Probe, RateChange,
-    Report, RunInfo, RunInput, RunPreview, RunRecord, RunSample, RunState, RunSummary, Sign, Stage, StepInfo,
-    StoredCopy, StoredRun, TextPrediction, TokenProbability, Verdict,
+    AuditFinding, AuditKind, AuditPlace, AuditReport, Baseline, BaselineKind, CalibrationBin, ClassRow, Command,
+    Comparison, DataInfo, DeviceInfo, DeviceKind, Divergence, EvalInfo, Event, ExportEvent, ExportForm, ExportOption,
+    HubEvent, HubProgress, InputFile, KnobInfo, MemoryEstimate, Metric, ModelInfo, Picture, PictureRequest,
+    PredictionTable, PreviewExample, Probe, RateChange, Report, RunInfo, RunInput, RunPreview, RunRecord, RunSample,
+    RunState, RunSummary, Sign, Stage, StepInfo, StoredCopy, StoredRun, TextPrediction, TokenProbability, Verdict,
 };
 use lorakeet_core::task::Task;
 use lorakeet_i18n::messages::formats as msg;
@@ -368,6 +368,32 @@ fn events(number: f64) -> Vec<Event> {
         has_store: true,
         is_partial: false,
     });
+    let place = AuditPlace {
+        row: 2,
+        in_validation: true,
+        excerpt: text(),
+        like: Some(1),
+    };
+    let finding = AuditFinding {
+        kind: AuditKind::ExactLeakage,
+        serious: true,
+        count: 1 << 40,
+        rows: vec![place],
+        what: said(),
+        effect: said(),
+        remedy: said(),
+    };
+    events.push(Event::Audit(Box::new(AuditReport {
+        name: text(),
+        rows: 2,
+        held_out: 1,
+        texts: vec![text()],
+        labels: vec![text()],
+        classes: vec![(text(), 1)],
+        scripts: vec![(text(), 2)],
+        notes: vec![said()],
+        findings: vec![finding],
+    })));
     let option = ExportOption {
         form: ExportForm::GgufAdapter,
         dtype: Some(text()),
@@ -437,6 +463,7 @@ fn kind(event: &Event) -> u32 {
         Event::Diverging(_) => 31,
         Event::Hub(_) => 32,
         Event::Export(_) => 33,
+        Event::Audit(_) => 34,
     }
 }
 
@@ -444,7 +471,7 @@ fn kind(event: &Event) -> u32 {
 fn every_event_comes_through_json_as_it_went_in_whatever_its_numbers() {
     for number in [0.0, -0.0, 3.0, 2.345e-4, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         let events = events(number);
-        assert_eq!(events.iter().map(kind).collect::<BTreeSet<_>>().len(), 34);
+        assert_eq!(events.iter().map(kind).collect::<BTreeSet<_>>().len(), 35);
         for event in events {
             let written = serde_json::to_string(&event).expect("it is written");
             let read: Event = serde_json::from_str(&written).unwrap_or_else(|error| panic!("{written}: {error}"));

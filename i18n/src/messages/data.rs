@@ -43,7 +43,6 @@ messages! { "data";
     NoEncodingFits { byte, line } =
         "byte {byte} of the file, in line {line}, is not UTF-8, and the file looks like no other encoding that is read",
         "文件的第 {byte} 个字节（第 {line} 行）不是 UTF-8，整个文件也不像其他可读取的编码";
-    Gb18030ByCommand = "the page does not read GB18030 (GBK)", "页面不支持读取 GB18030（GBK）";
     ReadAs { encoding } =
         "The file is read as {encoding}. If letters look wrong, name its encoding: `encoding` is utf-8, utf-16, gb18030 or \
          cp1252.",

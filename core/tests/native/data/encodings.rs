@@ -126,3 +126,24 @@ fn bytes_of_another_encoding_are_refused_with_their_place() {
         assert_eq!(error.file.as_deref(), Some("a.txt"));
     }
 }
+
+#[test]
+fn characters_of_gb18030_take_one_two_or_four_bytes_and_a_broken_one_is_named_by_its_place() {
+    let named = Some(Encoding::Gb18030);
+    let bytes = b"a\xd6\xd0\x81\x30\x81\x30\x90\x30\x81\x30\xe3\x32\x9a\x35\xa2\xe3";
+    reads(bytes, named, "a中\u{80}\u{10000}\u{10ffff}€");
+    // More than a decoder makes room for at first.
+    reads(&b"\xd6\xd0".repeat(5000), named, &"中".repeat(5000));
+    let broken: [(&[u8], &str, &str); 4] = [
+        (b"ab\xff", "byte 3", "line 1"),
+        (b"\xd6\xd0\n\xd6", "byte 4", "line 2"),
+        (b"\xd6\xd0\xff\xffa", "byte 3", "line 1"),
+        (b"\n\xe3\x32\x9a\x36", "byte 2", "line 2"),
+    ];
+    for (bytes, byte, line) in broken {
+        let error = Dataset::parse_as("a.txt", bytes, named)
+            .expect_err("it is broken")
+            .to_string();
+        assert!(error.contains(byte) && error.contains(line), "{bytes:?}: {error}");
+    }
+}
