@@ -20,10 +20,11 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-/// WebGPU on the software adapter. Other sets of flags (`--use-angle=vulkan`) give no adapter.
-const WEBGPU: [&str; 4] = [
+/// WebGPU on the software adapter. Where it has to look for a GL itself, Chromium gives up GL and WebGPU when the GPU process ends.
+const WEBGPU: [&str; 5] = [
     "--enable-unsafe-webgpu",
     "--use-webgpu-adapter=swiftshader",
+    "--use-angle=swiftshader",
     "--enable-features=Vulkan",
     "--disable-gpu-sandbox",
 ];

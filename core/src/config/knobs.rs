@@ -230,7 +230,7 @@ Data {
         "Memory grows with it. Set it just above your longest row; a run tells how many rows were cut.",
         "显存随之增长。略大于最长样本即可；训练开始时会提示有多少条被截断。";
     packing: Option<bool> = None, Kind::Flag, aliases: ["sample_packing"],
-        "Pack examples into rows of at most cutoff_len tokens, where none sees another; not given: plain text is packed.",
+        "Pack examples into rows of at most cutoff_len tokens; none sees another. Not given: plain text is packed.",
         "把多个样本拼接成不超过 cutoff_len 个 token 的一行，样本之间互不可见（同 neat_packing）；不填则只拼接纯文本。",
         "Saves padding where rows are short. A step then has more examples: lower the batch size to keep as many.",
         "样本较短时可减少填充。拼接后每步包含更多样本；要保持不变，请调小 batch size。";

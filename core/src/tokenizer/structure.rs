@@ -11,6 +11,10 @@ use serde_json::Value;
 /// Merges for each token of a SentencePiece vocabulary; sound ones have two to three.
 pub(crate) const MOST_MERGES: usize = 16;
 
+/// Ids that tokens may have, from 0: the largest vocabularies have some hundred thousand, and whoever writes one down goes through all
+/// ids up to the largest.
+const MOST_IDS: u64 = 1 << 22;
+
 /// How many times longer the normalizer and pre-tokenizer may make a text, and the decoder a token.
 const MOST_GROWTH: usize = 16;
 /// Parts in sequences, and sequences in sequences.
@@ -290,7 +294,14 @@ fn check_model(json: &mut Value) -> Result<Vec<Message>> {
         model.insert("dropout".into(), Value::Null);
     }
     let tokens = match model.get("vocab") {
-        Some(Value::Object(tokens)) => tokens.len(),
+        Some(Value::Object(tokens)) => {
+            let is_beyond = |(_, id): &(&String, &Value)| id.as_u64().is_some_and(|id| id >= MOST_IDS);
+            if let Some((token, id)) = tokens.iter().find(is_beyond) {
+                let (token, most) = (format!("{token:?}"), MOST_IDS);
+                return Err(wrong(msg::IdTooLarge { token, id, most }, "model.vocab"));
+            }
+            tokens.len()
+        }
         Some(Value::Array(tokens)) => tokens.len(),
         _ => return Err(wrong(common::IsMissing, "model.vocab")),
     };

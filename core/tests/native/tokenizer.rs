@@ -494,3 +494,16 @@ fn bundled() -> Vec<u8> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../public/model/tokenizer.json");
     std::fs::read(path).expect("the bundled tokenizer")
 }
+
+#[test]
+fn an_id_far_beyond_every_vocabulary_is_refused_by_its_token() {
+    let mut json = byte_level();
+    json["model"]["vocab"]["ab"] = json!(1 << 30);
+    let error = Tokenizer::from_json(json.to_string().as_bytes())
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("\"ab\"") && error.contains("1073741824") && error.contains("model.vocab"),
+        "{error}"
+    );
+}

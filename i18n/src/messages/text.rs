@@ -10,6 +10,9 @@ messages! { "text";
     GetsNoId { token, id } =
         "the token {token} has the id {id}, but in this order of tokens it gets none",
         "token {token} 的 ID 为 {id}，但按此 token 顺序，它没有 ID";
+    IdTooLarge { token, id, most } =
+        "the token {token} has the id {id}; ids below {most} are read",
+        "token {token} 的 ID 为 {id}；只读取小于 {most} 的 ID";
     FillIdGaps =
         "Ids of added tokens follow those of the vocabulary without a gap: put the missing ones in, or save the \
          tokenizer again with transformers.",

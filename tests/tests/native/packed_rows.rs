@@ -199,10 +199,10 @@ fn loss_and_gradients_of_packed_rows_are_those_of_their_examples_apart() {
                 }
             }
             assert!(largest > 1e-2, "{name}: the gradients are too small to tell");
-            // Rows that are not told apart give another loss.
+            // Rows that are not told apart give another loss: that of a recurrent network with fresh weights differs least.
             let (leaked, _) = loss_and_gradients(&model, &leaking);
             assert!(
-                (leaked - wanted).abs() > 1e-3 * wanted,
+                (leaked - wanted).abs() > 5e-5 * wanted,
                 "{name}: {leaked}, apart {wanted}"
             );
         }
