@@ -92,6 +92,9 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
     }
 }
 
+/// Who looks at every event.
+pub type Watch = Box<dyn FnMut(&Event)>;
+
 /// Where events arrive.
 pub struct EventSink {
     pub screen: Screen,
@@ -99,7 +102,7 @@ pub struct EventSink {
     /// Notes from before there was a log.
     pub early: Vec<Event>,
     /// Who else hears of them.
-    pub watch: Option<Box<dyn FnMut(&Event)>>,
+    pub watch: Option<Watch>,
 }
 
 impl EventSink {

@@ -113,7 +113,7 @@ pub fn seeds(reader: &str) -> Vec<Vec<u8>> {
 /// A state_dict with one tensor of the storage `0`.
 const PICKLE: &[u8] =
     b"\x80\x02}(X\x08\0\0\0w.weightctorch._utils\n_rebuild_tensor_v2\n((X\x07\0\0\0storagectorch\nFloatStorage\n\
-    X\x01\0\0\00X\x03\0\0\0cpuK\x10tQK\0K\x02K\x08\x86K\x08K\x01\x86\x89}tRu.";
+    X\x01\0\0\x000X\x03\0\0\0cpuK\x10tQK\0K\x02K\x08\x86K\x08K\x01\x86\x89}tRu.";
 
 /// Of this program and LLaMA-Factory, of Axolotl and of TRL.
 const RUN_FILES: [&str; 4] = [

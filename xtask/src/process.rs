@@ -1,6 +1,5 @@
 //! Running other programs: loudly, quietly, or with the closing lines of test runners counted.
 
-use crate::places::say;
 use anyhow::{Context, Result, bail};
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
@@ -113,28 +112,6 @@ pub fn run_counted(command: &mut Command, tally: &mut Tally) -> Result<()> {
     }
 }
 
-/// Runs a test runner as [`run_counted`] does. At most `most` tests that failed are run once more, alone: a browser on a busy machine
-/// may miss one moment, and a fault of ours fails twice. What failed at first is said, and is no failure if it holds then.
-pub fn run_counted_twice(command: &mut Command, tally: &mut Tally, most: usize) -> Result<()> {
-    tally.failures.clear();
-    let first = run_counted(command, tally);
-    let failed = std::mem::take(&mut tally.failures);
-    if first.is_ok() || failed.is_empty() || failed.len() > most {
-        return first;
-    }
-    say(format!("failed, and is run once more: {}", failed.join(", ")));
-    let mut again = Tally::default();
-    run_counted(command.arg("--exact").args(&failed), &mut again)?;
-    let count = failed.len() as u64;
-    if again.passed != count {
-        bail!("{} of {count} tests that failed were run once more", again.passed);
-    }
-    say(format!("held when it was run once more: {}", failed.join(", ")));
-    tally.failed -= count;
-    tally.passed += count;
-    Ok(())
-}
-
 /// The path of a program on PATH.
 pub fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
@@ -187,36 +164,6 @@ mod tests {
         }
         assert_eq!(tally.failures, ["page::one", "page::three"]);
         assert_eq!((tally.passed, tally.failed), (1, 2));
-    }
-
-    /// A runner that fails as often as the file at its first argument has lines, of which it takes one away each time.
-    #[cfg(unix)]
-    const RUNNER: &str = r#"
-        if [ -s "$0" ]; then sed -i 1d "$0"; echo "failures:"; echo "    a::test"; echo; echo "test result: FAILED. 4 passed; 1 failed; 0"; exit 101; fi
-        echo "test result: ok. 1 passed; 0 failed; 0"; echo "$@" > "$0.arguments""#;
-
-    #[cfg(unix)]
-    fn fails(times: usize, file: &str) -> (Result<()>, Tally, String) {
-        let path = std::env::temp_dir().join(format!("lorakeet-{file}-{}", std::process::id()));
-        std::fs::write(&path, "once\n".repeat(times)).unwrap();
-        let mut tally = Tally::default();
-        let result = run_counted_twice(Command::new("sh").args(["-c", RUNNER]).arg(&path), &mut tally, 2);
-        let arguments = path.with_extension("arguments");
-        let said = std::fs::read_to_string(&arguments).unwrap_or_default();
-        let _ = (std::fs::remove_file(&path), std::fs::remove_file(&arguments));
-        (result, tally, said)
-    }
-
-    #[test]
-    #[cfg(unix)]
-    fn a_test_that_fails_once_is_run_alone_and_one_that_fails_twice_fails() {
-        let (result, tally, arguments) = fails(1, "once");
-        result.unwrap();
-        assert_eq!((tally.passed, tally.failed), (5, 0));
-        assert_eq!(arguments.trim(), "--exact a::test");
-        let (result, tally, _) = fails(2, "twice");
-        result.unwrap_err();
-        assert_eq!((tally.passed, tally.failed), (4, 1));
     }
 
     #[test]
