@@ -89,6 +89,11 @@ pub fn capture(command: &mut Command) -> Result<String> {
 
 /// Runs a test runner, passes its output on and counts its closing lines.
 pub fn run_counted(command: &mut Command, tally: &mut Tally) -> Result<()> {
+    run_counted_into(command, tally, &mut std::io::stdout())
+}
+
+/// The same with the output passed on to `out`.
+pub fn run_counted_into(command: &mut Command, tally: &mut Tally, out: &mut dyn Write) -> Result<()> {
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -97,7 +102,6 @@ pub fn run_counted(command: &mut Command, tally: &mut Tally) -> Result<()> {
     let pipe = child.stdout.take().context("the runner has no output to read")?;
     let mut reader = BufReader::new(pipe);
     let mut bytes = Vec::new();
-    let mut out = std::io::stdout();
     while reader.read_until(b'\n', &mut bytes)? > 0 {
         out.write_all(&bytes)?;
         out.flush()?;
