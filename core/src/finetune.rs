@@ -2,7 +2,7 @@
 //! elsewhere: files in [`crate::formats`], examples in [`crate::data`], what a task decides in [`crate::tasks`], the model in
 //! [`crate::models`], one step in [`crate::train::step`].
 
-use crate::config::RunConfig;
+use crate::config::{Encoding, RunConfig};
 use crate::data::Dataset;
 use crate::device;
 use crate::error::{Kind, Result};
@@ -28,6 +28,8 @@ use std::rc::Rc;
 pub(crate) struct Data {
     pub(crate) rows: Dataset,
     pub(crate) digest: String,
+    /// What was said of the files' encoding when they were read.
+    pub(crate) encoding: Option<Encoding>,
 }
 
 /// What a run is made of.

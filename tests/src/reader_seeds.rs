@@ -72,6 +72,7 @@ pub fn seeds(reader: &str) -> Vec<Vec<u8>> {
             "{\"messages\":[{\"role\":\"user\",\"content\":\"q\"},{\"role\":\"assistant\",\"content\":\"a\"}]}\n\
              {\"messages\":[{\"role\":\"user\",\"content\":\"r\"},{\"role\":\"assistant\",\"content\":\"b\"}]}\n",
             "{\"tokens\":[\"a\",\"b\"],\"tags\":[\"X\",\"Y\"]}\n{\"tokens\":[\"c\"],\"tags\":[\"X\"]}\n",
+            "{\"prompt\":\"q\",\"chosen\":\"a\",\"rejected\":\"b\"}\n{\"prompt\":\"q\",\"chosen\":\"a\",\"rejected\":\"c\"}\n",
             "{\"values\":[[1,2],[3,4]],\"label\":1}\n{\"values\":[[5,6],[7,8]],\"label\":2}\n",
         ]),
         "json" => texts(&[
@@ -115,8 +116,8 @@ const PICKLE: &[u8] =
     b"\x80\x02}(X\x08\0\0\0w.weightctorch._utils\n_rebuild_tensor_v2\n((X\x07\0\0\0storagectorch\nFloatStorage\n\
     X\x01\0\0\x000X\x03\0\0\0cpuK\x10tQK\0K\x02K\x08\x86K\x08K\x01\x86\x89}tRu.";
 
-/// Of this program and LLaMA-Factory, of Axolotl and of TRL.
-const RUN_FILES: [&str; 4] = [
+/// Of this program and LLaMA-Factory, of Axolotl and of TRL, and what a sweep adds.
+const RUN_FILES: [&str; 5] = [
     "model_name_or_path: x\ntrain_file: y.txt\noutput_dir: out\nlora_r: 16\nlearning_rate: 2e-4\nrank_pattern: {q_proj: 8}\n\
      target_modules: [q_proj, 'v_proj']\nlr_scheduler_kwargs: {num_cycles: 2}\nlr_scheduler_type: cosine_with_restarts\n\
      val_size: 0.1\n# a remark\nwarmup_steps: 4\nquantization_bit: 4\n",
@@ -127,6 +128,7 @@ const RUN_FILES: [&str; 4] = [
      \x20 pad_token: <pad>\n",
     "model_name_or_path: ORG/NAME\ndataset_name: rows.jsonl\nlearning_rate: 2.0e-5\nmax_length: 512\npacking: false\n\
      use_peft: true\nlora_r: 4\nlora_target_modules: [q_proj]\n",
+    "train_file: y.txt\nlora_r: 4\nsweep:\n  learning_rate: [1e-4, 3.0e-4]\n  target_modules: [all-linear, [q_proj, v_proj]]\n",
 ];
 
 fn texts(texts: &[&str]) -> Vec<Vec<u8>> {

@@ -5,7 +5,8 @@
 //! this file, run each on what finds new ways through it.
 
 use lorakeet_core::chat::ChatTemplate;
-use lorakeet_core::config::{FinetuningType, PageQuery, RunConfig};
+use lorakeet_core::config::{Encoding, FinetuningType, PageQuery, RunConfig};
+use lorakeet_core::data::audit::{audit, cleaned};
 use lorakeet_core::data::{Columns, Dataset, plain_rows};
 use lorakeet_core::estimate::estimate;
 use lorakeet_core::formats::ModelFiles;
@@ -219,7 +220,7 @@ pub fn idx(bytes: &[u8]) -> bool {
     read.is_ok_and(|read| use_rows(&read))
 }
 
-/// A run file, of this program or of another trainer.
+/// A run file, of this program or of another trainer, perhaps with what it sweeps.
 pub fn run_file(bytes: &[u8]) -> bool {
     let text = String::from_utf8_lossy(bytes);
     let mut is_read = false;
@@ -227,6 +228,15 @@ pub fn run_file(bytes: &[u8]) -> bool {
         if let Ok(resolved) = RunConfig::parse(&text, name) {
             is_read = true;
             drop((resolved.explain(), resolved.config.to_yaml()));
+        }
+        if let Ok((resolved, knobs)) = RunConfig::parse_sweep(&text, name) {
+            is_read = true;
+            for (knob, values) in &knobs {
+                assert!(!values.is_empty());
+                for value in values {
+                    drop(resolved.config.clone().set_text(knob, value));
+                }
+            }
         }
     }
     is_read
@@ -377,8 +387,29 @@ fn uses(tokenizer: &Tokenizer) -> bool {
     is_streamed && stream.finish().is_ok() && tokenizer.decode(&ids, true).is_ok()
 }
 
+/// Rows as they are trained on, in whatever encoding they are said to be, and as they are audited.
 fn rows(name: &str, bytes: &[u8]) -> bool {
+    for encoding in [Encoding::Utf16, Encoding::Gb18030, Encoding::Cp1252] {
+        drop(Dataset::parse_as(name, bytes, Some(encoding)));
+    }
+    if let Ok(read) = Dataset::parse_to_audit(name, bytes, None) {
+        use_audit(&read);
+    }
     Dataset::parse(name, bytes).is_ok_and(|read| use_rows(&read))
+}
+
+/// Audits rows, alone and held out from themselves, and takes copies out, of which each line that stays is whole.
+fn use_audit(data: &Dataset) {
+    let config = RunConfig::default();
+    for validation in [None, Some(data)] {
+        if let Ok(report) = audit(data, validation, &config, None) {
+            assert!(report.held_out <= report.rows);
+        }
+    }
+    if let Ok(written) = cleaned(data, &config) {
+        assert_eq!(written.lines.lines().count(), written.kept);
+        drop(Dataset::parse_to_audit("clean.jsonl", written.lines.as_bytes(), None));
+    }
 }
 
 /// Takes rows as every task does. What is read as numbers is whole: rows of one length, each with its labels.

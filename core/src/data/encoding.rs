@@ -1,4 +1,4 @@
-//! Bytes to text. A byte order mark decides, or the run's `encoding`; without either it is told from the bytes, always the same way:
+//! Bytes to text. A byte order mark decides, else the run's `encoding`; without either it is told from the bytes, always the same way:
 //! UTF-8 where all of them are, UTF-16 by its zero bytes, GB18030 by its pairs of bytes, Windows-1252 by single bytes between
 //! letters. What was taken is said. Bytes that look like none of these are refused: a wrong guess would train on garbled text.
 
@@ -44,7 +44,8 @@ const CP1252: [char; 32] = [
     '–', '—', '˜', '™', 'š', '›', 'œ', '\0', 'ž', 'Ÿ',
 ];
 
-/// The text of a file with `\n` line ends and no byte order mark; `notes` says what was taken without being told.
+/// The text of a file with `\n` line ends and no byte order mark; `notes` says what was taken without being told, and where a mark
+/// goes before what was `given`.
 ///
 /// # Errors
 /// A file that is no text; bytes that are not `given`, or that no encoding fits.
@@ -53,9 +54,14 @@ pub(super) fn decode(bytes: &[u8], given: Option<Encoding>, notes: &mut Vec<Mess
         let (what, remedy) = told();
         return Err(Error::data(msg::NotTextFile { what }).remedy(remedy));
     }
-    let encoding = match given {
-        Some(encoding) => encoding,
-        None => {
+    let encoding = match (given, marked(bytes)) {
+        (Some(given), Some(marked)) if !agree(given, marked) => {
+            let (marked_as, given) = (shown(marked), shown(given));
+            notes.push(msg::MarkDecides { marked_as, given }.into());
+            marked
+        }
+        (Some(given), _) => given,
+        (None, _) => {
             let encoding = detect(bytes)?;
             if encoding != Encoding::Utf8 {
                 notes.push(
@@ -89,13 +95,28 @@ pub(super) fn decode(bytes: &[u8], given: Option<Encoding>, notes: &mut Vec<Mess
     Ok(text)
 }
 
+/// The encoding that a byte order mark at the start says.
+fn marked(bytes: &[u8]) -> Option<Encoding> {
+    let marks = [
+        (UTF8_MARK, Encoding::Utf8),
+        (LITTLE_MARK, Encoding::Utf16Le),
+        (BIG_MARK, Encoding::Utf16Be),
+    ];
+    let found = marks.into_iter().find(|(mark, _)| bytes.starts_with(mark));
+    found.map(|(_, encoding)| encoding)
+}
+
+/// Whether a file may be `given` that is `marked`: UTF-16 goes with the mark of either order.
+fn agree(given: Encoding, marked: Encoding) -> bool {
+    given == marked || given == Encoding::Utf16 && marked != Encoding::Utf8
+}
+
 /// The encoding that the bytes look like.
 fn detect(bytes: &[u8]) -> Result<Encoding> {
-    if bytes.starts_with(LITTLE_MARK) || bytes.starts_with(BIG_MARK) {
-        return Ok(Encoding::Utf16);
-    }
-    if bytes.starts_with(UTF8_MARK) {
-        return Ok(Encoding::Utf8);
+    match marked(bytes) {
+        Some(Encoding::Utf8) => return Ok(Encoding::Utf8),
+        Some(_) => return Ok(Encoding::Utf16),
+        None => {}
     }
     if bytes.contains(&0) {
         return Ok(utf16_by_zeros(bytes).unwrap_or(Encoding::Utf8));
@@ -114,6 +135,10 @@ fn detect(bytes: &[u8]) -> Result<Encoding> {
     }
     if looks_chinese(bytes) {
         return Ok(Encoding::Gb18030);
+    }
+    // As many sound characters as damaged ones: one of them would be garbled in either encoding.
+    if letters > 0 && letters == damaged {
+        return Ok(Encoding::Utf8);
     }
     if looks_western(bytes) {
         return Ok(Encoding::Cp1252);

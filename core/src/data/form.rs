@@ -38,6 +38,9 @@ const PAIRS: &[(&str, &str)] = &[
 /// Names of the column that holds the answer of an `instruction`.
 const OUTPUTS: &[&str] = &["output", "response", "completion", "answer"];
 
+/// Names of the column of a text to be continued.
+const CORPUS_TEXTS: &[&str] = &["text", "content"];
+
 /// The columns in use.
 enum Plan {
     Text(String),
@@ -111,7 +114,8 @@ pub(super) fn texts(records: &Records, is_lenient: bool) -> Result<Texts> {
     };
     let guess = match &plan {
         Plan::Guessed(guess) => Some(guess.clone()),
-        Plan::Text(_) => roles::by_name(table),
+        // A corpus has columns of all kinds beside its text.
+        Plan::Text(text) if !CORPUS_TEXTS.contains(&text.as_str()) => roles::by_name(table),
         _ => None,
     };
     let mut texts = Texts {
@@ -176,7 +180,7 @@ fn plan(table: &Table, notes: &mut Vec<Message>) -> Result<(Schema, Plan)> {
             Plan::Pair(prompt.to_string(), completion.to_string()),
         ));
     }
-    if let Some(text) = ["text", "content"].iter().find(|name| has(name)) {
+    if let Some(text) = CORPUS_TEXTS.iter().find(|name| has(name)) {
         return Ok((Schema::Text, Plan::Text(text.to_string())));
     }
     if has("chosen") && has("rejected") {

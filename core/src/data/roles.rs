@@ -2,7 +2,8 @@
 //!
 //! The rule, in this order:
 //! 1. A column is the label whose name has a word for one (`Spam Category`, `sentiment_label`) and whose values are few; of
-//!    several, the last. Words are whole: `classics` has none.
+//!    several, the last. Words are whole: `classics` has none. A name that also has a word for an attribute (`target_language`,
+//!    `topic_source`) is none of a label, and where a column is called `text` or `content`, only the known names of labels are.
 //! 2. Without such a name, a column is the label whose values are few and short (2 to 50, each in four rows or more on average), if
 //!    it is the only one such, its name is none of an attribute (`lang`, `split`, `source`), and the text follows from values, too.
 //! 3. The text is the first column whose name has a word for one, else the only one that is left, else the only one that holds
@@ -63,9 +64,10 @@ const TEXT_WORDS: &[&str] = &[
 ];
 
 /// Words for what a row is besides: few values, and nothing to be answered.
-const ATTRIBUTE_WORDS: &[&str] = &[
-    "split", "set", "lang", "language", "source", "user", "author", "date", "id", "index",
-];
+const ATTRIBUTE_WORDS: &[&str] = &["split", "set", "lang", "language", "source", "user", "author", "date"];
+
+/// Words for numbers of rows, or of classes: `label_id` is a label.
+const NUMBER_WORDS: &[&str] = &["id", "index"];
 
 /// Rows that are looked at: more tell no more.
 const MOST_ROWS: usize = 5000;
@@ -101,9 +103,10 @@ pub(super) fn guess(table: &Table) -> Option<Guess> {
 /// The same where the label's name says so.
 pub(super) fn by_name(table: &Table) -> Option<Guess> {
     let keys = keys(table);
+    let is_label = |key: &str| is_called(key, LABEL_WORDS) && !is_called(key, ATTRIBUTE_WORDS);
     let label = keys
         .iter()
-        .rfind(|key| is_called(key, LABEL_WORDS) && Facts::of(table, key).has_few())?;
+        .rfind(|key| is_label(key) && Facts::of(table, key).has_few())?;
     let others: Vec<&String> = keys.iter().filter(|key| *key != label).collect();
     let by_word = others.iter().find(|key| is_called(key, TEXT_WORDS)).copied();
     let text = by_word
@@ -122,7 +125,8 @@ fn by_values(table: &Table) -> Option<Guess> {
     if keys.len() > MOST_COLUMNS {
         return None;
     }
-    let is_label = |key: &&String| !is_called(key, ATTRIBUTE_WORDS) && Facts::of(table, key).is_label();
+    let is_attribute = |key: &str| is_called(key, ATTRIBUTE_WORDS) || is_called(key, NUMBER_WORDS);
+    let is_label = |key: &&String| !is_attribute(key) && Facts::of(table, key).is_label();
     let label = only(keys.iter().filter(is_label))?;
     let others: Vec<&String> = keys.iter().filter(|key| *key != label).collect();
     let is_text = |key: &&&String| is_called(key, TEXT_WORDS) && Facts::of(table, key).is_text();

@@ -58,8 +58,13 @@ fn find(keys: &[String], names: &[&str]) -> Option<String> {
 impl Dataset {
     /// Whether the file has words with classes.
     pub fn has_tags(&self) -> bool {
+        self.tag_columns().is_some()
+    }
+
+    /// The columns of words and of their classes, by their names.
+    pub(super) fn tag_columns(&self) -> Option<(String, String)> {
         let keys = self.keys();
-        words(&keys).is_some() && find(&keys, TAGS).is_some()
+        words(&keys).zip(find(&keys, TAGS))
     }
 
     /// The file's rows as [`Tagged`]; the run's `columns` go before those that are recognised.

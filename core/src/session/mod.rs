@@ -74,7 +74,7 @@ pub struct Session {
     validation: Option<Data>,
     adapter: Option<Adapter>,
     inputs: Inputs,
-    /// How the data files are encoded, where somebody said it.
+    /// How data files are encoded that are still to come, where [`Command::Encoding`] said it.
     encoding: Option<Encoding>,
     /// The run that the model's weights come from.
     trained: Option<export::LastRun>,
@@ -313,16 +313,14 @@ impl Session {
 
     /// Reads the data again where a run says of their encoding something else than what they were read in.
     async fn read_as(&mut self, encoding: Option<Encoding>, emit: &mut Emit<'_>) -> Result<()> {
-        if encoding == self.encoding {
-            return Ok(());
-        }
         let mut read = [None, None];
         let loaded = [
             (&self.data, &self.inputs.data),
             (&self.validation, &self.inputs.validation),
         ];
         for (place, (data, files)) in read.iter_mut().zip(loaded) {
-            if data.is_some() && !files.is_empty() {
+            let is_other = data.as_ref().is_some_and(|data| data.encoding != encoding);
+            if is_other && !files.is_empty() {
                 let again = read_data(files.clone(), encoding).await?;
                 emit.warn_all(again.rows.notes.iter().cloned());
                 *place = Some(again);
@@ -331,7 +329,6 @@ impl Session {
         let [data, validation] = read;
         self.data = data.or(self.data.take());
         self.validation = validation.or(self.validation.take());
-        self.encoding = encoding;
         Ok(())
     }
 
@@ -570,6 +567,7 @@ async fn read_data(files: Vec<Source>, encoding: Option<Encoding>) -> Result<Dat
             Ok(Data {
                 rows: Dataset::parse_as(file.name(), &bytes, encoding)?,
                 digest: sha256(&bytes),
+                encoding,
             })
         }
         [one, other] => {
@@ -578,6 +576,7 @@ async fn read_data(files: Vec<Source>, encoding: Option<Encoding>) -> Result<Dat
             Ok(Data {
                 rows: Dataset::parse_images((one.name(), &first), (other.name(), &second))?,
                 digest: sha256(digests.as_bytes()),
+                encoding,
             })
         }
         _ => {

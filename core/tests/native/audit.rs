@@ -101,6 +101,94 @@ fn copies_are_found_and_a_cleaned_file_is_without_them() {
 }
 
 #[test]
+fn rows_that_differ_in_anything_that_a_task_reads_are_no_copies() {
+    let turns = |first: &str, second: &str| {
+        format!(r#"[{{"role": "{first}", "content": "a"}}, {{"role": "{second}", "content": "b"}}]"#)
+    };
+    let (asked, told) = (turns("user", "assistant"), turns("system", "assistant"));
+    // Of three rows the second differs from the first, and the third is a copy of the second.
+    let files = [
+        [
+            r#"{"id": 1, "query": "q", "positive": "p", "negative": "n"}"#.to_owned(),
+            r#"{"id": 2, "query": "q", "positive": "p", "negative": "m"}"#.to_owned(),
+            r#"{"id": 3, "query": "q", "positive": "p", "negative": "m"}"#.to_owned(),
+        ],
+        [
+            r#"{"query": "q", "document": "d", "grade": 0}"#.to_owned(),
+            r#"{"query": "q", "document": "d", "grade": 2}"#.to_owned(),
+            r#"{"query": "q", "document": "d", "grade": 2}"#.to_owned(),
+        ],
+        [
+            r#"{"tokens": ["a", "b"], "ner_tags": ["O", "O"]}"#.to_owned(),
+            r#"{"tokens": ["a", "b"], "ner_tags": ["O", "X"]}"#.to_owned(),
+            r#"{"tokens": ["a", "b"], "ner_tags": ["O", "X"]}"#.to_owned(),
+        ],
+        ["n", "m", "m"]
+            .map(|worse| format!(r#"{{"messages": {asked}, "chosen": "a better one", "rejected": "{worse}"}}"#)),
+        [&asked, &told, &told].map(|turns| format!(r#"{{"messages": {turns}}}"#)),
+        // The end of a prompt is no beginning of its answer.
+        [
+            r#"{"prompt": "a", "completion": "b\nc"}"#.to_owned(),
+            r#"{"prompt": "a\nb", "completion": "c"}"#.to_owned(),
+            r#"{"prompt": "a\nb", "completion": "c "}"#.to_owned(),
+        ],
+    ];
+    for rows in files {
+        let data = read("a.jsonl", &rows.join("\n"));
+        let written = cleaned(&data, &config()).unwrap_or_else(|error| panic!("{error}: {rows:?}"));
+        assert_eq!((written.kept, written.duplicates), (2, vec![3]), "{rows:?}");
+        let report = audit(&data, None, &config(), None).unwrap_or_else(|error| panic!("{error}: {rows:?}"));
+        let copies = report.finding(AuditKind::ExactDuplicates).expect("the third row");
+        assert_eq!((copies.count, copies.rows[0].row, copies.rows[0].like), (1, 3, Some(2)));
+    }
+}
+
+#[test]
+fn a_copy_is_found_behind_a_row_of_the_same_text_with_another_label() {
+    let mut rows = clean(40);
+    let text = rows[3].0.clone();
+    rows.extend([(text.clone(), "a"), (text, "a")]);
+    let file = labelled(&rows);
+    let report = audited(&file, None, &config());
+    let copies = report.finding(AuditKind::ExactDuplicates).expect("the last row");
+    assert_eq!(
+        (copies.count, copies.rows[0].row, copies.rows[0].like),
+        (1, 43, Some(42))
+    );
+    let written = cleaned(&read("a.csv", &file), &config()).expect("it is cleaned");
+    assert_eq!(written.duplicates, [43]);
+}
+
+#[test]
+fn words_with_classes_are_audited_as_such() {
+    for tags in ["labels", "ner_tags"] {
+        let row = |tag: &str| format!("{{\"tokens\": [\"one\", \"word\"], \"{tags}\": [\"O\", \"{tag}\"]}}\n");
+        let data = read("a.jsonl", &[row("X"), row("Y")].concat());
+        let named = RunConfig {
+            label_columns: vec![tags.to_owned()],
+            ..config()
+        };
+        for config in [config(), named] {
+            let report = audit(&data, None, &config, None).unwrap_or_else(|error| panic!("{error}"));
+            assert_eq!(
+                (report.texts.as_slice(), report.labels.as_slice()),
+                (&["tokens".to_owned()][..], &[tags.to_owned()][..])
+            );
+            assert!(report.classes.is_empty(), "{:?}", report.classes);
+            only(&report, AuditKind::ConflictingLabels);
+        }
+    }
+    // Classes in one field are none of the row.
+    let table = read("a.csv", "tokens,tags\na b,O X\nc d,X O\n");
+    let report = audit(&table, None, &config(), None).expect("it is audited");
+    assert!(
+        report.classes.is_empty() && report.findings.is_empty(),
+        "{:?}",
+        report.findings
+    );
+}
+
+#[test]
 fn rows_that_are_trained_on_and_held_out_are_leakage() {
     let rows = clean(40);
     let held: Vec<(String, &str)> = (100..110).map(|row| (sentence(row), ["a", "b"][row % 2])).collect();

@@ -47,6 +47,9 @@ messages! { "data";
         "The file is read as {encoding}. If letters look wrong, name its encoding: `encoding` is utf-8, utf-16, gb18030 or \
          cp1252.",
         "文件按 {encoding} 读取。若出现乱码，请用 `encoding` 指定编码：utf-8、utf-16、gb18030 或 cp1252。";
+    MarkDecides { marked_as, given } =
+        "The file begins with the byte order mark of {marked_as} and is read so, not as {given}, which `encoding` says.",
+        "文件以 {marked_as} 的字节顺序标记（BOM）开头，因此按 {marked_as} 读取，而不是按 `encoding` 指定的 {given}。";
     LooksBinary = "This looks like a binary file; choose a text file.", "这看起来是二进制文件；请选择文本文件。";
     SaveAsUtf8 =
         "Save the file as UTF-8 (in a text editor: Save as, Encoding), or name its encoding with `encoding`: gb18030 reads GBK, \

@@ -90,3 +90,45 @@ fn data_are_read_again_where_a_run_names_another_encoding() {
     session.ask(load, vec![file("rows.csv", rows)]);
     assert!(failure(&session).to_string().contains("is not UTF-8"));
 }
+
+#[test]
+fn the_encoding_of_a_run_is_not_that_of_data_which_are_loaded_later() {
+    let plain = "text,label\none,a\ntwo,b\n";
+    let chinese = "文本,label\n这部电影真的很好看,a\n不好看,b\n";
+    let mut session = TestSession::with(DeviceChoice::Cpu, tiny::model_files(), file("a.csv", plain.as_bytes()));
+    let preview = |encoding| Command::Preview {
+        config: Box::new(RunConfig { encoding, ..config() }),
+    };
+    session.ask(preview(Some(Encoding::Gb18030)), Vec::new());
+    find(&session, |event| matches!(event, Event::Preview { .. }).then_some(()));
+    let load = Command::LoadData { file: "b.csv".into() };
+    session.ask(load, vec![file("b.csv", chinese.as_bytes())]);
+    let read = |session: &TestSession| {
+        find(session, |event| match event {
+            Event::Data(info) => Some((info.name.clone(), info.columns.clone())),
+            _ => None,
+        })
+    };
+    let wanted = ("b.csv".to_owned(), vec!["文本".to_owned(), "label".to_owned()]);
+    assert_eq!(read(&session), wanted);
+    session.ask(preview(None), Vec::new());
+    assert!(
+        matches!(session.events.last(), Some(Event::Preview { .. })),
+        "{:?}",
+        session.events.last()
+    );
+    // A validation file alone of another encoding than the run's is read again, the data are not.
+    session.ask(preview(Some(Encoding::Utf8)), Vec::new());
+    let load = Command::LoadValidation {
+        file: Some("held.csv".into()),
+    };
+    session.ask(
+        load,
+        vec![file(
+            "held.csv",
+            b"\xce\xc4\xb1\xbe,label\n\xb2\xbb\xba\xc3\xbf\xb4,a\n",
+        )],
+    );
+    session.ask(preview(Some(Encoding::Utf8)), Vec::new());
+    assert!(failure(&session).to_string().contains("is not UTF-8"));
+}

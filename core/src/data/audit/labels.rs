@@ -12,7 +12,7 @@ const FEWEST_ROWS: u64 = 5;
 /// How many times the rows of the smallest class the largest may have.
 const MOST_TIMES: u64 = 10;
 
-/// The classes of a file's rows; none where labels are quantities, lists or in several columns.
+/// The classes of a file's rows; none where labels are quantities, lists, of words or in several columns.
 #[derive(Default)]
 pub(super) struct Classes {
     names: Vec<String>,
@@ -40,7 +40,7 @@ impl Classes {
         let mut names = Names::default();
         // Two spellings of one class, or very many, are no classes: a run says why.
         let are_known = labels().try_for_each(|label| names.add(label.to_owned())).is_ok();
-        if are_quantities || are_lists || !are_known {
+        if read.is_tagged || are_quantities || are_lists || !are_known {
             return unclassed;
         }
         let names = names.sorted();

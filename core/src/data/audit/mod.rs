@@ -1,8 +1,8 @@
 //! What is wrong with data before a training: copies, leakage, labels that contradict each other, rows that teach nothing, faults of
 //! characters, personal data. It needs no model; with a tokenizer lengths are in tokens. `lorakeet audit` prints it.
 //!
-//! Time is linear in the rows, memory beside them about 200 bytes a row, and the same data give the same report. Languages of one
-//! script are not told apart.
+//! Time is linear in the rows, memory beside them about 200 bytes a row and, of rows in several columns, twice their text; the same
+//! data give the same report. Languages of one script are not told apart.
 
 mod copies;
 mod faults;
@@ -26,7 +26,7 @@ use lorakeet_i18n::messages::audit as msg;
 use report::{Findings, Seen};
 use rows::{AuditRows, Roles, rows};
 use serde_json::Map;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// What a rewritten file keeps.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -157,7 +157,7 @@ fn held_out(read: &AuditRows, classes: &Classes, config: &RunConfig) -> Vec<usiz
     outcome.map(|(_, held_out)| held_out).unwrap_or_default()
 }
 
-/// Copies, and held-out rows among them that are trained on.
+/// Copies (see [`cleaned`]), and held-out rows whose text is trained on.
 fn add_copies(seen: &[Seen], (texts, group): (&[&str], &[usize]), findings: &mut Findings) {
     // Of each group the first row of either role.
     let mut first: Vec<[Option<usize>; 2]> = vec![[None; 2]; seen.len()];
@@ -165,17 +165,16 @@ fn add_copies(seen: &[Seen], (texts, group): (&[&str], &[usize]), findings: &mut
         first[group[place]][usize::from(row.held_out)].get_or_insert(place);
     }
     let number = |place: usize| Some(seen[place].number);
+    // With other labels they contradict each other, which is another finding.
+    let mut same = HashMap::with_capacity(seen.len());
     for (place, row) in seen.iter().enumerate() {
-        let of_group = first[group[place]];
-        if let (true, Some(trained)) = (row.held_out, of_group[0]) {
+        if let (true, Some(trained)) = (row.held_out, first[group[place]][0]) {
             findings.add(AuditKind::ExactLeakage, row.place(), row.text(), number(trained));
         }
-        match of_group[usize::from(row.held_out)] {
-            // With other labels they contradict each other, which is another finding.
-            Some(earlier) if earlier != place && seen[earlier].label() == row.label() => {
-                findings.add(AuditKind::ExactDuplicates, row.place(), row.text(), number(earlier));
-            }
-            _ => {}
+        let all = (group[place], row.held_out, row.label(), row.fields());
+        let earlier = *same.entry(all).or_insert(place);
+        if earlier != place {
+            findings.add(AuditKind::ExactDuplicates, row.place(), row.text(), number(earlier));
         }
     }
     for (place, earlier) in copies::near(texts, group) {
@@ -240,7 +239,9 @@ impl Lengths<'_> {
     }
 }
 
-/// The file without rows that are the same as an earlier one in all that a run reads, and without empty rows.
+/// The file without rows that are the same as an earlier one in all that a run reads, and without empty rows. Of files with classes
+/// of words, rankings or preferences, whose columns other tasks read too, a copy is the same in all columns but `id`, `idx` and
+/// `index`.
 ///
 /// # Errors
 /// A text without columns, numbers; a column that is not there; no row that stays.
@@ -259,15 +260,15 @@ pub fn cleaned(dataset: &Dataset, config: &RunConfig) -> Result<Cleaned> {
     };
     let read: Vec<_> = table
         .records()
-        .map(|record| (roles.text(&record), roles.label(&record)))
+        .map(|record| (roles.text(&record), (roles.label(&record), roles.fields(&record))))
         .collect();
-    let mut known = std::collections::HashSet::with_capacity(read.len());
-    for (record, ((text, _, is_empty), label)) in table.records().zip(&read) {
+    let mut known = HashSet::with_capacity(read.len());
+    for (record, ((text, _, is_empty), others)) in table.records().zip(&read) {
         if *is_empty {
             cleaned.empty.push(record.number);
             continue;
         }
-        if !known.insert((text.trim(), label)) {
+        if !known.insert((text.trim(), others)) {
             cleaned.duplicates.push(record.number);
             continue;
         }

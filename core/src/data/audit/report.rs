@@ -41,6 +41,10 @@ impl<'a> Seen<'a> {
         self.row.label.as_deref()
     }
 
+    pub fn fields(&self) -> Option<&'a str> {
+        self.row.fields.as_deref()
+    }
+
     pub fn prompt(&self) -> Option<usize> {
         self.row.prompt
     }

@@ -2,7 +2,9 @@
 
 use crate::data::form::is_blank;
 use crate::data::label_values;
+use crate::data::labelled;
 use crate::data::parse::{Record, Table};
+use crate::data::table::is_unnamed;
 use crate::data::value::Value;
 use crate::data::{Columns, Content, Dataset, Schema};
 use crate::error::{Error, Result};
@@ -19,6 +21,8 @@ pub(super) struct AuditRow<'a> {
     pub prompt: Option<usize>,
     /// None where there is no label column, or nothing in it.
     pub label: Option<String>,
+    /// What a copy has in common with it beside text and label; see [`Roles::fields`].
+    pub fields: Option<String>,
 }
 
 /// A file's rows.
@@ -29,6 +33,8 @@ pub(super) struct AuditRows<'a> {
     /// The columns that are read as text, and as labels.
     pub texts: Vec<String>,
     pub labels: Vec<String>,
+    /// Whether the labels are of words.
+    pub is_tagged: bool,
     /// What was taken without being named.
     pub notes: Vec<Message>,
 }
@@ -38,16 +44,59 @@ pub(super) struct Roles {
     pub texts: Vec<String>,
     pub labels: Vec<String>,
     answer: Option<String>,
+    /// The columns that copies have in common.
+    compared: Vec<String>,
+    is_tagged: bool,
     notes: Vec<Message>,
 }
 
+/// Columns that number rows.
+const NUMBERS: [&str; 3] = ["id", "idx", "index"];
+
 impl Roles {
-    /// As a run has them that names `columns`: a text with its label where there are both, else what is continued or answered.
+    /// As a run has them that names `columns`: words with their classes, a text with its label where there are both, else what is
+    /// continued or answered.
     ///
     /// # Errors
     /// A column that is not there.
     pub fn of(dataset: &Dataset, table: &Table, columns: &Columns) -> Result<Self> {
+        let mut roles = Self::read(dataset, table, columns)?;
+        // A run takes more of these than a text and a label: other classes of words, negatives, grades, the worse answer.
+        roles.compared = match dataset.has_tags() || dataset.has_ranking() || dataset.has_preferences() {
+            true => {
+                let is_content = |key: &String| !is_unnamed(key) && !NUMBERS.contains(&key.as_str());
+                dataset.keys().into_iter().filter(is_content).collect()
+            }
+            false if roles.labels.is_empty() => {
+                let others = dataset.used.iter().filter(|name| !roles.texts.contains(name));
+                roles.texts.iter().chain(others).cloned().collect()
+            }
+            false => roles.texts.clone(),
+        };
+        Ok(roles)
+    }
+
+    fn read(dataset: &Dataset, table: &Table, columns: &Columns) -> Result<Self> {
         let mut notes = Vec::new();
+        // A label column beside a text may be that of the text.
+        let has_text = labelled::text(&dataset.keys()).is_some();
+        let is_of_words = match columns.labels.as_slice() {
+            [] => columns.texts.is_empty(),
+            [_] => columns.texts.is_empty() && !has_text,
+            _ => false,
+        };
+        if let Some((words, tags)) = dataset.tag_columns().filter(|_| is_of_words) {
+            let given = columns.labels.first();
+            let given = given.map(|name| dataset.given(name, "label_columns")).transpose()?;
+            return Ok(Self {
+                texts: vec![words],
+                labels: vec![given.unwrap_or(tags)],
+                answer: None,
+                compared: Vec::new(),
+                is_tagged: true,
+                notes,
+            });
+        }
         let by_form = dataset.form == Schema::Text || dataset.has_labelled_pairs();
         if dataset.has_labels(columns) && (by_form || !columns.labels.is_empty()) {
             let (texts, labels) = dataset.roles(table, columns, &mut notes)?;
@@ -55,6 +104,8 @@ impl Roles {
                 texts,
                 labels,
                 answer: None,
+                compared: Vec::new(),
+                is_tagged: false,
                 notes,
             });
         }
@@ -70,8 +121,32 @@ impl Roles {
             answer: dataset.answer.clone().filter(|answer| texts.contains(answer)),
             texts,
             labels: Vec::new(),
+            compared: Vec::new(),
+            is_tagged: false,
             notes,
         })
+    }
+
+    /// What is the same in rows that are copies, beside text and label; none where those are all. Of files with classes of words,
+    /// rankings or preferences these are all columns but those that number rows, else all that a run reads.
+    pub fn fields(&self, record: &Record) -> Option<String> {
+        if let [name] = self.compared.as_slice()
+            && self.texts.contains(name)
+            && matches!(record.fields.get(name), None | Some(Value::String(_)))
+        {
+            return None;
+        }
+        let mut fields = String::new();
+        for name in &self.compared {
+            // JSON has no line ends of its own.
+            fields.push('\n');
+            match record.fields.get(name).filter(|value| !is_blank(value)) {
+                Some(Value::String(text)) => fields += &Value::String(text.trim().to_owned()).to_string(),
+                Some(value) => fields += &value.to_string(),
+                None => {}
+            }
+        }
+        Some(fields)
     }
 
     /// The text of a row, where its first answer begins, and whether there is nothing to read or to learn.
@@ -139,6 +214,7 @@ pub(super) fn rows<'a>(dataset: &'a Dataset, columns: &Columns) -> Result<AuditR
                 text,
                 prompt,
                 label: roles.label(&record),
+                fields: roles.fields(&record),
             }),
         }
     }
@@ -147,6 +223,7 @@ pub(super) fn rows<'a>(dataset: &'a Dataset, columns: &Columns) -> Result<AuditR
         empty,
         texts: roles.texts,
         labels: roles.labels,
+        is_tagged: roles.is_tagged,
         notes: roles.notes,
     })
 }
@@ -166,6 +243,7 @@ fn paragraphs(dataset: &Dataset) -> AuditRows<'_> {
                         text: Cow::Borrowed(&text[from..at]),
                         prompt: None,
                         label: None,
+                        fields: None,
                     });
                     start = None;
                 }
@@ -181,6 +259,7 @@ fn paragraphs(dataset: &Dataset) -> AuditRows<'_> {
         empty: Vec::new(),
         texts: Vec::new(),
         labels: Vec::new(),
+        is_tagged: false,
         notes: Vec::new(),
     }
 }

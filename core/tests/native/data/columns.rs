@@ -124,6 +124,34 @@ fn questions_with_answers_and_other_known_forms_stay_what_they_are() {
 }
 
 #[test]
+fn a_corpus_stays_one_whatever_else_its_rows_say() {
+    for name in ["target_language", "content_rating", "topic_source", "topic"] {
+        for text_column in ["text", "content"] {
+            let rows = SENTENCES.iter().enumerate();
+            let rows = rows.map(|(number, sentence)| {
+                format!(
+                    "{{\"{text_column}\": \"{sentence}\", \"{name}\": \"{}\"}}\n",
+                    ["en", "de"][number % 2]
+                )
+            });
+            let data = parse("a.jsonl", &rows.collect::<String>());
+            assert_eq!(data.form, Schema::Text, "{name}");
+            assert!(!data.has_labels(&Columns::default()), "{text_column}, {name}");
+        }
+    }
+    // A text of another name with an attribute whose name has a word for a label.
+    for name in ["target_language", "topic_source", "category_set"] {
+        let data = parse("a.csv", &table(&format!("review,{name}"), |s, c| format!("{s},{c}")));
+        assert!(!data.has_labels(&Columns::default()), "{name}");
+    }
+    // Known names of labels stay labels, and so does a class's number.
+    for (header, label) in [("text,rating", "rating"), ("review,label_id", "label_id")] {
+        let data = parse("a.csv", &table(header, |s, c| format!("{s},{c}")));
+        assert_eq!(roles(&data).1, [label], "{header}");
+    }
+}
+
+#[test]
 fn nothing_is_taken_for_a_label_that_is_none() {
     let cases = [
         // Translations: no value comes again.

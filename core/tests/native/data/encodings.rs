@@ -73,6 +73,49 @@ fn a_named_encoding_is_taken_and_nothing_is_said() {
 }
 
 #[test]
+fn a_byte_order_mark_goes_before_a_named_encoding_and_this_is_said() {
+    let utf8 = b"\xef\xbb\xbfna\xc3\xafve".to_vec();
+    let cases = [
+        (utf8.clone(), "naïve", Encoding::Cp1252, ["UTF-8", "Windows-1252"]),
+        (utf8, "naïve", Encoding::Gb18030, ["UTF-8", "GB18030"]),
+        (
+            utf16("\u{feff}a标", u16::to_be_bytes),
+            "a标",
+            Encoding::Utf16Le,
+            ["UTF-16-BE", "UTF-16-LE"],
+        ),
+        (
+            utf16("\u{feff}a标", u16::to_le_bytes),
+            "a标",
+            Encoding::Utf8,
+            ["UTF-16-LE", "UTF-8"],
+        ),
+    ];
+    for (bytes, wanted, named, [marked, given]) in cases {
+        let notes = reads(&bytes, Some(named), wanted);
+        assert_eq!(notes.len(), 1, "{notes:?}");
+        assert!(
+            notes[0].contains(&format!("mark of {marked} ")) && notes[0].contains(&format!("not as {given},")),
+            "{notes:?}"
+        );
+    }
+    let table = b"\xef\xbb\xbftext,label\na b,x\n";
+    let data = Dataset::parse_as("a.csv", table, Some(Encoding::Cp1252)).expect("it is read");
+    assert_eq!(data.columns, ["text", "label"]);
+}
+
+#[test]
+fn a_file_of_two_encodings_is_refused_and_a_chance_pair_does_not_hide_windows_1252() {
+    let error = refusal("a.txt", b"a plain line\ncaf\xc3\xa9 and more\nfianc\xe9 and more\n");
+    assert!(error.what.english().contains("in line 3, is not UTF-8"), "{error}");
+    // C9 BB would be a letter in UTF-8, too.
+    let notes = reads(b"le CAF\xc9\xbb, d\xe9j\xe0 vu\n", None, "le CAFÉ», déjà vu\n");
+    assert!(notes[0].contains("Windows-1252"), "{notes:?}");
+    // As many chance pairs as others: Chinese is told by its signs.
+    reads(b"\xd5\xe2\xb2\xbf\n", None, "这部\n");
+}
+
+#[test]
 fn bytes_of_another_encoding_are_refused_with_their_place() {
     // Korean in EUC-KR, Russian in Windows-1251, Japanese in Shift_JIS, Chinese in Big5.
     let others: [&[u8]; 4] = [
