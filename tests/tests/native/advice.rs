@@ -338,6 +338,22 @@ fn a_session_measures_the_rows_before_they_are_cut() {
     assert_eq!(measure(&mut session, &short).lengths, whole.lengths);
     assert!(cautioned(&whole, &short).contains(&"cutoff_len"));
 
+    // Of packed rows there is no length; an encoder-decoder packs none.
+    let packed = RunConfig {
+        packing: Some(true),
+        ..config()
+    };
+    assert!(measure(&mut session, &packed).lengths.is_empty());
+    let pairs = (0..20_u8).map(|i| char::from(b'a' + i % 6)).map(|last| format!("ax{last},{last}a"));
+    let pairs = rows::table("source,target", pairs);
+    let mut answers = TestSession::with(DeviceChoice::Cpu, tiny::t5_files(), pairs);
+    let packed = RunConfig {
+        finetuning_type: FinetuningType::Full,
+        ..packed
+    };
+    let found = measure(&mut answers, &packed);
+    assert_eq!((found.rows, found.lengths.len()), (16, 16));
+
     let mut encoder = TestSession::with(DeviceChoice::Cpu, tiny::bert_files(), rows::classes(40));
     let found = measure(&mut encoder, &config());
     assert_eq!((found.task, found.model), (Task::Classification, ModelKind::Encoder));
