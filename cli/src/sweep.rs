@@ -87,15 +87,11 @@ pub async fn run(wish: Sweep, device: DeviceChoice, events: &mut EventSink) -> R
     let base = with_data_sets(resolved, &wish.run.set)?;
     base.config.require_paths()?;
     refuse(&base)?;
-    let named = named
-        .into_iter()
-        .map(|(knob, values)| format!("{knob}={}", values.join(",")));
-    let knobs: Vec<String> = named.chain(wish.knobs).collect();
-    if knobs.is_empty() {
+    if named.is_empty() && wish.knobs.is_empty() {
         let error = Error::config(msg::NothingToSweep).field("--knob");
         return Err(error.remedy(msg::KnobsForExample));
     }
-    let candidates = Candidates::of(&base, &knobs, wish.random, wish.no_halving)?;
+    let candidates = Candidates::of(&base, (&named, &wish.knobs), wish.random, wish.no_halving)?;
     for message in base.warnings {
         events.take(&Event::Warning { message });
     }
