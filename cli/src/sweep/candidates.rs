@@ -273,7 +273,10 @@ mod tests {
     #[test]
     fn values_of_a_run_file_are_not_split() {
         let pattern = r"(q|v)_proj(a,b)?";
-        let named = [("target_modules".to_owned(), vec![pattern.to_owned(), "all-linear".to_owned()])];
+        let named = [(
+            "target_modules".to_owned(),
+            vec![pattern.to_owned(), "all-linear".to_owned()],
+        )];
         let base = Resolved::default();
         let found = Candidates::of(&base, (&named, &["lora_r=4,8".to_owned()]), None, true).expect("a grid");
         assert_eq!(found.knobs, ["target_modules", "lora_r"]);

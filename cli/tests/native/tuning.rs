@@ -366,7 +366,13 @@ fn settings_that_do_not_fit_the_model_are_out_and_the_others_go_on() {
     let place = Place::new("unfit");
     place.run(LINES);
     // A fresh network has nothing that adapters could be put on.
-    let words = ["sweep", "run.yaml", "--no-halving", "--knob", "learning_rate=0.02,0.001"];
+    let words = [
+        "sweep",
+        "run.yaml",
+        "--no-halving",
+        "--knob",
+        "learning_rate=0.02,0.001",
+    ];
     let all = [&words[..], &["--knob", "finetuning_type=full,lora"]].concat();
     for again in [false, true] {
         let said = place.says(0, &all);

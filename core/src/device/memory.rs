@@ -328,7 +328,7 @@ mod tests {
             position_ids: vec![0, 1, 0, 1, 0, 1, 2, 3],
             ..plain.clone()
         };
-        let of = |batch| Pass::over(batch, true);
+        let of = |batch: &Batch| Pass::over(batch, true);
         assert_eq!(of(&plain), of(&plain.clone()));
         assert_ne!(of(&plain), of(&several));
         let others = Batch {

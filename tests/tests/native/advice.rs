@@ -237,7 +237,12 @@ fn settled(facts: &Facts, config: &RunConfig, place: &str) -> (Advice, RunConfig
 
 #[test]
 fn formats_of_the_base_go_with_what_is_recommended() {
-    let formats = [(None, None), (Some(4), None), (Some(8), None), (None, Some(Fp8Format::E4m3))];
+    let formats = [
+        (None, None),
+        (Some(4), None),
+        (Some(8), None),
+        (None, Some(Fp8Format::E4m3)),
+    ];
     for model in [
         ModelKind::Decoder,
         ModelKind::Encoder,
@@ -344,7 +349,9 @@ fn a_session_measures_the_rows_before_they_are_cut() {
         ..config()
     };
     assert!(measure(&mut session, &packed).lengths.is_empty());
-    let pairs = (0..20_u8).map(|i| char::from(b'a' + i % 6)).map(|last| format!("ax{last},{last}a"));
+    let pairs = (0..20_u8)
+        .map(|i| char::from(b'a' + i % 6))
+        .map(|last| format!("ax{last},{last}a"));
     let pairs = rows::table("source,target", pairs);
     let mut answers = TestSession::with(DeviceChoice::Cpu, tiny::t5_files(), pairs);
     let packed = RunConfig {

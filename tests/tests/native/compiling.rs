@@ -209,7 +209,7 @@ fn a_stop_is_heard_while_kernels_are_compiled() {
         let summary = session.summary();
         assert!(!summary.finished && summary.steps == 0 && session.steps().is_empty());
         // It is over with those that were under way, and nobody says that all are ready.
-        assert!(matches!(told[..], [(0, 1..)]), "{told:?}");
+        assert!(told.len() == 1 && told[0].0 == 0 && told[0].1 > 0, "{told:?}");
     });
 }
 
