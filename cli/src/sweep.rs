@@ -87,15 +87,11 @@ pub async fn run(wish: Sweep, device: DeviceChoice, events: &mut EventSink) -> R
     let base = with_data_sets(resolved, &wish.run.set)?;
     base.config.require_paths()?;
     refuse(&base)?;
-    let named = named
-        .into_iter()
-        .map(|(knob, values)| format!("{knob}={}", values.join(",")));
-    let knobs: Vec<String> = named.chain(wish.knobs).collect();
-    if knobs.is_empty() {
+    if named.is_empty() && wish.knobs.is_empty() {
         let error = Error::config(msg::NothingToSweep).field("--knob");
         return Err(error.remedy(msg::KnobsForExample));
     }
-    let candidates = Candidates::of(&base, &knobs, wish.random, wish.no_halving)?;
+    let candidates = Candidates::of(&base, (&named, &wish.knobs), wish.random, wish.no_halving)?;
     for message in base.warnings {
         events.take(&Event::Warning { message });
     }
@@ -191,10 +187,12 @@ async fn check_data(candidate: &Candidate) -> Result<()> {
 /// From rung to rung, in the order of the candidates.
 async fn train_all(candidates: &Candidates, ground: &Ground<'_>) -> Result<Ended> {
     let mut left: Vec<&Candidate> = candidates.all.iter().collect();
+    let mut has_begun = false;
     for &parts in candidates.halving.rungs() {
         let mut reached = Vec::new();
         for candidate in left {
             let mut found = begun(&candidate.folder).await?;
+            has_begun |= found.is_some();
             if !is_over(found.as_ref(), parts) {
                 if (ground.interrupted)() {
                     return Ok(Ended::Interrupt);
@@ -202,8 +200,17 @@ async fn train_all(candidates: &Candidates, ground: &Ground<'_>) -> Result<Ended
                 if now_ms() >= ground.until_ms {
                     return Ok(Ended::Budget);
                 }
-                let ended = train_until(candidate, found.as_ref(), parts, ground).await?;
+                let outcome = train_until(candidate, found.as_ref(), parts, ground).await;
+                let ended = match outcome {
+                    // What does not fit the model, other settings may; where none has begun, it is the sweep's own mistake.
+                    Err(error) if error.kind == Kind::Config && found.is_none() && has_begun => {
+                        say_out(candidate, &error);
+                        Ended::Run
+                    }
+                    outcome => outcome?,
+                };
                 found = begun(&candidate.folder).await?;
+                has_begun |= found.is_some();
                 if let Some(found) = &found {
                     say(&line(candidates, candidate, found));
                 }
@@ -231,10 +238,10 @@ fn is_over(found: Option<&Found>, parts: usize) -> bool {
     has_failed(found) || loss_after(found, parts).is_some()
 }
 
-/// Whether the run diverged or does not fit, which it would do again.
+/// Whether the run diverged, does not fit or was refused, which it would do again.
 fn has_failed(found: &Found) -> bool {
     let kind = found.record.failure.as_ref().map(|failure| failure.kind);
-    matches!(kind, Some(Kind::Diverged | Kind::OutOfMemory))
+    matches!(kind, Some(Kind::Diverged | Kind::OutOfMemory | Kind::Config))
 }
 
 /// The step with which so many parts of a run of `steps` end, as eval_steps has it: ⌈steps / 4⌉ a part.
@@ -283,6 +290,10 @@ async fn train_until(candidate: &Candidate, found: Option<&Found>, parts: usize,
     if let Ok(mut current) = ground.current.lock() {
         *current = Some(control.clone());
     }
+    // An interrupt that came before had no run to end.
+    if (ground.interrupted)() {
+        return Ok(Ended::Interrupt);
+    }
     let is_budget_over = Rc::new(Cell::new(false));
     let mut events = EventSink::new(Screen::quiet());
     let (over, until_ms) = (is_budget_over.clone(), ground.until_ms);
@@ -302,13 +313,7 @@ async fn train_until(candidate: &Candidate, found: Option<&Found>, parts: usize,
     }
     match outcome.flatten() {
         Ok(()) => {}
-        Err(error) if matches!(error.kind, Kind::Diverged | Kind::OutOfMemory) => {
-            let (run, why) = (candidate.name.as_str(), error.message());
-            say(&format!(
-                "note     {}",
-                Message::from(msg::OutOfSweep { run, why }).english()
-            ));
-        }
+        Err(error) if matches!(error.kind, Kind::Diverged | Kind::OutOfMemory) => say_out(candidate, &error),
         Err(error) if error.kind == Kind::Stopped => {}
         Err(error) => return Err(error),
     }
@@ -317,6 +322,13 @@ async fn train_until(candidate: &Candidate, found: Option<&Found>, parts: usize,
         (_, true) => Ended::Budget,
         _ => Ended::Run,
     })
+}
+
+/// Says that a run is out of the sweep, and why.
+fn say_out(candidate: &Candidate, error: &Error) {
+    let (run, why) = (candidate.name.as_str(), error.message());
+    let out = Message::from(msg::OutOfSweep { run, why });
+    say(&format!("note     {}", out.english()));
 }
 
 /// `run-03   learning_rate 0.001  lora_r 8: step 12/48, held-out loss 0.4312`.

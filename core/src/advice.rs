@@ -128,9 +128,12 @@ pub fn advise(facts: &Facts, config: &RunConfig) -> Advice {
     rules.schedule();
     let step_rows = rules.batches();
     rules.epochs(step_rows);
-    if kind == FinetuningType::Lora {
-        rules.adapters();
-        rules.quantization();
+    match kind {
+        FinetuningType::Lora => {
+            rules.adapters();
+            rules.quantization();
+        }
+        FinetuningType::Full => rules.no_formats(),
     }
     rules.data();
     rules.optimizer(kind);
@@ -293,6 +296,15 @@ impl Rules<'_> {
             msg::CosineRests,
             msg::NotConstant,
         );
+        if self.config.warmup_steps > 0 {
+            self.add(
+                "warmup_steps",
+                0,
+                msg::WarmupStepsReplace,
+                msg::WarmupRests,
+                msg::NotWarmupSteps,
+            );
+        }
         self.add(
             "warmup_ratio",
             0.1,
@@ -414,23 +426,47 @@ impl Rules<'_> {
         );
     }
 
-    /// Nothing where the memory is not known.
+    /// Nothing where the memory is not known, nor where the run fits with fp8.
     fn quantization(&mut self) {
         let knob = "quantization_bit";
         let Some((needed, available)) = self.facts.plain_peak_bytes.zip(self.facts.available_bytes) else {
             return;
         };
+        let has_fp8 = self.config.fp8.is_some();
+        if has_fp8 && !self.facts.is_tight() {
+            return;
+        }
         let is_above = needed > available;
         let (needed, available) = (needed >> 20, available >> 20);
         match is_above {
             true => {
                 let reason = msg::BitsForMemory { needed, available };
                 self.add(knob, 4, reason, msg::BitsRest, msg::NotEightBits);
+                if has_fp8 {
+                    self.add("fp8", Value::Null, msg::BitsForFp8, msg::BitsRest, msg::NotTwoFormats);
+                }
             }
             false => {
                 let reason = msg::NoBitsNeeded { needed, available };
                 self.add(knob, Value::Null, reason, msg::BitsRest, msg::NotFourBits);
             }
+        }
+    }
+
+    /// All weights are learnt: none of the formats of frozen ones.
+    fn no_formats(&mut self) {
+        let formats = [
+            ("quantization_bit", self.config.quantization_bit.is_some()),
+            ("fp8", self.config.fp8.is_some()),
+        ];
+        for (knob, _) in formats.into_iter().filter(|(_, is_set)| *is_set) {
+            self.add(
+                knob,
+                Value::Null,
+                msg::FormatsOfFrozen,
+                msg::FormatsOfFrozenRest,
+                msg::NotFormatsOfFull,
+            );
         }
     }
 

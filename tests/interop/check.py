@@ -10,6 +10,7 @@ comparison; ends with 1 after a failure.
 """
 
 import argparse
+import importlib.util
 import csv
 import json
 import shutil
@@ -325,6 +326,20 @@ def check_cluster(lorakeet, smollm2, work):
         worst = max((abs(found.get(step, float("inf")) - loss) for step, loss in expected.items()), default=float("inf"))
         passed = found.keys() == expected.keys() and worst < LOSSES
         report(f"script, {name}", passed, f"the losses of {len(expected)} steps on two processes differ by {worst:.1e}")
+    check_groups(script / "train.py")
+
+
+def check_groups(path):
+    """Examples of packed rows: each is in one pass, and no pass has more tokens, with padding, than the rows."""
+    spec = importlib.util.spec_from_file_location("cluster_script", path)
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    lengths, ids = [1024] + [8] * 128, list(range(2048))
+    row = {"input_ids": ids, "labels": ids, "starts": [sum(lengths[:i]) for i in range(1, len(lengths))]}
+    groups = script.groups_of([row])
+    most = max(len(group) * max(len(example["input_ids"]) for example in group) for group in groups)
+    visited = sorted(token for group in groups for example in group for token in example["input_ids"])
+    report("script, packed rows", most <= 2048 and visited == ids, f"{len(groups)} passes over at most {most} tokens")
 
 
 def main():

@@ -3,7 +3,7 @@
 
 use super::Halving;
 use crate::compare::PLACES;
-use lorakeet_core::config::{Resolved, RunConfig, Source, find};
+use lorakeet_core::config::{Resolved, RunConfig, Source, SweptKnob, find};
 use lorakeet_core::error::{Error, Result};
 use lorakeet_core::protocol::RunRecord;
 use lorakeet_core::random::Generator;
@@ -68,13 +68,20 @@ struct Swept {
 }
 
 impl Candidates {
-    /// The combinations of `knobs` (`KNOB=VALUE,VALUE`) on the run `base`; `random` of them, where it is given, drawn by the run's
-    /// seed. Of four or more the worse half is left behind on the way, unless `is_whole`.
+    /// The combinations of the knobs `named`, as a run file has them, and `knobs` (`KNOB=VALUE,VALUE`) on the run `base`; `random` of
+    /// them, where it is given, drawn by the run's seed. Of four or more the worse half is left behind on the way, unless `is_whole`.
     ///
     /// # Errors
     /// A knob that is none or cannot be swept, a value that it does not take, values that do not go together, too many of them.
-    pub fn of(base: &Resolved, knobs: &[String], random: Option<usize>, is_whole: bool) -> Result<Self> {
-        let swept = knobs.iter().map(|text| parse(text)).collect::<Result<Vec<_>>>()?;
+    pub fn of(
+        base: &Resolved,
+        (named, knobs): (&[SweptKnob], &[String]),
+        random: Option<usize>,
+        is_whole: bool,
+    ) -> Result<Self> {
+        let named = named.iter().map(|(name, values)| swept(name, values.clone()));
+        let knobs = knobs.iter().map(|text| parse(text));
+        let swept = named.chain(knobs).collect::<Result<Vec<_>>>()?;
         if let Some(twice) = (1..swept.len()).find(|&i| swept[..i].iter().any(|other| other.knob == swept[i].knob)) {
             return Err(Error::config(msg::KnobTwice).field(swept[twice].knob));
         }
@@ -163,13 +170,19 @@ fn name(settings: &[Resolved], halving: Halving) -> String {
 
 /// `learning_rate=1e-4,3e-4`.
 fn parse(text: &str) -> Result<Swept> {
-    let wrong = || {
-        let got = format!("{text:?}");
-        let error = Error::config(msg::KnobValues { got }).field("--knob");
-        error.remedy(msg::KnobsForExample)
-    };
-    let (name, values) = text.split_once('=').ok_or_else(wrong)?;
-    let values = split(values);
+    let (name, values) = text.split_once('=').ok_or_else(|| no_values(text))?;
+    swept(name, split(values))
+}
+
+fn no_values(text: &str) -> Error {
+    let got = format!("{text:?}");
+    let error = Error::config(msg::KnobValues { got }).field("--knob");
+    error.remedy(msg::KnobsForExample)
+}
+
+/// A knob with its values, of which there is one.
+fn swept(name: &str, values: Vec<String>) -> Result<Swept> {
+    let wrong = || no_values(&format!("{name}={}", values.join(",")));
     if values.iter().any(String::is_empty) {
         return Err(wrong());
     }
@@ -234,7 +247,7 @@ mod tests {
 
     fn of(knobs: &[&str], random: Option<usize>) -> Result<Candidates> {
         let knobs: Vec<String> = knobs.iter().map(|knob| (*knob).to_owned()).collect();
-        Candidates::of(&Resolved::default(), &knobs, random, false)
+        Candidates::of(&Resolved::default(), (&[], &knobs), random, false)
     }
 
     #[test]
@@ -255,6 +268,20 @@ mod tests {
         assert!(found.halving == Halving::Halves && found.all[5].folder.starts_with(&found.folder));
         // What follows from a knob follows in each run.
         assert_eq!(found.all[2].resolved.config.lora_alpha, 32.0);
+    }
+
+    #[test]
+    fn values_of_a_run_file_are_not_split() {
+        let pattern = r"(q|v)_proj(a,b)?";
+        let named = [(
+            "target_modules".to_owned(),
+            vec![pattern.to_owned(), "all-linear".to_owned()],
+        )];
+        let base = Resolved::default();
+        let found = Candidates::of(&base, (&named, &["lora_r=4,8".to_owned()]), None, true).expect("a grid");
+        assert_eq!(found.knobs, ["target_modules", "lora_r"]);
+        let values: Vec<&Value> = found.all.iter().map(|run| &run.values[0]).collect();
+        assert_eq!(values, [pattern, pattern, "all-linear", "all-linear"]);
     }
 
     #[test]

@@ -362,6 +362,39 @@ fn a_sweep_is_checked_before_its_first_run() {
 }
 
 #[test]
+fn settings_that_do_not_fit_the_model_are_out_and_the_others_go_on() {
+    let place = Place::new("unfit");
+    place.run(LINES);
+    // A fresh network has nothing that adapters could be put on.
+    let words = [
+        "sweep",
+        "run.yaml",
+        "--no-halving",
+        "--knob",
+        "learning_rate=0.02,0.001",
+    ];
+    let all = [&words[..], &["--knob", "finetuning_type=full,lora"]].concat();
+    for again in [false, true] {
+        let said = place.says(0, &all);
+        for run in ["run-02", "run-04"] {
+            assert!(said.contains(&format!("{run} is out: ")), "again {again}: {said}");
+        }
+        let folder = sweep_in(&place);
+        for run in ["run-01", "run-03"] {
+            assert_eq!(
+                steps_of(&place, &format!("{folder}/{run}")),
+                (1..=8).collect::<Vec<_>>(),
+                "again {again}: {run}"
+            );
+        }
+    }
+    // Where the first one is refused, so may be all.
+    fs::remove_dir_all(place.0.join("out")).expect("it is removed");
+    let said = place.says(2, &[&words[..], &["--knob", "finetuning_type=lora,full"]].concat());
+    assert!(said.contains("finetuning_type") && !said.contains("is out"), "{said}");
+}
+
+#[test]
 fn a_run_file_can_say_what_to_sweep() {
     let place = Place::new("sweep-file");
     let run = place.run(LINES);

@@ -16,7 +16,7 @@ use lorakeet_i18n::messages::tuning as msg;
 /// The key.
 const SWEEP: &str = "sweep";
 
-/// A knob of a sweep and its values, each as a flag has it: lists in brackets.
+/// A knob of a sweep and its values, each as a flag of a single one has it: lists in brackets.
 pub type SweptKnob = (String, Vec<String>);
 
 impl RunConfig {
@@ -60,16 +60,14 @@ fn of_node(node: &Node) -> Option<Vec<SweptKnob>> {
     knobs.iter().map(knob).collect()
 }
 
-/// A value as a flag has it; text with commas, and a list of texts, in brackets.
+/// A value as a flag has it: a text as it is, a list of texts in brackets, those in quotes that are in the file or have commas.
 fn written(node: &Node) -> Option<String> {
     match node {
-        Node::Plain(text) | Node::Quoted(text) if text.contains(',') && !text.starts_with('[') => {
-            Some(format!("[{text}]"))
-        }
         Node::Plain(text) | Node::Quoted(text) => Some(text.clone()),
         Node::List(items) => {
             let items = items.iter().map(|item| match item {
-                Node::Plain(text) | Node::Quoted(text) => Some(text.clone()),
+                Node::Plain(text) if !text.contains(',') => Some(text.clone()),
+                Node::Plain(text) | Node::Quoted(text) => Some(format!("'{}'", text.replace('\'', "''"))),
                 _ => None,
             });
             Some(format!("[{}]", items.collect::<Option<Vec<_>>>()?.join(", ")))
@@ -81,6 +79,8 @@ fn written(node: &Node) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Source;
+    use serde_json::json;
 
     #[test]
     fn a_run_file_says_what_to_sweep() {
@@ -93,6 +93,22 @@ mod tests {
             knob("target_modules", ["all-linear", "[q_proj, v_proj]"]),
         ];
         assert_eq!(knobs, wanted);
+        // Commas of a pattern are its own.
+        let (one, two) = (r".*layers\.(1|2){1,2}\..*q_proj", "it's.{1,2}");
+        let quoted = two.replace('\'', "''");
+        let text = format!("sweep:\n  target_modules: ['{one}', ['{quoted}', v_proj], 'q_proj, v_proj']\n");
+        let (resolved, knobs) = RunConfig::parse_sweep(&text, "sweep.yaml").expect("a sweep");
+        let [(knob, values)] = &knobs[..] else {
+            panic!("one knob: {knobs:?}")
+        };
+        let modules = values.iter().map(|value| {
+            let mut resolved = resolved.clone();
+            let set = resolved.overlay([(knob.as_str(), value.as_str())], &Source::Flag);
+            set.unwrap_or_else(|error| panic!("{value}: {error}"));
+            resolved.config.get(knob)
+        });
+        let wanted = [json!(one), json!([two, "v_proj"]), json!(["q_proj", "v_proj"])];
+        assert_eq!(modules.collect::<Vec<_>>(), wanted.map(Some));
         let (_, none) = RunConfig::parse_sweep("lora_r: 4\n", "run.yaml").expect("a run");
         assert!(none.is_empty());
     }

@@ -56,14 +56,14 @@ struct Held {
     largest: usize,
 }
 
-/// What decides the sizes of a pass's tensors.
+/// What decides the sizes of a pass's tensors, and which kernels it launches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Pass {
     /// Rows, and positions of each.
     rows: usize,
     tokens: usize,
-    /// Labels, features, and parts of the positions that count.
-    others: [usize; 3],
+    /// Labels, features, positions that are told, and parts of the positions that count.
+    others: [usize; 4],
     /// Whether it goes backward, too.
     trains: bool,
 }
@@ -75,7 +75,12 @@ impl Pass {
         Self {
             rows: batch.rows,
             tokens: batch.tokens,
-            others: [batch.labels.len(), batch.features.len(), counted],
+            others: [
+                batch.labels.len(),
+                batch.features.len(),
+                batch.position_ids.len(),
+                counted,
+            ],
             trains,
         }
     }
@@ -304,4 +309,32 @@ async fn refused(gpu: &wgpu::Device, bytes: u64) -> Option<wgpu::Error> {
     let error = answer.await;
     buffers.iter().for_each(wgpu::Buffer::destroy);
     error
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passes_over_rows_of_several_examples_are_others() {
+        let plain = Batch {
+            rows: 2,
+            tokens: 4,
+            labels: vec![1; 8],
+            target_tokens: 6,
+            ..Batch::default()
+        };
+        let several = Batch {
+            position_ids: vec![0, 1, 0, 1, 0, 1, 2, 3],
+            ..plain.clone()
+        };
+        let of = |batch: &Batch| Pass::over(batch, true);
+        assert_eq!(of(&plain), of(&plain.clone()));
+        assert_ne!(of(&plain), of(&several));
+        let others = Batch {
+            position_ids: (0..8).map(|place| place % 4).collect(),
+            ..plain
+        };
+        assert_eq!(of(&several), of(&others), "whatever their places");
+    }
 }

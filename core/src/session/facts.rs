@@ -7,6 +7,7 @@ use crate::data::Schema;
 use crate::device;
 use crate::error::Result;
 use crate::estimate::estimate;
+use crate::head_spec::HeadKind;
 use crate::host::Receiver;
 use crate::loaded_model::{LoadedModel, fit_inputs_to_data, loaded};
 use crate::models::registry::{Kind, of_model_type};
@@ -27,7 +28,8 @@ impl Session {
         let model = loaded(&self.model)?;
         let mut spec = TaskSpec::resolve(config, model, data)?;
         spec.emit_notes(emit);
-        let is_packed = spec.objective.learns_texts() && config.packing.unwrap_or(data.form == Schema::Text);
+        let packs = spec.objective.learns_texts() && model.head.task == HeadKind::CausalLm;
+        let is_packed = packs && config.packing.unwrap_or(data.form == Schema::Text);
         let measured = RunConfig {
             cutoff_len: if is_packed { config.cutoff_len } else { MOST_TOKENS },
             ..config.clone()

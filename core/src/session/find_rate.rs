@@ -54,9 +54,15 @@ impl Session {
         model.pool_texts_by((spec.task() == Task::Embedding).then_some(config));
         model.check_features(&split.train, data)?;
         let longest = split.longest_row().unwrap_or(config.cutoff_len);
+        // A search scores nothing but the model that preferences are compared with, as a run does.
+        let scored = match spec.task() {
+            Task::Preference => split.held_out.len().max(1),
+            _ => 1,
+        };
         let planned = RunConfig {
             cutoff_len: longest.min(config.cutoff_len),
             per_device_train_batch_size: config.per_device_train_batch_size.min(split.train.len()),
+            per_device_eval_batch_size: config.per_device_eval_batch_size.min(scored),
             ..config.clone()
         };
         let adapter = adapter.map(|adapter| &adapter.config);

@@ -60,6 +60,10 @@ messages! { "advice";
     WarmupRests = "Published recipes warm up for 3% to 10% of the steps.", "公开的训练配置预热 3% 到 10% 的步数。";
     NotNoWarmup = "Not 0: the first steps may throw the loss up. Not much more: the time at a high rate is lost.",
         "不用 0：最初几步可能使损失骤升。也不宜更大：会损失高学习率的训练时间。";
+    WarmupStepsReplace = "Above 0 it replaces warmup_ratio, which follows the length of the run.",
+        "大于 0 时会取代 warmup_ratio，而 warmup_ratio 会随训练长度变化。";
+    NotWarmupSteps = "Not a number of steps: it stays the same where epochs or batches change.",
+        "不用固定步数：改变轮数或批大小时，它不会随之变化。";
 
     // epochs
     EpochsToStart = "Three passes to start with; the loss on held-out rows says whether fewer or more are better.",
@@ -124,6 +128,14 @@ messages! { "advice";
         "QLoRA（Dettmers 等，2023）：NF4 几乎不损失质量；本项目的实测见 docs/quality.md。";
     NotEightBits = "Not 8: it takes twice the memory. Not none: the run would not fit.", "不用 8：内存占用翻倍。也不能不用：否则放不下。";
     NotFourBits = "Not 4 or 8: quantization costs quality and serves memory alone.", "不用 4 或 8：量化会损失质量，只是为了节省内存。";
+    BitsForFp8 = "The run does not fit with fp8 either, and 4 bits take half of its memory.",
+        "使用 fp8 时也放不下，而 4 比特的权重只占其一半内存。";
+    NotTwoFormats = "Not both: a run refuses two formats of the same weights.", "不能同时使用：同一权重的两种格式会被拒绝。";
+    FormatsOfFrozen = "All weights are learnt, and quantization_bit and fp8 store weights that stay as they are.",
+        "要训练全部权重，而 quantization_bit 与 fp8 只用于存放冻结的权重。";
+    FormatsOfFrozenRest = "QLoRA (Dettmers et al., 2023) quantizes a frozen base and learns adapters on it.",
+        "QLoRA（Dettmers 等，2023）量化冻结的基座，在其上训练适配器。";
+    NotFormatsOfFull = "Not with full: a run refuses it.", "不能与 full 同用：这样的训练会被拒绝。";
 
     // data
     CutoffHolds { tokens, longest } = "It holds 95% of the rows ({tokens} tokens); the longest has {longest}.",

@@ -2,7 +2,7 @@
 
 use lorakeet_core::{
     advice::{Advice, Facts, ModelKind, advise},
-    config::{FinetuningType, Interval, RunConfig},
+    config::{FinetuningType, Fp8Format, Interval, RunConfig},
     protocol::DeviceChoice,
     task::Task,
 };
@@ -224,11 +224,93 @@ fn what_is_recommended_is_valid_and_cautions_nobody() {
     }
 }
 
+/// The run with what is recommended, which goes together, and what is recommended for that, which is the same.
+fn settled(facts: &Facts, config: &RunConfig, place: &str) -> (Advice, RunConfig) {
+    config.validate().unwrap_or_else(|error| panic!("{place}: {error}"));
+    let advice = advise(facts, config);
+    let better = with(&advice, config);
+    for one in advise(facts, &better).settings {
+        assert_eq!(one.value, one.current, "{place}: {}", one.knob);
+    }
+    (advice, better)
+}
+
+#[test]
+fn formats_of_the_base_go_with_what_is_recommended() {
+    let formats = [
+        (None, None),
+        (Some(4), None),
+        (Some(8), None),
+        (None, Some(Fp8Format::E4m3)),
+    ];
+    for model in [
+        ModelKind::Decoder,
+        ModelKind::Encoder,
+        ModelKind::EncoderDecoder,
+        ModelKind::Fresh,
+    ] {
+        for (quantization_bit, fp8) in formats {
+            for (peak, plain) in [(1, 1), (1, 4), (4, 4)] {
+                let facts = Facts {
+                    model,
+                    available_bytes: Some(2 << 30),
+                    peak_bytes: Some(peak << 30),
+                    plain_peak_bytes: Some(plain << 30),
+                    ..facts()
+                };
+                let config = RunConfig {
+                    quantization_bit,
+                    fp8,
+                    ..RunConfig::default()
+                };
+                let place = format!("{model:?}, {quantization_bit:?}, {fp8:?}, {peak} of {plain} GiB");
+                let (_, better) = settled(&facts, &config, &place);
+                let found = (better.quantization_bit, better.fp8);
+                let wanted = match (model, peak, plain) {
+                    (ModelKind::Fresh, ..) => (None, None),
+                    (_, 1, _) if fp8.is_some() => (None, fp8),
+                    (_, _, 1) => (None, None),
+                    _ => (Some(4), None),
+                };
+                assert_eq!(found, wanted, "{place}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_warm_up_in_steps_gives_way_to_the_ratio() {
+    let config = RunConfig {
+        warmup_steps: 300,
+        ..RunConfig::default()
+    };
+    let (_, better) = settled(&facts(), &config, "warmup_steps");
+    assert_eq!((better.warmup_steps, better.warmup_ratio), (0, 0.1));
+    let (advice, _) = settled(&facts(), &RunConfig::default(), "none");
+    assert!(advice.settings.iter().all(|one| one.knob != "warmup_steps"));
+}
+
 #[test]
 fn every_setting_has_three_sentences_in_both_languages() {
     let advice = advise(&facts(), &RunConfig::default());
     assert!(advice.settings.len() >= 12, "{:?}", advice.settings);
-    for one in &advice.settings {
+    let fresh = Facts {
+        model: ModelKind::Fresh,
+        ..facts()
+    };
+    let tight = Facts {
+        available_bytes: Some(1),
+        peak_bytes: Some(2),
+        plain_peak_bytes: Some(2),
+        ..facts()
+    };
+    let eighths = RunConfig {
+        fp8: Some(Fp8Format::E4m3),
+        warmup_steps: 3,
+        ..RunConfig::default()
+    };
+    let others = [advise(&fresh, &eighths), advise(&tight, &eighths)];
+    for one in others.iter().chain([&advice]).flat_map(|advice| &advice.settings) {
         for message in [&one.reason, &one.evidence, &one.why_not] {
             let (english, chinese) = (message.text(Language::English), message.text(Language::Chinese));
             assert!(
@@ -260,6 +342,24 @@ fn a_session_measures_the_rows_before_they_are_cut() {
     };
     assert_eq!(measure(&mut session, &short).lengths, whole.lengths);
     assert!(cautioned(&whole, &short).contains(&"cutoff_len"));
+
+    // Of packed rows there is no length; an encoder-decoder packs none.
+    let packed = RunConfig {
+        packing: Some(true),
+        ..config()
+    };
+    assert!(measure(&mut session, &packed).lengths.is_empty());
+    let pairs = (0..20_u8)
+        .map(|i| char::from(b'a' + i % 6))
+        .map(|last| format!("ax{last},{last}a"));
+    let pairs = rows::table("source,target", pairs);
+    let mut answers = TestSession::with(DeviceChoice::Cpu, tiny::t5_files(), pairs);
+    let packed = RunConfig {
+        finetuning_type: FinetuningType::Full,
+        ..packed
+    };
+    let found = measure(&mut answers, &packed);
+    assert_eq!((found.rows, found.lengths.len()), (16, 16));
 
     let mut encoder = TestSession::with(DeviceChoice::Cpu, tiny::bert_files(), rows::classes(40));
     let found = measure(&mut encoder, &config());

@@ -208,9 +208,63 @@ fn a_stop_is_heard_while_kernels_are_compiled() {
         });
         let summary = session.summary();
         assert!(!summary.finished && summary.steps == 0 && session.steps().is_empty());
-        // It is over with those that were under way.
-        let (done, total) = *told.last().expect("it was told");
-        assert!(told.len() == 2 && done == total && done < told[0].1, "{told:?}");
+        // It is over with those that were under way, and nobody says that all are ready.
+        assert!(told.len() == 1 && told[0].0 == 0 && told[0].1 > 0, "{told:?}");
+    });
+}
+
+#[test]
+fn a_pause_is_heard_while_kernels_are_compiled() {
+    alone(|| {
+        let mut session = decoder(DeviceChoice::Gpu);
+        let (mut told, mut told_at_pause) = (Vec::new(), Vec::new());
+        session.ask_and(command(short()), Vec::new(), &mut |event, control| match event {
+            Event::Progress {
+                stage: Stage::Compile,
+                done,
+                total,
+            } => {
+                told.push((*done, *total));
+                if told.len() == 1 {
+                    control.pause();
+                }
+            }
+            Event::Paused { step: 0 } => {
+                told_at_pause.clone_from(&told);
+                control.resume();
+            }
+            _ => {}
+        });
+        assert!(session.summary().finished);
+        assert_eq!(session.steps().len(), STEPS);
+        assert!(told.len() > 2, "{told:?}");
+        assert_eq!(told_at_pause, told[..1]);
+        let (done, total) = told[told.len() - 1];
+        assert!(done == total, "{told:?}");
+    });
+}
+
+#[test]
+fn a_run_that_was_stopped_before_compiles_nothing() {
+    alone(|| {
+        let mut session = decoder(DeviceChoice::Gpu);
+        let (mut is_stopped, mut told) = (false, Vec::new());
+        session.ask_and(command(short()), Vec::new(), &mut |event, control| match event {
+            // What it starts from is scored.
+            Event::Eval(_) => {
+                is_stopped = true;
+                control.stop();
+            }
+            Event::Progress {
+                stage: Stage::Compile,
+                done,
+                total,
+            } => told.push((*done, *total)),
+            _ => {}
+        });
+        let summary = session.summary();
+        assert!(is_stopped && !summary.finished && summary.steps == 0);
+        assert!(told.is_empty(), "{told:?}");
     });
 }
 

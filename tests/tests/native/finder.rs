@@ -2,11 +2,12 @@
 
 use lorakeet_core::{
     config::RunConfig,
+    device::limit_memory,
     error::Kind,
     protocol::Event,
     train::finder::{RateRange, RateSearch, SearchEnd},
 };
-use lorakeet_tests::{golden::block_on, rows, test_session::TestSession, tiny::config};
+use lorakeet_tests::{alone::alone, golden::block_on, rows, test_session::TestSession, tiny::config};
 
 fn search(session: &mut TestSession, config: &RunConfig, range: RateRange) -> RateSearch {
     let found = block_on(session.inner.find_rate(config, &range, &mut |_, _| ()));
@@ -162,4 +163,24 @@ fn a_search_can_be_stopped_and_leaves_the_model_as_it_was() {
     let mut other = TestSession::open();
     other.train(config());
     assert_eq!(session.numbers(), other.numbers());
+}
+
+#[test]
+fn a_search_takes_no_more_memory_than_the_run() {
+    // The limit is the process's.
+    alone(|| {
+        limit_memory(100_000_000);
+        let config = RunConfig {
+            per_device_eval_batch_size: 100_000,
+            ..config()
+        };
+        let mut session = TestSession::open();
+        session.train(config.clone());
+        session.summary();
+        let range = RateRange {
+            steps: 20,
+            ..RateRange::default()
+        };
+        assert!(!search(&mut session, &config, range).points.is_empty());
+    });
 }

@@ -201,9 +201,24 @@ def apart(row):
     return [{name: row[name][a:b] for name in ("input_ids", "labels")} for a, b in zip(ends, ends[1:])]
 
 
+def groups_of(rows):
+    """The rows of each pass over `rows`: all of them, or, of packed rows, their examples, those of like length together, with
+    padding no more tokens at a time than the packed rows have."""
+    if not any("starts" in row for row in rows):
+        return [rows]
+    most = len(rows) * max(len(row["input_ids"]) for row in rows)
+    examples = [example for row in rows for example in apart(row)]
+    groups, longest = [], 0
+    for example in sorted(examples, key=lambda example: len(example["input_ids"]), reverse=True):
+        if not groups or (len(groups[-1]) + 1) * longest > most:
+            groups.append([])
+            longest = len(example["input_ids"])
+        groups[-1].append(example)
+    return groups
+
+
 def loss_of(model, rows, settings, device):
-    """The sum of the losses of all targets of these rows."""
-    rows = [example for row in rows for example in apart(row)]
+    """The sum of the losses of all targets of these rows, which are not packed."""
     ids = [row["input_ids"] for row in rows]
     inputs = {
         "input_ids": padded(ids, settings.pad_token_id),
@@ -283,9 +298,10 @@ def take_step(model, optimizer, rows, step, settings, accelerator):
     optimizer.zero_grad(set_to_none=True)
     loss = torch.zeros(1, device=device)
     for part in parts(mine, settings.per_device_train_batch_size):
-        part_loss = loss_of(model, part, settings, device) / max(1, targets)
-        part_loss.backward()
-        loss += part_loss.detach()
+        for group in groups_of(part):
+            group_loss = loss_of(model, group, settings, device) / max(1, targets)
+            group_loss.backward()
+            loss += group_loss.detach()
     parameters = [parameter for _, parameter in trained(model)]
     loss, norm = add_up(parameters, loss, accelerator)
     if not math.isfinite(loss) or not math.isfinite(norm):
@@ -319,7 +335,8 @@ def evaluate(model, rows, settings, accelerator):
     total = torch.zeros(1, device=accelerator.device)
     mine = rows[accelerator.process_index :: accelerator.num_processes]
     for part in parts(mine, settings.per_device_eval_batch_size):
-        total += loss_of(model, part, settings, accelerator.device)
+        for group in groups_of(part):
+            total += loss_of(model, group, settings, accelerator.device)
     total = accelerator.reduce(total, reduction="sum").item()
     return total / max(1, sum(targets_of(row, settings) for row in rows))
 

@@ -19,7 +19,7 @@ use burn::tensor::Tensor;
 /// need is compiled when they come, and told of then.
 const LOOKED_AT: usize = 256;
 const MOST_SHAPES: usize = 16;
-/// Kernels that are compiled between two answers of the GPU: a stop is heard after each.
+/// Kernels that are compiled between two answers of the GPU: a stop, a pause and requests are heard after each.
 const AT_A_TIME: usize = 4;
 
 impl Trainer<'_> {
@@ -29,7 +29,8 @@ impl Trainer<'_> {
     /// The device failed; labels that do not fit the model's head.
     pub(crate) async fn rehearse(&mut self, emit: &mut Emit<'_>) -> Result<()> {
         let device = self.model.model.device().clone();
-        if !device::is_gpu(&device) || !device::compiles_ahead() || self.is_finished() {
+        let is_over = self.is_finished() || emit.control.is_stopped();
+        if !device::is_gpu(&device) || !device::compiles_ahead() || is_over {
             return Ok(());
         }
         match self.try_rehearse(emit).await {
@@ -50,6 +51,7 @@ impl Trainer<'_> {
         // Gradients of a second micro-batch are added to those of the first.
         let times = self.config.gradient_accumulation_steps.min(2);
         let mut rehearsal = Rehearsal::default();
+        let mut is_stopped = false;
         for batch in self.shapes() {
             let batches = vec![batch; times];
             let mut turn = Turn::of_rehearsal(emit, self.progress.step, &mut self.compiling, &mut rehearsal);
@@ -62,24 +64,23 @@ impl Trainer<'_> {
                 &mut turn,
             )
             .await?;
-            if !goes_on || emit.control.is_stopped() {
-                return Ok(());
+            is_stopped = !goes_on || emit.control.is_stopped();
+            if is_stopped {
+                break;
             }
         }
-        // Memory that was refused is known before a step computes in it.
+        // Memory that was refused is known before a step, or the end of the run, computes in it.
         device::trim(&device);
         read(Tensor::zeros([1], &device)).await?;
         let total = rehearsal.left();
-        let mut done = 0;
-        while done < total && !emit.control.is_stopped() {
-            emit.progress(Stage::Compile, done as u64, total as u64);
+        while !is_stopped && rehearsal.left() > 0 {
+            emit.progress(Stage::Compile, (total - rehearsal.left()) as u64, total as u64);
             rehearsal.compile(AT_A_TIME);
             read(Tensor::zeros([1], &device)).await?;
-            done = total - rehearsal.left();
-            (emit.host.yield_now)().await;
+            is_stopped = self.poll_control(emit).await?;
         }
-        if total > 0 {
-            emit.progress(Stage::Compile, done as u64, done as u64);
+        if total > 0 && rehearsal.left() == 0 {
+            emit.progress(Stage::Compile, total as u64, total as u64);
         }
         self.compiling.all_ready();
         Ok(())
