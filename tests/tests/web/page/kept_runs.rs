@@ -6,7 +6,7 @@ use lorakeet_tests::browser::{Options, Page};
 use lorakeet_tests::user_actions::{REACTION, READY, RUN, STATUS, STEP};
 use serde_json::{Value, json};
 
-/// The checkpoints that the indexes of the private file system name.
+/// The checkpoints that the indexes of the private file system name; one that is being written has another name.
 const CHECKPOINTS: &str = "return (async () => {
     const found = new Set();
     const root = await (await navigator.storage.getDirectory()).getDirectoryHandle('lorakeet').catch(() => null);
@@ -15,7 +15,7 @@ const CHECKPOINTS: &str = "return (async () => {
         if (!name.startsWith('run-')) continue;
         for (const slot of ['index-0.json', 'index-1.json']) {
             const file = await folder.getFileHandle(slot).then((handle) => handle.getFile()).catch(() => null);
-            for (const [step] of ((await file?.text()) ?? '').matchAll(/checkpoint-[0-9]+/g)) found.add(step);
+            for (const [step] of ((await file?.text()) ?? '').matchAll(/checkpoint-[0-9]+(?=\/)/g)) found.add(step);
         }
     }
     return [...found];
