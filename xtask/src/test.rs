@@ -20,7 +20,7 @@ const HOSTILE_ROUNDS: &str = "LORAKEET_HOSTILE_ROUNDS";
 const MANY_ROUNDS: &str = "3000";
 
 /// How many tests of the page, of more than a hundred, may need a second try.
-const RUN_AGAIN: usize = 2;
+const RUN_AGAIN: usize = 4;
 
 /// Has the tests of the modules `endurance` do everything many times.
 const AT_LENGTH: &str = "LORAKEET_ENDURANCE";

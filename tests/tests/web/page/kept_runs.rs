@@ -75,8 +75,16 @@ async fn leave_in_a_run(page: &Page) -> Result<u64> {
 
 /// Goes on with the run that is offered; the steps that the chart has then.
 async fn go_on(page: &Page, from: u64) -> Result<()> {
+    // Leaving the page saves once more, where there is time for it.
     let text = page.text("interrupted-run").await?;
-    ensure!(text.contains(&format!("step {from} of 2000")), "{text}");
+    let offered = text
+        .split_once("step ")
+        .and_then(|(_, rest)| rest.split_once(" of 2000"));
+    let offered: u64 = offered
+        .and_then(|(step, _)| step.parse().ok())
+        .with_context(|| text.clone())?;
+    ensure!(offered >= from, "saved was {from}: {text}");
+    let from = offered;
     page.screenshot("interrupted-run").await?;
     page.click("go-on").await?;
     let goes_on = format!("return {STATUS} === 'running' && {STEP} > {from} && {STEP}");
