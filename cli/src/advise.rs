@@ -1,16 +1,14 @@
 //! `lorakeet advise`: recommended settings for a run with their reasons, and what is unwise in those that it has.
 
 use crate::Advise;
-use crate::commands::{EventSink, HOST, load, resolve_any, unwritable, with_flags};
+use crate::commands::{EventSink, loaded, resolve_any, unwritable, with_flags};
 use crate::compare::shown;
-use crate::interrupt::on_interrupt;
 use crate::json;
 use crate::screen::{count, hand_out, hand_out_json};
 use lorakeet_core::advice::{Advice, Facts, advise};
 use lorakeet_core::config::{RunConfig, Source};
 use lorakeet_core::error::Result;
-use lorakeet_core::protocol::{DeviceChoice, Event};
-use lorakeet_core::session::Session;
+use lorakeet_core::protocol::DeviceChoice;
 use serde_json::json;
 use std::path::Path;
 use std::process::ExitCode;
@@ -29,18 +27,7 @@ pub async fn run(wish: Advise, device: DeviceChoice, events: &mut EventSink) -> 
             with_flags(resolved, &set)?
         }
     };
-    let config = resolved.config;
-    config.require_paths()?;
-    for message in resolved.warnings {
-        events.take(&Event::Warning { message });
-    }
-    let mut session = Session::new(HOST);
-    let control = session.control();
-    let _interrupted = on_interrupt(move || {
-        control.stop();
-        control.cancel_download();
-    })?;
-    load(&mut session, &config, device, events).await?;
+    let (mut session, config) = loaded(resolved, device, events).await?;
     let facts = session.facts(&config, &mut |event, _| events.take(&event)).await?;
     let advice = advise(&facts, &config);
     match events.is_json() {
@@ -56,7 +43,7 @@ pub async fn run(wish: Advise, device: DeviceChoice, events: &mut EventSink) -> 
     Ok(ExitCode::SUCCESS)
 }
 
-/// The lengths of rows in tokens: of the one in the middle, of that behind 95%, of the longest.
+/// The lengths of rows in tokens: the median, the 95th percentile, the longest.
 fn lengths(facts: &Facts) -> Option<[usize; 3]> {
     Some([facts.length_at(0.5)?, facts.length_at(0.95)?, facts.length_at(1.0)?])
 }
@@ -71,7 +58,7 @@ fn text(facts: &Facts, advice: &Advice, config: &RunConfig) -> Result<String> {
     );
     if let Some([median, most, longest]) = lengths(facts) {
         text.push_str(&format!(
-            "tokens a row: {median} in the middle, 95% up to {most}, the longest {longest}\n"
+            "tokens a row: median {median}, 95th percentile {most}, longest {longest}\n"
         ));
     }
     for one in &advice.settings {

@@ -343,6 +343,23 @@ pub fn unwritable(error: serde_json::Error) -> Error {
     Error::internal(Message::verbatim(error.to_string()))
 }
 
+/// A session with a run's model and data, for a command that writes nothing, and the run's settings. An interrupt stops it.
+pub async fn loaded(resolved: Resolved, device: DeviceChoice, events: &mut EventSink) -> Result<(Session, RunConfig)> {
+    let config = resolved.config;
+    config.require_paths()?;
+    for message in resolved.warnings {
+        events.take(&Event::Warning { message });
+    }
+    let mut session = Session::new(HOST);
+    let control = session.control();
+    let _interrupted = on_interrupt(move || {
+        control.stop();
+        control.cancel_download();
+    })?;
+    load(&mut session, &config, device, events).await?;
+    Ok((session, config))
+}
+
 /// Opens the device and loads model, adapter and data.
 pub async fn load(
     session: &mut Session,

@@ -1,13 +1,11 @@
 //! `lorakeet find-rate`: the learning-rate range test on a run's own model and data, as a table and a chart.
 
 use crate::FindRate;
-use crate::commands::{EventSink, HOST, load, resolve, unwritable};
-use crate::interrupt::on_interrupt;
+use crate::commands::{EventSink, loaded, resolve, unwritable};
 use crate::json;
 use crate::screen::{hand_out, hand_out_json, say};
 use lorakeet_core::error::Result;
 use lorakeet_core::protocol::{DeviceChoice, Event};
-use lorakeet_core::session::Session;
 use lorakeet_core::train::finder::{RatePoint, RateRange, RateSearch, SearchEnd};
 use lorakeet_i18n::messages::tuning as msg;
 use serde_json::Value;
@@ -31,19 +29,7 @@ pub async fn run(wish: FindRate, device: DeviceChoice, events: &mut EventSink) -
         steps: wish.steps,
     };
     range.check()?;
-    let resolved = resolve(&wish.run)?;
-    let config = resolved.config;
-    config.require_paths()?;
-    for message in resolved.warnings {
-        events.take(&Event::Warning { message });
-    }
-    let mut session = Session::new(HOST);
-    let control = session.control();
-    let _interrupted = on_interrupt(move || {
-        control.stop();
-        control.cancel_download();
-    })?;
-    load(&mut session, &config, device, events).await?;
+    let (mut session, config) = loaded(resolve(&wish.run)?, device, events).await?;
     let is_json = events.is_json();
     let mut heard = |event: Event, _| {
         let Event::Step(step) = &event else {

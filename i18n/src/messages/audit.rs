@@ -12,7 +12,7 @@ messages! { "audit";
     ExactLeakage { count } = "Held-out rows whose text is trained on, too: {count}.", "与训练数据文本相同的验证数据：{count} 条。";
     NearLeakage { count } = "Held-out rows that are nearly the same as one that is trained on: {count}.",
         "与训练数据近似重复的验证数据：{count} 条。";
-    ScoresFlatter = "The validation scores flatter: what was learnt by heart counts as understood.",
+    ScoresFlatter = "The validation scores are too good: memorized rows count as understood.",
         "验证分数会偏高：背下来的内容被当成学会了。";
     TakeOutOfOne = "Take these rows out of one of the two files.", "请从两个文件之一中删去这些数据。";
     CleanBeforeSplit = "Write a file without duplicates with --write and train on it, or give a validation_file of its own.",
@@ -81,7 +81,7 @@ messages! { "audit";
 
     ExactDuplicates { count } = "Rows that are the same as an earlier one: {count}.", "与前面某条数据相同的数据：{count} 条。";
     NearDuplicates { count } = "Rows that are nearly the same as an earlier one: {count}.", "与前面某条数据近似重复的数据：{count} 条。";
-    WeighsMore = "They weigh as much more in the training, and are more easily learnt by heart.",
+    WeighsMore = "They weigh more in training, and are memorized more easily.",
         "它们在训练中的权重会成倍增加，也更容易被背下来。";
     KeepOneOfAlike = "Keep one of each, unless they come so often where the model is used, too.",
         "除非实际使用中也这样频繁出现，否则每组只保留一条。";
