@@ -1,8 +1,8 @@
 //! The whole page: one column of steps that a person walks down.
 
 use crate::components::data::Data;
+use crate::components::export::Export;
 use crate::components::header::{CompactHeader, Header};
-use crate::components::home::Home;
 use crate::components::model::Model;
 use crate::components::settings::Settings;
 use crate::components::task::TaskChoice;
@@ -79,7 +79,7 @@ pub fn Page() -> impl IntoView {
             <Settings/>
             <Train/>
             <TryIt/>
-            <Home/>
+            <Export/>
         </main>
         <footer>
             <p>{state.text(|w| w.privacy)}</p>

@@ -3,11 +3,11 @@
 //! Step numbers arrive faster than frames: they are kept aside and shown once an animation frame.
 
 use crate::curves::Curves;
+use crate::export::Export;
 use crate::playground::Answer;
 use crate::report::RunResults;
 use crate::results::RunResult;
 use crate::run::{Phase, Run, Sample};
-use crate::take_away::TakeAway;
 use crate::turn::Wanted;
 use leptos::prelude::*;
 use lorakeet_core::protocol::{DeviceKind, Divergence, EvalInfo, RunInfo, RunSummary, StepInfo};
@@ -29,8 +29,8 @@ pub struct Training {
     pub follows: StoredValue<Option<Wanted>>,
     /// Whether the engine holds a trained adapter.
     pub has_adapter: RwSignal<bool>,
-    /// What can be taken along of it.
-    pub take: TakeAway,
+    /// Its exports.
+    pub export: Export,
     /// The playground's answers: base, tuned.
     pub answers: [RwSignal<Answer>; 2],
     /// What belongs to the run's task.
@@ -49,7 +49,7 @@ impl Training {
             diverging: RwSignal::new(None),
             follows: StoredValue::new(None),
             has_adapter: RwSignal::new(false),
-            take: TakeAway::new(),
+            export: Export::new(),
             answers: [RwSignal::new(Answer::default()), RwSignal::new(Answer::default())],
             outcome: RunResults::new(),
             frame_asked: StoredValue::new(false),
@@ -65,7 +65,7 @@ impl Training {
         self.diverging.set(None);
         self.follows.set_value(None);
         self.has_adapter.set(false);
-        self.take.forget();
+        self.export.forget();
         self.each_answer(|answer| *answer = Answer::default());
         self.ask_frame();
     }
@@ -196,7 +196,7 @@ impl Training {
             self.phase.set(Phase::Failed);
         }
         self.has_adapter.set(false);
-        self.take.give_up();
+        self.export.give_up();
         self.each_answer(Answer::end);
     }
 

@@ -1,6 +1,6 @@
 //! English.
 
-use super::{Words, hub, inside, runs, share, storage, take_away, tasks};
+use super::{Words, export, hub, inside, runs, share, storage, tasks};
 use lorakeet_core::config::Group;
 use lorakeet_core::error::Kind;
 use lorakeet_core::protocol::DeviceChoice;
@@ -22,7 +22,7 @@ pub static WORDS: Words = Words {
     version_elsewhere: "This page is open in another tab or frame. Close it there, then update.",
     runs: &runs::ENGLISH,
     stored: &storage::ENGLISH,
-    take: &take_away::ENGLISH,
+    export: &export::ENGLISH,
     hub: &hub::ENGLISH,
     inside: &inside::ENGLISH,
     link_problems: "Not all of the link could be used",
@@ -58,7 +58,7 @@ pub static WORDS: Words = Words {
     settings: "Settings",
     train: "Train",
     try_it: "Try it",
-    take_home: "Export",
+    export_title: "Export",
     step_ready: "done",
     step_busy: "working",
     step_waiting: "not yet",
@@ -279,8 +279,8 @@ pub static WORDS: Words = Words {
     try_both: "Base and fine-tuned side by side",
     generated: |tokens, speed| format!("{tokens} tokens, {speed} tokens/s"),
 
-    home_none: "Available after training",
-    home_ready: "Ready to export",
+    export_none: "Available after training",
+    export_ready: "Ready to export",
 
     error_title: |kind| match kind {
         Kind::Config => "Invalid setting",

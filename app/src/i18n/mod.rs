@@ -4,12 +4,12 @@
 //! `lorakeet_core::config`, and what the engine says in the crate `lorakeet_i18n`.
 
 mod en;
+mod export;
 mod hub;
 pub mod inside;
 mod runs;
 pub mod share;
 mod storage;
-mod take_away;
 mod tasks;
 mod zh;
 
@@ -77,8 +77,8 @@ pub struct Words {
     pub runs: &'static runs::RunWords,
     /// What is said about what is stored in the browser.
     pub stored: &'static storage::StorageWords,
-    /// What is said about taking along what was trained.
-    pub take: &'static take_away::TakeWords,
+    /// What is said about exports.
+    pub export: &'static export::ExportWords,
     /// What is said about models from a hub.
     pub hub: &'static hub::HubWords,
     /// What is said about pictures.
@@ -129,7 +129,7 @@ pub struct Words {
     /// Title of step 6.
     pub try_it: &'static str,
     /// Title of step 7.
-    pub take_home: &'static str,
+    pub export_title: &'static str,
     /// State of a step for screen readers: done.
     pub step_ready: &'static str,
     /// State of a step for screen readers: working.
@@ -428,9 +428,9 @@ pub struct Words {
     pub generated: fn(usize, String) -> String,
 
     /// Summary before there is an adapter.
-    pub home_none: &'static str,
+    pub export_none: &'static str,
     /// Summary with one.
-    pub home_ready: &'static str,
+    pub export_ready: &'static str,
 
     /// Heading of an error, by kind.
     pub error_title: fn(Kind) -> &'static str,

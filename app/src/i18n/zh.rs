@@ -1,6 +1,6 @@
 //! 简体中文。
 
-use super::{Words, hub, inside, runs, share, storage, take_away, tasks};
+use super::{Words, export, hub, inside, runs, share, storage, tasks};
 use lorakeet_core::config::Group;
 use lorakeet_core::error::Kind;
 use lorakeet_core::protocol::DeviceChoice;
@@ -22,7 +22,7 @@ pub static WORDS: Words = Words {
     version_elsewhere: "本页还在另一个标签页或框架中打开。请先将其关闭，再更新。",
     runs: &runs::CHINESE,
     stored: &storage::CHINESE,
-    take: &take_away::CHINESE,
+    export: &export::CHINESE,
     hub: &hub::CHINESE,
     inside: &inside::CHINESE,
     link_problems: "链接中有无法使用的内容",
@@ -58,7 +58,7 @@ pub static WORDS: Words = Words {
     settings: "设置",
     train: "训练",
     try_it: "试一试",
-    take_home: "导出",
+    export_title: "导出",
     step_ready: "已完成",
     step_busy: "进行中",
     step_waiting: "尚未开始",
@@ -267,8 +267,8 @@ pub static WORDS: Words = Words {
     try_both: "基座模型与微调后的模型对比",
     generated: |tokens, speed| format!("{tokens} 个 token，{speed} token/秒"),
 
-    home_none: "训练之后可导出",
-    home_ready: "可以导出",
+    export_none: "训练之后可导出",
+    export_ready: "可以导出",
 
     error_title: |kind| match kind {
         Kind::Config => "设置无效",

@@ -56,7 +56,7 @@ impl PageState {
             | Job::Runs
             | Job::HubModels => {}
             Job::Export => {
-                let fault = self.training.take.give_up();
+                let fault = self.training.export.give_up();
                 if error.kind == Kind::Stopped {
                     self.worker.error.set(fault.map(|fault| (job, fault)));
                     return self.finish(job);

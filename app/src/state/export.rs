@@ -1,8 +1,8 @@
-//! Taking along what was trained: which forms there are, and the way of their pieces.
+//! Exports: which forms there are, and the way of their pieces.
 
 use super::PageState;
 use crate::conversation::Job;
-use crate::take_away::Taken;
+use crate::export::Taken;
 use js_sys::{ArrayBuffer, Uint8Array};
 use leptos::prelude::*;
 use lorakeet_core::Error;
@@ -23,23 +23,23 @@ impl PageState {
 
     /// Downloads the chosen form.
     pub fn download_export(self) {
-        if let Some(option) = untrack(|| self.training.take.option()) {
+        if let Some(option) = untrack(|| self.training.export.option()) {
             self.worker.clear_error(&[Job::Export, Job::Forms]);
-            self.training.take.begin_download(option.form);
+            self.training.export.begin_download(option.form);
             self.write_export(option);
         }
     }
 
     /// Has the chosen form written to where the person says.
     pub fn save_export(self) {
-        if let Some(option) = untrack(|| self.training.take.option()) {
+        if let Some(option) = untrack(|| self.training.export.option()) {
             self.worker.clear_error(&[Job::Export, Job::Forms]);
             let form = option.form;
             let begin = move |picked: Result<(), Error>| match picked {
                 Ok(()) => self.write_export(option),
                 Err(error) => self.worker.error.set(Some((Job::Export, error))),
             };
-            self.training.take.pick(form, begin);
+            self.training.export.pick(form, begin);
         }
     }
 
@@ -58,28 +58,28 @@ impl PageState {
     }
 
     pub(super) fn hear_of_export(self, event: ExportEvent, bytes: Option<ArrayBuffer>) {
-        let take = self.training.take;
+        let export = self.training.export;
         match event {
             ExportEvent::Forms { forms } => {
-                take.hear(forms);
+                export.hear(forms);
                 self.finish(Job::Forms);
             }
             ExportEvent::Piece { path, is_last, .. } => {
-                let Some(target) = take.target() else { return };
+                let Some(target) = export.target() else { return };
                 let bytes = bytes.map_or_else(|| Uint8Array::new_with_length(0), |bytes| Uint8Array::new(&bytes));
                 spawn_local(async move {
                     match target.take(&path, &bytes, is_last).await {
                         Ok(None) => {}
-                        Ok(Some(card)) => take.card.set(Some(card)),
+                        Ok(Some(card)) => export.card.set(Some(card)),
                         Err(error) => {
-                            if take.fail(error) {
+                            if export.fail(error) {
                                 self.cancel_export();
                             }
                             return;
                         }
                     }
                     // Unless the engine went away meanwhile.
-                    if take.target().is_some() {
+                    if export.target().is_some() {
                         self.send_now(&Command::Export(ExportCommand::Taken));
                     }
                 });
@@ -91,7 +91,7 @@ impl PageState {
                 notes,
             } => {
                 // Behind all pieces, which are put away one after the other.
-                let target = take.target();
+                let target = export.target();
                 spawn_local(async move {
                     if let Some(target) = target {
                         target.settled().await;
@@ -101,7 +101,7 @@ impl PageState {
                         step: step.map(|step| (step, is_best)),
                         notes,
                     };
-                    if let Err(error) = take.end(form, taken) {
+                    if let Err(error) = export.end(form, taken) {
                         self.worker.error.set(Some((Job::Export, error)));
                     }
                     self.finish(Job::Export);

@@ -166,7 +166,8 @@ async fn the_downloaded_adapter_has_peft_s_form_and_scores_the_same_natively() -
     let page = gpus::open(GpuShim::default()).await?;
     shorten(&page, "10").await?;
     page.train_to_the_end().await?;
-    page.run("document.getElementById('home').open = true", vec![]).await?;
+    page.run("document.getElementById('export').open = true", vec![])
+        .await?;
     page.wait_enabled("download-adapter", REACTION).await?;
     let before = page.gpu().await?.counts.maps;
     page.click("download-adapter").await?;

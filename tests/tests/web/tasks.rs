@@ -87,7 +87,8 @@ async fn an_encoder_learns_classes_on_webgpu_and_the_report_is_that_of_a_native_
     ensure!(answers[0].0 == "same" && (sum - 1.0).abs() < 1e-6, "{answers:?}");
 
     // The adapter brings its head, and the file that says what its outputs mean.
-    page.run("document.getElementById('home').open = true", vec![]).await?;
+    page.run("document.getElementById('export').open = true", vec![])
+        .await?;
     page.press("download-adapter").await?;
     let archive = page.wait_for_download(".zip", REACTION).await?;
     let files = unpack(&std::fs::read(archive)?)?;

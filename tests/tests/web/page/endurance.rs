@@ -50,7 +50,7 @@ async fn adapter_at_the_end(page: &Page) -> Result<Vec<u8>> {
     let over = format!("return {STATUS} == 'done' || {STATUS} == 'failed'");
     page.wait_until("the run ends", RUN, &over).await?;
     ensure!(page.phase().await? == "done", "the run failed\n{}", page.console());
-    page.run("document.getElementById('home').open = true", Vec::new())
+    page.run("document.getElementById('export').open = true", Vec::new())
         .await?;
     page.wait_enabled("download-adapter", REACTION).await?;
     page.click("download-adapter").await?;

@@ -67,7 +67,8 @@ async fn what_was_trained_is_downloaded_in_each_form_as_it_is_written_natively()
     let page = gpus::open(GpuShim::default()).await?;
     shorten(&page, "4").await?;
     page.train_to_the_end().await?;
-    page.run("document.getElementById('home').open = true", vec![]).await?;
+    page.run("document.getElementById('export').open = true", vec![])
+        .await?;
     page.wait_enabled("download-adapter", REACTION).await?;
     let peft: Files = unpack(&download(&page, "peft", "lorakeet-adapter.zip").await?)?
         .into_iter()
@@ -122,7 +123,8 @@ async fn pieces_go_into_a_folder_that_was_chosen_and_none_is_left_of_an_export_t
     page.run(pick, vec![]).await?;
     shorten(&page, "2").await?;
     page.train_to_the_end().await?;
-    page.run("document.getElementById('home').open = true", vec![]).await?;
+    page.run("document.getElementById('export').open = true", vec![])
+        .await?;
     page.wait_enabled("download-adapter", REACTION).await?;
     page.press("export-mlx").await?;
     page.wait_enabled("save-export", REACTION).await?;

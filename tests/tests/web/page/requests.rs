@@ -44,7 +44,7 @@ async fn a_whole_visit_asks_no_other_origin_for_anything() -> Result<()> {
     page.wait_enabled("train", READY).await?;
     page.wait_until("the page is kept", STORED, IS_KEPT).await?;
 
-    // Trained, stopped, taken home, loaded anew.
+    // Trained, stopped, exported, loaded anew.
     shorten(&page, "2000").await?;
     page.click("train").await?;
     page.wait_until("the third step", READY, &format!("return {STEP} >= 3"))
@@ -52,7 +52,7 @@ async fn a_whole_visit_asks_no_other_origin_for_anything() -> Result<()> {
     page.click("stop").await?;
     page.wait_until("the run is over", READY, &format!("return {STATUS} === 'done'"))
         .await?;
-    page.run("document.getElementById('home').open = true", Vec::new())
+    page.run("document.getElementById('export').open = true", Vec::new())
         .await?;
     page.wait_enabled("download-adapter", REACTION).await?;
     page.click("download-adapter").await?;

@@ -136,7 +136,7 @@ async fn a_frame_of_the_page_trains_inside_another_site_s_page() -> Result<()> {
     page.client.find(Locator::Css("iframe")).await?.enter_frame().await?;
     page.wait_enabled("train", READY).await?;
     page.train_to_the_end().await?;
-    let others = "return document.querySelectorAll('#model, #settings, #try, #home').length";
+    let others = "return document.querySelectorAll('#model, #settings, #try, #export').length";
     ensure!(page.run(others, vec![]).await? == json!(0), "training is all there is");
     let whole = "return document.querySelector('[data-testid=whole-page]').getAttribute('href')";
     let whole = page.run(whole, vec![]).await?;

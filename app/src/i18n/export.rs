@@ -1,9 +1,9 @@
-//! The words about taking along what was trained.
+//! The words about exports.
 
 use lorakeet_core::protocol::ExportForm;
 
 /// The words about exports, in one language.
-pub struct TakeWords {
+pub struct ExportWords {
     /// Above the forms.
     pub about: &'static str,
     /// A form: what it is, and what it is for.
@@ -27,7 +27,7 @@ pub struct TakeWords {
 }
 
 /// The English words.
-pub static ENGLISH: TakeWords = TakeWords {
+pub static ENGLISH: ExportWords = ExportWords {
     about: "Choose a form. Nothing leaves this computer: the files are made here.",
     form: |form| match form {
         ExportForm::Peft => ["PEFT adapter", "The adapter for PEFT and transformers."],
@@ -67,7 +67,7 @@ pub static ENGLISH: TakeWords = TakeWords {
 };
 
 /// 中文文案。
-pub static CHINESE: TakeWords = TakeWords {
+pub static CHINESE: ExportWords = ExportWords {
     about: "请选择形式。文件在本机生成，不会上传。",
     form: |form| match form {
         ExportForm::Peft => ["PEFT 适配器", "用于 PEFT 和 transformers 的适配器。"],

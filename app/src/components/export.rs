@@ -1,13 +1,13 @@
-//! Step 7: what was trained, to take along in the form that a program wants.
+//! Step 7: what was trained, as files in the form that a program wants.
 
 use super::notice::{Notice, worded};
 use super::step::{Step, StepStatus};
 use crate::conversation::Job;
 use crate::download;
+use crate::export::{CARD, can_pick};
 use crate::format;
 use crate::run::Phase;
 use crate::state::PageState;
-use crate::take_away::{CARD, can_pick};
 use leptos::prelude::*;
 use lorakeet_core::protocol::{ExportForm, ExportOption, Stage};
 use lorakeet_core::task::Task;
@@ -43,18 +43,18 @@ fn snippet(form: ExportForm, task: Task) -> String {
     text.to_owned()
 }
 
-/// The step of taking it home.
+/// The step of exporting it.
 #[component]
-pub fn Home() -> impl IntoView {
+pub fn Export() -> impl IntoView {
     let state = expect_context::<PageState>();
-    let take = state.training.take;
+    let export = state.training.export;
     let exporting = move || state.worker.job.get() == Some(Job::Export);
     let summary = Signal::derive(move || {
         let words = state.words();
         if state.training.has_adapter.get() {
-            words.home_ready
+            words.export_ready
         } else {
-            words.home_none
+            words.export_none
         }
         .to_owned()
     });
@@ -70,10 +70,10 @@ pub fn Home() -> impl IntoView {
     });
     let ready = move || {
         let is_free = !state.training.phase.with(Phase::is_under_way) && !exporting();
-        state.training.has_adapter.get() && is_free && take.option().is_some()
+        state.training.has_adapter.get() && is_free && export.option().is_some()
     };
     let forms = move || {
-        let forms = take.forms.get().into_iter().enumerate();
+        let forms = export.forms.get().into_iter().enumerate();
         let form = |(place, option): (usize, ExportOption)| view! { <Choice place option/> };
         forms.map(form).collect_view()
     };
@@ -86,21 +86,21 @@ pub fn Home() -> impl IntoView {
                 .filter(|(stage, ..)| *stage == Stage::Export);
             let share = progress.map(|(_, done, total)| (done as f64 / total.max(1) as f64).to_string());
             let sizes = progress.map(|(_, done, total)| [format::bytes(done), format::bytes(total)]);
-            let text = (state.words().take.busy)(sizes.as_ref().map(|[done, total]| [done.as_str(), total.as_str()]));
+            let text = (state.words().export.busy)(sizes.as_ref().map(|[done, total]| [done.as_str(), total.as_str()]));
             view! {
                 <div data-testid="export-progress">
                     <progress max="1" value=share></progress>
                     <p class="hint" role="status">{text}</p>
                     <button type="button" data-testid="export-cancel" on:click=move |_| state.cancel_export()>
-                        {state.text(|w| w.take.cancel)}
+                        {state.text(|w| w.export.cancel)}
                     </button>
                 </div>
             }
         })
     };
     let taken = move || {
-        take.taken.get().map(|taken| {
-            let text = (state.words().take.taken)(&taken.name, taken.step);
+        export.taken.get().map(|taken| {
+            let text = (state.words().export.taken)(&taken.name, taken.step);
             let notes = taken
                 .notes
                 .into_iter()
@@ -112,36 +112,36 @@ pub fn Home() -> impl IntoView {
         })
     };
     let card = move || {
-        take.card.get().map(|card| {
+        export.card.get().map(|card| {
             let save = move |_| download::save(CARD, card.as_bytes(), "text/markdown");
-            view! { <button type="button" class="quiet" on:click=save>{state.text(|w| w.take.card)}</button> }
+            view! { <button type="button" class="quiet" on:click=save>{state.text(|w| w.export.card)}</button> }
         })
     };
     let usage = move || {
-        let form = take.option().map_or(ExportForm::Peft, |option| option.form);
+        let form = export.option().map_or(ExportForm::Peft, |option| option.form);
         snippet(form, state.task())
     };
     view! {
-        <Step number=7 id="home" title=Signal::derive(state.text(|w| w.take_home)) summary standing>
+        <Step number=7 id="export" title=Signal::derive(state.text(|w| w.export_title)) summary standing>
             <Notice jobs=&[Job::Export, Job::Forms]/>
-            <p>{state.text(|w| w.take.about)}</p>
-            <div role="radiogroup" aria-label=state.text(|w| w.take_home) data-testid="export-forms">{forms}</div>
+            <p>{state.text(|w| w.export.about)}</p>
+            <div role="radiogroup" aria-label=state.text(|w| w.export_title) data-testid="export-forms">{forms}</div>
             <p class="buttons">
                 <button type="button" class="primary" data-testid="download-adapter" prop:disabled=move || !ready()
                     on:click=move |_| state.download_export()>
-                    {state.text(|w| w.take.download)}
+                    {state.text(|w| w.export.download)}
                 </button>
                 {can_pick().then(|| view! {
                     <button type="button" data-testid="save-export" prop:disabled=move || !ready()
                         on:click=move |_| state.save_export()>
-                        {state.text(|w| w.take.save)}
+                        {state.text(|w| w.export.save)}
                     </button>
                 })}
             </p>
             {under_way}
             {taken}
             {card}
-            <p class="hint">{state.text(|w| w.take.use_it)}</p>
+            <p class="hint">{state.text(|w| w.export.use_it)}</p>
             <pre><code>{usage}</code></pre>
         </Step>
     }
@@ -156,14 +156,14 @@ fn Choice(
     option: ExportOption,
 ) -> impl IntoView {
     let state = expect_context::<PageState>();
-    let chosen = state.training.take.chosen;
+    let chosen = state.training.export.chosen;
     let is_refused = option.problem.is_some();
     let id = match &option.dtype {
         Some(dtype) => format!("export-{}-{dtype}", option.form.name()),
         None => format!("export-{}", option.form.name()),
     };
     let name = move || {
-        let words = state.words().take;
+        let words = state.words().export;
         let dtype = option
             .dtype
             .as_ref()
@@ -176,7 +176,7 @@ fn Choice(
     let problem = option.problem.as_ref().map(|problem| problem.message());
     let hint = move || match &problem {
         Some(problem) => problem.text(state.language.get()),
-        None => (state.words().take.form)(form)[1].to_owned(),
+        None => (state.words().export.form)(form)[1].to_owned(),
     };
     view! {
         <div>

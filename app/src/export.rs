@@ -1,4 +1,4 @@
-//! What was trained, on its way from the engine to the person: pieces go into files that the person chose (`take_away.js`), or
+//! What was trained, on its way from the engine to the person: pieces go into files that the person chose (`export.js`), or
 //! are put together by the browser for a download. No piece stays in this program.
 
 use crate::download;
@@ -18,7 +18,7 @@ use web_sys::Blob;
 /// The model card, which goes apart where the rest is one file.
 pub const CARD: &str = "README.md";
 
-#[wasm_bindgen(module = "/src/take_away.js")]
+#[wasm_bindgen(module = "/src/export.js")]
 extern "C" {
     /// Whether the browser lets a person choose where files are written.
     #[wasm_bindgen(js_name = canPick)]
@@ -179,9 +179,9 @@ pub struct Taken {
     pub notes: Vec<Message>,
 }
 
-/// What can be taken along, and what is on its way.
+/// What can be exported, and what is on its way.
 #[derive(Clone, Copy)]
-pub struct TakeAway {
+pub struct Export {
     /// The forms, once the engine told of them.
     pub forms: RwSignal<Vec<ExportOption>>,
     /// Which of them is chosen.
@@ -195,7 +195,7 @@ pub struct TakeAway {
     target: StoredValue<Option<Rc<Target>>, LocalStorage>,
 }
 
-impl TakeAway {
+impl Export {
     /// Nothing yet.
     pub fn new() -> Self {
         Self {
