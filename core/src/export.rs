@@ -16,6 +16,7 @@ mod gguf_tokenizer;
 mod merged;
 mod outlook;
 mod pieces;
+mod read_back;
 mod reader;
 mod sentence;
 mod tolerance;
@@ -24,7 +25,8 @@ pub use crate::protocol::ExportForm as Form;
 pub use card::RunRecord;
 pub(crate) use outlook::outlook;
 pub(crate) use pieces::PieceSink;
-pub use tolerance::{difference_is_small, explanation};
+pub use read_back::read_back;
+pub use tolerance::{difference_is_small, expected_difference, explanation};
 
 use crate::error::{Error, Result};
 use crate::formats::{ModelFiles, Storage, peft::Adapter};

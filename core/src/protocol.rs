@@ -21,7 +21,9 @@ pub use event::{
     DataInfo, DeviceInfo, DeviceKind, Divergence, Event, KnobInfo, MemoryEstimate, ModelInfo, PreviewExample, Probe,
     RunInfo, RunPreview, RunSummary, Sign, Stage, StepInfo,
 };
-pub use export::{ExportCommand, ExportEvent, ExportForm, ExportOption, PIECE_BYTES};
+pub use export::{
+    ExportCheck, ExportCommand, ExportEvent, ExportForm, ExportOption, ExportScore, PIECE_BYTES, ReadBack, TensorError,
+};
 pub use hub::{ENDPOINT, HubCommand, HubEvent, HubFile, HubListing, HubProgress, HubSource, HubToken, StoredModel};
 pub use kept_run::{
     COPIES, InputFile, Keep, RateChange, RunInput, RunRecord, RunSample, RunState, StoredCopy, StoredRun,

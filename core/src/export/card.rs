@@ -26,6 +26,8 @@ pub struct RunRecord {
     pub step: Option<u64>,
     /// Whether that step scored best, and others came after it.
     pub is_best: bool,
+    /// Whether it is the last one of the run.
+    pub is_last: bool,
     /// The settings of the run, as YAML.
     pub settings: Option<String>,
     /// Scores by their names: of what, value.
@@ -110,6 +112,7 @@ fn text(
     }
     match record.step {
         Some(step) if record.is_best => row("Weights", &format!("after optimizer step {step}, which scored best")),
+        Some(step) if record.is_last => row("Weights", &format!("after optimizer step {step}, the last")),
         Some(step) => row("Weights", &format!("after optimizer step {step}")),
         None => row("Weights", "of a step that the files do not name"),
     }

@@ -10,13 +10,14 @@ use crate::error::{Error, Result};
 use crate::formats::gguf::{read_header, read_pairs};
 use crate::formats::gguf_names::Heads;
 use crate::formats::gguf_writer::{ALIGNMENT, GgufWriter};
-use crate::formats::{Change, GgufForm, Storage};
+use crate::formats::{Change, GgufForm, ModelFiles, Storage, TensorEntry};
 use crate::models::registry::{ARCHITECTURES, Kind, gguf_form, heads};
 use crate::quant::ggml;
 use crate::store::{Pieces, Source, StreamSink};
 use lorakeet_i18n::Message;
 use lorakeet_i18n::messages::export as msg;
 use serde_json::json;
+use std::collections::BTreeMap;
 
 /// ggml's version of its number formats.
 const QUANTIZATION_VERSION: u32 = 2;
@@ -164,6 +165,31 @@ pub(super) async fn size(merged: &Merged<'_>, base_files: &[Source], settings: S
 /// The base's GGUF file, if it is one.
 fn base_file<'f>(merged: &Merged<'_>, base_files: &'f [Source]) -> Option<&'f Source> {
     base_files.iter().find(|file| merged.files.is_gguf(file))
+}
+
+/// The tensors of the merged model that [`write`] puts into the file, each with the name under which `read`, the file opened again,
+/// has it; of one that it lacks GGUF's name.
+///
+/// # Errors
+/// As [`write`], where that can be known before.
+pub(super) async fn written<'m>(
+    merged: &'m Merged<'_>,
+    settings: Settings,
+    read: &ModelFiles,
+) -> Result<Vec<(&'m MergedTensor, String)>> {
+    let names = Names::of(merged, Form::Gguf)?;
+    let planned = plan(merged, &names, settings.dtype.unwrap_or(Storage::F16)).await?;
+    let entries = read.entries().iter();
+    let of_gguf = |entry: &TensorEntry| Some((names.form.gguf_name(&entry.name, names.is_gated)?, entry.name.clone()));
+    let read_as: BTreeMap<String, String> = entries.filter_map(of_gguf).collect();
+    let mut found = Vec::with_capacity(planned.len());
+    for Planned { name, content, .. } in planned {
+        // What readers leave out is not compared.
+        if let (Content::Merged(tensor, _), false) = (content, (names.form.is_left_out)(&name)) {
+            found.push((tensor, read_as.get(&name).cloned().unwrap_or(name)));
+        }
+    }
+    Ok(found)
 }
 
 /// The file up to its tensors, and the tensors.

@@ -27,9 +27,30 @@ fn tolerance(dtype: Option<Storage>, form: Form) -> f64 {
     }
 }
 
+/// How far the loss of an export is expected to lie at most from the run's own, which is `wanted`.
+pub fn expected_difference(wanted: f64, dtype: Option<Storage>, form: Form) -> f64 {
+    tolerance(dtype, form) * wanted.abs().max(1.0)
+}
+
+/// What rounding to a format changes of a tensor at most, in relation to its size (‖w′ − w‖/‖w‖), and of each of its numbers
+/// whatever that size: 16 bits hold no smaller ones, nor smaller scales of blocks. Of blocks it is about twice what they round of
+/// numbers that are spread as weights are.
+pub(super) fn rounding(storage: Storage) -> (f64, f64) {
+    match storage {
+        Storage::F16 => (1e-3, 3e-8),
+        Storage::BF16 => (4e-3, 0.0),
+        Storage::Q8_0 => (2.5e-2, 3e-5),
+        Storage::Q6K => (5e-2, 3e-5),
+        Storage::Q5_0 | Storage::Q5_1 | Storage::Q5K => (1e-1, 3e-5),
+        Storage::Q4_0 | Storage::Q4_1 | Storage::Q4K => (2e-1, 3e-5),
+        // Gemma's norms are written with 1 added.
+        Storage::F32 | Storage::I64 | Storage::Other { .. } => (1e-6, 1.2e-7),
+    }
+}
+
 /// Whether a loss of `found` is `wanted` but for what the format's numbers lose.
 pub fn difference_is_small(wanted: f64, found: f64, dtype: Option<Storage>, form: Form) -> bool {
-    (found - wanted).abs() <= tolerance(dtype, form) * wanted.abs().max(1.0)
+    (found - wanted).abs() <= expected_difference(wanted, dtype, form)
 }
 
 /// Why it may differ by more; `was_packed` where the run itself computed with fewer bits than the export's base has.

@@ -1,5 +1,6 @@
 //! What was trained, handed over in one of several forms: which there are, and files that come in pieces.
 
+use super::number;
 use crate::error::Error;
 use lorakeet_i18n::Message;
 use serde::{Deserialize, Serialize};
@@ -84,9 +85,24 @@ pub enum ExportCommand {
         /// The name of its number format; none takes the form's own.
         #[serde(default)]
         dtype: Option<String>,
+        /// Whether the base's linears are rounded as the run rounded them ([`ExportOption::dequantized`]).
+        #[serde(default)]
+        dequantized: bool,
         /// The most pieces that may be on their way before the front end says [`ExportCommand::Taken`]; 0 for any number.
         #[serde(default)]
         ahead: u64,
+    },
+    /// Read back the files of an export, which travel with this command: compare every tensor with what was meant to be in it, and
+    /// score the run's validation rows with them. Answered by [`ExportEvent::Checked`]; files that cannot be read are a failure.
+    Check {
+        /// The form.
+        form: ExportForm,
+        /// As they were written.
+        #[serde(default)]
+        dtype: Option<String>,
+        /// As they were written.
+        #[serde(default)]
+        dequantized: bool,
     },
     /// A piece was put away: the next one may come.
     Taken,
@@ -125,6 +141,82 @@ pub enum ExportEvent {
         /// What there is to know about the files.
         notes: Vec<Message>,
     },
+    /// The files were read back.
+    Checked {
+        /// The form.
+        form: ExportForm,
+        /// What came of it.
+        check: ExportCheck,
+    },
+}
+
+/// What reading an export back came to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ExportCheck {
+    /// Its tensors beside what was meant to be in them.
+    pub read_back: ReadBack,
+    /// Its loss beside the run's own.
+    pub score: Option<ExportScore>,
+    /// Why it was not scored.
+    pub not_scored: Option<Message>,
+    /// What there is to say of a difference that is larger than expected.
+    pub explanation: Option<Message>,
+}
+
+/// Tensors that were read back, compared with what was meant to be in them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ReadBack {
+    /// How many were compared; of an adapter, products of low-rank matrices and what was trained beside them.
+    pub tensors: usize,
+    /// The one whose difference is the largest in relation to what its number format rounds.
+    pub worst: Option<TensorError>,
+}
+
+impl ReadBack {
+    /// Whether no tensor differs by more than its number format rounds.
+    pub fn is_close(&self) -> bool {
+        self.worst.as_ref().is_none_or(|worst| worst.relative <= worst.expected)
+    }
+}
+
+/// How far a tensor lies from what was meant.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TensorError {
+    /// Its name.
+    pub name: String,
+    /// Its number format in the file: `Q4_0`.
+    pub storage: String,
+    /// ‖read − meant‖ / ‖meant‖.
+    #[serde(with = "number")]
+    pub relative: f64,
+    /// The most that is expected of its number format.
+    #[serde(with = "number")]
+    pub expected: f64,
+}
+
+/// The loss of an export on the run's validation rows, beside that of the weights that the run left.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ExportScore {
+    /// Rows that both were scored on.
+    pub rows: usize,
+    /// Rows that the run holds out.
+    pub held_out: usize,
+    /// The loss of the weights that the run left.
+    #[serde(with = "number")]
+    pub loss_of_run: f64,
+    /// The loss of what was read back.
+    #[serde(with = "number")]
+    pub loss_of_export: f64,
+    /// How far they are expected to lie apart at most.
+    #[serde(with = "number")]
+    pub tolerance: f64,
+}
+
+impl ExportScore {
+    /// Whether they lie no further apart than expected.
+    pub fn is_close(&self) -> bool {
+        (self.loss_of_export - self.loss_of_run).abs() <= self.tolerance
+    }
 }
 
 /// A form in which what was trained could be had.
@@ -134,6 +226,9 @@ pub struct ExportOption {
     pub form: ExportForm,
     /// The name of its number format; none is the form's own.
     pub dtype: Option<String>,
+    /// Whether the base in it has the numbers that the run computed with, which packed it, in place of those of its files.
+    #[serde(default)]
+    pub dequantized: bool,
     /// What its files take, within a few kilobytes.
     pub bytes: Option<u64>,
     /// Why it is not to be had.

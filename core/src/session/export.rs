@@ -1,4 +1,6 @@
-//! What was trained, handed over: in which forms it can be had, and its files in pieces.
+//! What was trained, handed over: in which forms it can be had, its files in pieces, and what they are when they are read back.
+
+mod check;
 
 use super::Session;
 use crate::config::RunConfig;
@@ -12,34 +14,41 @@ use crate::protocol::{Event, ExportCommand, ExportEvent, ExportOption};
 use crate::quant::BaseFormat;
 use crate::store::Source;
 use lorakeet_i18n::messages::run as msg;
+use serde_json::Value;
 
 /// What is offered: forms with their number formats, the usual ones of each.
-const OFFERED: [(Form, Option<&str>); 9] = [
-    (Form::Peft, None),
-    (Form::GgufAdapter, None),
-    (Form::Gguf, Some("float16")),
-    (Form::Gguf, Some("q8_0")),
-    (Form::Gguf, Some("q4_k_m")),
-    (Form::Gguf, Some("q4_0")),
-    (Form::Mlx, None),
-    (Form::Merged, None),
-    (Form::SentenceTransformers, None),
+const OFFERED: [Wanted<'static>; 9] = [
+    (Form::Peft, None, false),
+    (Form::GgufAdapter, None, false),
+    (Form::Gguf, Some("float16"), false),
+    (Form::Gguf, Some("q8_0"), false),
+    (Form::Gguf, Some("q4_k_m"), false),
+    (Form::Gguf, Some("q4_0"), false),
+    (Form::Mlx, None, false),
+    (Form::Merged, None, false),
+    (Form::SentenceTransformers, None, false),
 ];
+
+/// What is offered besides of a run that packed its base.
+const OFFERED_DEQUANTIZED: [Wanted<'static>; 2] = [(Form::Gguf, Some("float16"), true), (Form::Merged, None, true)];
 
 /// The most bytes of weights in one file of a merged model: a zip archive counts a file's bytes in 32 bits.
 const SHARD_BYTES: u64 = 2_000_000_000;
 
-/// The run that the model's weights come from, as its model card tells of it.
+/// A form, the name of its number format, and whether the base's linears are rounded as the run rounded them.
+type Wanted<'a> = (Form, Option<&'a str>, bool);
+
+/// The run that the model's weights come from: what its model card tells of it, and what scores them again.
 pub(super) struct LastRun {
     record: RunRecord,
+    /// Its settings, with the task that it had.
+    config: RunConfig,
 }
 
 impl LastRun {
     /// `data` are what was trained on and what was scored, where that is a file of its own.
     pub(super) fn new(config: &RunConfig, finished: &Finished, data: [Option<&Data>; 2]) -> Self {
         let Finished { summary, kept, task } = finished;
-        let named = ["train_file", "validation_file"].into_iter().zip(data);
-        let digests = named.filter_map(|(part, data)| Some((part.to_owned(), data?.digest.clone())));
         let loss = summary.eval_loss_after.map(|loss| ("loss".to_owned(), loss));
         Self {
             record: RunRecord {
@@ -48,26 +57,82 @@ impl LastRun {
                 most_tokens: Some(config.cutoff_len),
                 step: Some(*kept as u64),
                 is_best: *kept != summary.steps,
+                is_last: *kept == summary.steps,
                 settings: Some(config.to_yaml()),
                 scores: loss.into_iter().collect(),
-                data: digests.collect(),
+                data: digests(data),
                 ..RunRecord::default()
+            },
+            config: RunConfig {
+                task: Some(*task),
+                ..config.clone()
             },
         }
     }
 }
 
+/// The digests of what was trained on and of what was scored, by the names of their settings.
+fn digests(data: [Option<&Data>; 2]) -> Vec<(String, String)> {
+    let named = ["train_file", "validation_file"].into_iter().zip(data);
+    named
+        .filter_map(|(part, data)| Some((part.to_owned(), data?.digest.clone())))
+        .collect()
+}
+
+/// What an export is made of besides the base's tensors.
+struct Parts {
+    /// What was trained beside the base; none of a model that was trained throughout.
+    adapter: Option<Adapter>,
+    /// The files of the base, or of that model.
+    files: Vec<Source>,
+    /// config.json, where the adapter brings a head.
+    head: Option<Value>,
+    record: RunRecord,
+}
+
+impl Parts {
+    /// The same with the base's files opened.
+    fn on(&self, base: ModelFiles) -> Trained<'_> {
+        Trained {
+            base,
+            base_files: &self.files,
+            adapter: self.adapter.as_ref(),
+            head: self.head.as_ref(),
+            record: &self.record,
+        }
+    }
+}
+
 impl Session {
-    pub(super) async fn serve_export(&self, command: ExportCommand, emit: &mut Emit<'_>) -> Result<()> {
+    pub(super) async fn serve_export(
+        &mut self,
+        command: ExportCommand,
+        files: Vec<Source>,
+        emit: &mut Emit<'_>,
+    ) -> Result<()> {
         match command {
             ExportCommand::Forms => {
                 let forms = self.forms().await?;
                 emit.event(Event::Export(ExportEvent::Forms { forms }));
                 Ok(())
             }
-            ExportCommand::Write { form, dtype, ahead } => {
+            ExportCommand::Write {
+                form,
+                dtype,
+                dequantized,
+                ahead,
+            } => {
                 self.control.begin_export();
-                self.write_export((form, dtype.as_deref()), ahead, emit).await
+                let wanted = (form, dtype.as_deref(), dequantized);
+                self.write_export(wanted, ahead, emit).await
+            }
+            ExportCommand::Check {
+                form,
+                dtype,
+                dequantized,
+            } => {
+                let wanted = (form, dtype.as_deref(), dequantized);
+                self.check_export(wanted, files, emit).await
             }
             // Commands are served one after the other; what is under way hears of it by [`crate::host::Control`].
             ExportCommand::Taken | ExportCommand::Cancel => Ok(()),
@@ -86,27 +151,22 @@ impl Session {
                     .map_err(|error| error.remedy(msg::TrainFirst))?,
             ),
         };
-        let (files, head) = model.export_files(&self.inputs.model)?;
-        let unknown = RunRecord::default();
-        let record = self.trained.as_ref().map_or(&unknown, |run| &run.record);
+        let parts = self.parts_with(adapter)?;
         // The adapter can be had as it is where the base's files are gone.
-        let (base, gone) = match base(model, &files).await {
+        let (base, gone) = match base(model, &parts.files).await {
             Ok(base) => (base, None),
             Err(error) => (unread(model), Some(error)),
         };
-        let trained = Trained {
-            base,
-            base_files: &files,
-            adapter: adapter.as_ref(),
-            head: head.as_ref(),
-            record,
-        };
-        let mut wanted = Vec::new();
-        for (form, name) in OFFERED {
-            wanted.push((form, name.map(|name| dtype(name, form)).transpose()?));
+        let mut offered = OFFERED.to_vec();
+        if model.base != BaseFormat::AsStored {
+            offered.extend(OFFERED_DEQUANTIZED);
         }
-        let found = outlook(trained, &wanted).await;
-        let option = |((form, dtype), found): ((Form, Option<&str>), Result<u64>)| {
+        let mut wanted = Vec::new();
+        for (form, name, _) in &offered {
+            wanted.push((*form, name.map(|name| dtype(name, *form)).transpose()?));
+        }
+        let found = outlook(parts.on(base), &wanted).await;
+        let option = |((form, dtype, dequantized), found): (Wanted<'_>, Result<u64>)| {
             let (bytes, problem) = match found {
                 Ok(bytes) => (Some(bytes), None),
                 Err(error) => (None, Some(gone.clone().unwrap_or(error))),
@@ -114,17 +174,36 @@ impl Session {
             ExportOption {
                 form,
                 dtype: dtype.map(str::to_owned),
+                dequantized,
                 bytes,
                 problem,
             }
         };
-        Ok(OFFERED.into_iter().zip(found).map(option).collect())
+        Ok(offered.into_iter().zip(found).map(option).collect())
     }
 
-    async fn write_export(&self, wanted: (Form, Option<&str>), ahead: u64, emit: &mut Emit<'_>) -> Result<()> {
-        let (form, format) = wanted;
+    async fn write_export(&self, wanted: Wanted<'_>, ahead: u64, emit: &mut Emit<'_>) -> Result<()> {
+        let settings = self.export_settings(wanted)?;
+        let parts = self.parts().await?;
+        let trained = parts.on(self.export_base(settings.form, &parts).await?);
+        let notes = {
+            let sink = PieceSink::new(emit, ahead);
+            let mut progress = |done, total| sink.progress(done, total);
+            export(trained, settings, &sink, &mut progress).await?
+        };
+        emit.event(Event::Export(ExportEvent::Done {
+            form: settings.form,
+            step: parts.record.step,
+            is_best: parts.record.is_best,
+            notes,
+        }));
+        Ok(())
+    }
+
+    /// What was trained, read from the device.
+    async fn parts(&self) -> Result<Parts> {
         let model = loaded(&self.model)?;
-        let adapter: Option<Adapter> = match model.full {
+        let adapter = match model.full {
             true => None,
             false => Some(
                 model
@@ -134,37 +213,39 @@ impl Session {
                     .map_err(|error| error.remedy(msg::TrainFirst))?,
             ),
         };
-        let (files, head) = model.export_files(&self.inputs.model)?;
-        let unknown = RunRecord::default();
-        let record = self.trained.as_ref().map_or(&unknown, |run| &run.record);
-        let trained = Trained {
-            base: match form {
-                Form::Peft => unread(model),
-                _ => base(model, &files).await?,
-            },
-            base_files: &files,
-            adapter: adapter.as_ref(),
-            head: head.as_ref(),
-            record,
-        };
-        let settings = Settings {
+        self.parts_with(adapter)
+    }
+
+    fn parts_with(&self, adapter: Option<Adapter>) -> Result<Parts> {
+        let (files, head) = loaded(&self.model)?.export_files(&self.inputs.model)?;
+        let record = self.trained.as_ref().map(|run| run.record.clone());
+        Ok(Parts {
+            adapter,
+            files,
+            head,
+            record: record.unwrap_or_default(),
+        })
+    }
+
+    /// The base that an export of this form is made with; PEFT's adapter needs none of its files.
+    async fn export_base(&self, form: Form, parts: &Parts) -> Result<ModelFiles> {
+        let model = loaded(&self.model)?;
+        match form {
+            Form::Peft => Ok(unread(model)),
+            _ => base(model, &parts.files).await,
+        }
+    }
+
+    fn export_settings(&self, (form, format, dequantized): Wanted<'_>) -> Result<Settings> {
+        Ok(Settings {
             form,
             dtype: format.map(|name| dtype(name, form)).transpose()?,
             shard_bytes: SHARD_BYTES,
-            base: BaseFormat::AsStored,
-        };
-        let notes = {
-            let sink = PieceSink::new(emit, ahead);
-            let mut progress = |done, total| sink.progress(done, total);
-            export(trained, settings, &sink, &mut progress).await?
-        };
-        emit.event(Event::Export(ExportEvent::Done {
-            form,
-            step: record.step,
-            is_best: record.is_best,
-            notes,
-        }));
-        Ok(())
+            base: match dequantized {
+                true => loaded(&self.model)?.base,
+                false => BaseFormat::AsStored,
+            },
+        })
     }
 }
 

@@ -207,7 +207,7 @@ impl Session {
                 self.tell_runs(emit).await
             }
             Command::Hub(command) => self.serve_hub(command, emit).await,
-            Command::Export(command) => self.serve_export(command, emit).await,
+            Command::Export(command) => self.serve_export(command, files, emit).await,
             // Commands are served one after the other, so nothing is under way; what is, hears of it by [`Control`].
             Command::Pause | Command::Resume | Command::Stop | Command::CancelGenerate | Command::SaveRun => Ok(()),
             Command::Generate { .. } | Command::ExportAdapter => loaded(&self.model)?.answer(command, emit).await,

@@ -46,16 +46,10 @@ impl Session {
         loaded(&self.model)?;
         let data = &self.data.as_ref().ok_or_else(no_data)?.rows;
         let validation = self.validation.as_ref().map(|data| &data.rows);
-        let mut spec = TaskSpec::from_checkpoint(config, loaded(&self.model)?, data)?;
-        let model = pooled(&mut self.model, &spec, config)?;
-        let mut rows = spec.datasets(config, model, data, validation, emit).await?.held_out;
-        if rows.is_empty() {
-            return Ok(None);
-        }
-        spec.add_reference(config, &model.model, &mut rows, emit).await?;
-        model.check_features(&rows, data)?;
-        let held_out = HeldOut::new(rows, config, &model.model);
-        Ok(Some(score(&held_out, model, &spec, config, emit).await?.info))
+        let stopped = emit.control.stops_from_now_on();
+        let (rows, wish) = ((data, validation), (config, usize::MAX));
+        let scored = score_held_out(&mut self.model, rows, wish, &stopped, emit).await?;
+        Ok(scored.map(|scored| scored.info))
     }
 
     /// What the loaded model, with its adapter if it has one, answers to each row of the data, and its score where the data
@@ -97,6 +91,50 @@ impl Session {
         let table = predictions(spec.answer.as_ref(), &answers, right, &held_out.examples, tokenizer)?;
         Ok((table, info))
     }
+}
+
+/// A score on rows that a run holds out.
+pub(super) struct HeldOutScore {
+    pub(super) info: EvalInfo,
+    /// Rows that were scored.
+    pub(super) rows: usize,
+    /// Rows that are held out.
+    pub(super) held_out: usize,
+}
+
+/// Scores a model, with its adapter if it has one, on the first `most` rows that a run by `config` holds out; none where it holds
+/// none out.
+pub(super) async fn score_held_out(
+    slot: &mut Option<LoadedModel>,
+    (data, validation): (&Dataset, Option<&Dataset>),
+    (config, most): (&RunConfig, usize),
+    stopped: &dyn Fn() -> bool,
+    emit: &mut Emit<'_>,
+) -> Result<Option<HeldOutScore>> {
+    let mut spec = TaskSpec::from_checkpoint(config, loaded(slot)?, data)?;
+    let model = pooled(slot, &spec, config)?;
+    let mut rows = spec.datasets(config, model, data, validation, emit).await?.held_out;
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    let held_out = rows.len();
+    let stay_together = by_task!(spec.task(), R => R::KEEPS_ROWS_TOGETHER);
+    let mut end = most.min(held_out);
+    while stay_together && end > 0 && end < held_out && rows[end].row == rows[end - 1].row {
+        end += 1;
+    }
+    rows.truncate(end);
+    spec.add_reference(config, &model.model, &mut rows, emit).await?;
+    model.check_features(&rows, data)?;
+    let scored = HeldOut::new(rows, config, &model.model)
+        .score(model, &spec, config, stopped, emit)
+        .await?;
+    let info = scored.ok_or_else(|| Error::stopped(msg::StoppedScoringRows))?.info;
+    Ok(Some(HeldOutScore {
+        info,
+        rows: end,
+        held_out,
+    }))
 }
 
 /// The rows of a file as they are scored by the head that the model has.

@@ -66,6 +66,18 @@ messages! { "export";
     DiffersForNoReason =
         "Nothing explains that: the data or the base may have changed since the run. Compare the answers before you use the files.",
         "没有可解释的原因：数据或基座可能在训练之后有变化。使用前请对比输出。";
+    LacksTensor = "is missing in the files that were written", "在写出的文件中缺失";
+    TensorTooMany = "is in the files that were written, and was not meant to be", "写出的文件中多出了这一项";
+    OtherBytes = "has other bytes in the files that were written", "在写出的文件中字节不同";
+    ExportAgain = "Do not use these files: export again, and report it if that happens twice.", "请勿使用这些文件：请重新导出；若再次出现，请反馈。";
+    RoundedByMore { storage } =
+        "{storage} usually rounds less than that: compare the answers before you use the files, or take a format with more bits.",
+        "{storage} 的舍入误差通常没有这么大：使用前请对比输出，或改用位数更多的格式。";
+    NoRunOfWeights = "no finished run belongs to these weights", "这些权重不属于已完成的训练";
+    RunDataGone = "the data of the run are no longer what is loaded", "当前加载的数据已不是该次训练的数据";
+    TooLargeToScore { size, most } =
+        "its weights would take {size} MB beside the loaded model, and up to {most} MB are scored here; lorakeet export scores it natively",
+        "其权重需要在已加载的模型之外再占用 {size} MB，而此处最多评分 {most} MB；可用 lorakeet export 在本机评分";
     NotChecked { why } = "The export was not scored: {why}", "未对导出结果评分：{why}";
     NoRunToCompare = "these files do not name their run", "这些文件没有说明来自哪次训练";
     NoDataToCompare { file } = "{file} is not there", "{file} 不存在";
