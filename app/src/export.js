@@ -8,12 +8,17 @@ class Chosen {
     this.remove = remove;
     this.file = null;
     this.last = Promise.resolve();
+    this.handles = [];
   }
 
   // Pieces are written one after the other; after one that was refused none is.
   take(path, bytes, isLast) {
     return (this.last = this.last.then(async () => {
-      this.file ??= await (await this.open(path)).createWritable();
+      if (!this.file) {
+        const handle = await this.open(path);
+        this.handles.push(handle);
+        this.file = await handle.createWritable();
+      }
       await this.file.write(bytes);
       if (!isLast) return;
       const file = this.file;
@@ -25,6 +30,11 @@ class Chosen {
   // Once all that came is written, or refused.
   settled() {
     return this.last.catch(() => {});
+  }
+
+  // What was written, to be read back.
+  files() {
+    return Promise.all(this.handles.map((handle) => handle.getFile()));
   }
 
   // What is there is incomplete.

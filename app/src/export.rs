@@ -6,14 +6,14 @@ use crate::zip;
 use js_sys::{Array, Promise, Reflect, Uint8Array};
 use leptos::prelude::*;
 use lorakeet_core::Error;
-use lorakeet_core::protocol::{ExportForm, ExportOption};
+use lorakeet_core::protocol::{ExportCheck, ExportForm, ExportOption};
 use lorakeet_i18n::Message;
 use lorakeet_i18n::messages::page as msg;
 use std::cell::RefCell;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
-use web_sys::Blob;
+use web_sys::{Blob, File};
 
 /// The model card, which goes apart where the rest is one file.
 pub const CARD: &str = "README.md";
@@ -33,6 +33,8 @@ extern "C" {
     fn take(this: &Chosen, path: &str, bytes: &Uint8Array, is_last: bool) -> Promise;
     #[wasm_bindgen(method)]
     fn settled(this: &Chosen) -> Promise;
+    #[wasm_bindgen(method)]
+    fn files(this: &Chosen) -> Promise;
     #[wasm_bindgen(method, js_name = giveUp)]
     fn give_up(this: &Chosen) -> Promise;
 }
@@ -82,6 +84,8 @@ pub struct Download {
     single: Option<&'static str>,
     archive: zip::Archive,
     complete: Vec<Blob>,
+    /// The complete files alone, to be read back.
+    files: Vec<File>,
     /// The parts of the file that is not complete, their bytes and checksum.
     parts: Vec<Blob>,
     bytes: u64,
@@ -103,6 +107,7 @@ impl Download {
             let header = header.ok_or_else(|| Error::io(msg::TooLargeForZip).file(path).remedy(msg::WriteElsewhere))?;
             self.complete.push(blob(&Uint8Array::from(&header[..]))?);
         }
+        self.files.push(file(path, &self.parts)?);
         self.complete.append(&mut self.parts);
         (self.bytes, self.checksum) = (0, 0);
         Ok(())
@@ -123,6 +128,13 @@ impl Download {
 /// Bytes in the browser's keeping, which moves them to the disk where they are many.
 fn blob(bytes: &Uint8Array) -> Result<Blob, Error> {
     Blob::new_with_u8_array_sequence(&Array::of1(bytes)).map_err(|error| refused(&error))
+}
+
+/// A file of these parts, by its name without folders, in the browser's keeping like them.
+fn file(path: &str, parts: &[Blob]) -> Result<File, Error> {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let parts: Array = parts.iter().collect();
+    File::new_with_blob_sequence(&parts, name).map_err(|error| refused(&error))
 }
 
 impl Target {
@@ -159,6 +171,21 @@ impl Target {
         }
     }
 
+    /// The files that are complete, to be read back.
+    ///
+    /// # Errors
+    /// The browser does not give them.
+    pub async fn files(&self) -> Result<Vec<File>, Error> {
+        match self {
+            Self::Download(download) => Ok(download.borrow().files.clone()),
+            Self::Disk(place) => {
+                let files = JsFuture::from(place.chosen.files()).await;
+                let files = Array::from(&files.map_err(|error| refused(&error))?);
+                Ok(files.iter().filter_map(|file| file.dyn_into().ok()).collect())
+            }
+        }
+    }
+
     /// Hands a download over, all of which is there.
     fn end(&self, form: ExportForm) -> Result<(), Error> {
         match self {
@@ -177,6 +204,16 @@ pub struct Taken {
     pub step: Option<(u64, bool)>,
     /// What there is to know.
     pub notes: Vec<Message>,
+    /// What it is when it is read back.
+    pub check: ExportCheck,
+}
+
+/// What is known of an export whose files are all there, before they are read back.
+pub struct Written {
+    /// The step whose weights it holds, and whether that is the best one.
+    pub step: Option<(u64, bool)>,
+    /// What there is to know.
+    pub notes: Vec<Message>,
 }
 
 /// What can be exported, and what is on its way.
@@ -190,6 +227,11 @@ pub struct Export {
     pub taken: RwSignal<Option<Taken>>,
     /// Its model card, where that goes apart.
     pub card: RwSignal<Option<String>>,
+    /// Whether the files of the one under way are being read back.
+    pub is_read_back: RwSignal<bool>,
+    written: StoredValue<Option<Written>>,
+    /// What is under way.
+    pub wish: StoredValue<Option<ExportOption>>,
     /// Why the one under way cannot be put away.
     fault: StoredValue<Option<Error>>,
     target: StoredValue<Option<Rc<Target>>, LocalStorage>,
@@ -203,6 +245,9 @@ impl Export {
             chosen: RwSignal::new(0),
             taken: RwSignal::new(None),
             card: RwSignal::new(None),
+            is_read_back: RwSignal::new(false),
+            written: StoredValue::new(None),
+            wish: StoredValue::new(None),
             fault: StoredValue::new(None),
             target: StoredValue::new_local(None),
         }
@@ -245,6 +290,8 @@ impl Export {
     fn begin(self, target: Target) {
         self.taken.set(None);
         self.card.set(None);
+        self.is_read_back.set(false);
+        self.written.set_value(None);
         self.fault.set_value(None);
         self.target.set_value(Some(Rc::new(target)));
     }
@@ -290,14 +337,38 @@ impl Export {
         is_first
     }
 
-    /// All pieces are there: hands them over.
+    /// All pieces are there: gives their files, to be read back before they are handed over; none where nothing is under way any
+    /// more.
     ///
     /// # Errors
     /// One of them could not be put away, or the browser refuses.
-    pub fn end(self, form: ExportForm, taken: impl FnOnce(String) -> Taken) -> Result<(), Error> {
+    pub async fn complete(self, written: Written) -> Result<Option<Vec<File>>, Error> {
+        let Some(target) = self.target() else {
+            return Ok(None);
+        };
+        target.settled().await;
         if let Some(error) = self.give_up_at_fault() {
             return Err(error);
         }
+        let files = target.files().await?;
+        // The engine may have gone away meanwhile.
+        if self.target().is_none() {
+            return Ok(None);
+        }
+        self.written.set_value(Some(written));
+        self.is_read_back.set(true);
+        Ok(Some(files))
+    }
+
+    /// They were read back: hands them over.
+    ///
+    /// # Errors
+    /// The browser refuses.
+    pub fn end(self, form: ExportForm, check: ExportCheck) -> Result<(), Error> {
+        self.is_read_back.set(false);
+        let Some(Written { step, notes }) = self.written.try_update_value(Option::take).flatten() else {
+            return Ok(());
+        };
         let Some(target) = self.target.try_update_value(Option::take).flatten() else {
             return Ok(());
         };
@@ -306,7 +377,12 @@ impl Export {
             Target::Disk(place) => place.chosen.name(),
             Target::Download(_) => file_name(form),
         };
-        self.taken.set(Some(taken(name)));
+        self.taken.set(Some(Taken {
+            name,
+            step,
+            notes,
+            check,
+        }));
         Ok(())
     }
 
@@ -319,6 +395,8 @@ impl Export {
 
     /// Takes away what is incomplete; gives why a piece could not be put away, where that is the reason.
     pub fn give_up(self) -> Option<Error> {
+        self.is_read_back.set(false);
+        self.written.set_value(None);
         if let Some(target) = self.target.try_update_value(Option::take).flatten()
             && let Target::Disk(place) = &*target
         {

@@ -5,12 +5,13 @@ use crate::commands::{HOST, data_sources, name_of, sources};
 use crate::screen::say;
 use lorakeet_core::config::RunConfig;
 use lorakeet_core::error::{Error, Result};
-use lorakeet_core::export::Form;
+use lorakeet_core::export::{Form, Settings, Trained};
 use lorakeet_core::formats::adapter_files::AdapterModules;
 use lorakeet_core::formats::diff::{Difference, Uncompared, compare_adapters, compare_models};
 use lorakeet_core::formats::peft::Adapter;
 use lorakeet_core::formats::{ModelFiles, Storage};
-use lorakeet_core::protocol::{Command, DeviceChoice, Event};
+use lorakeet_core::host::{Control, Emit};
+use lorakeet_core::protocol::{Command, DeviceChoice, Event, ReadBack};
 use lorakeet_core::session::Session;
 use lorakeet_core::store::{Source, sha256_of};
 use lorakeet_core::task::Task;
@@ -115,6 +116,34 @@ impl<'a> Scorer<'a> {
             Form::Peft | Form::GgufAdapter | Form::Mlx => self.loss(base, true, Some(folder)).await,
         }
     }
+}
+
+/// What was written of `trained` to `folder`, read back tensor by tensor.
+///
+/// # Errors
+/// As [`lorakeet_core::export::read_back`].
+pub async fn read_back(trained: Trained<'_>, settings: Settings, folder: &Path) -> Result<ReadBack> {
+    let written = match settings.form {
+        Form::Gguf => sources(&folder.join(Form::GGUF_FILE))?,
+        _ => sources(folder)?,
+    };
+    let mut unheard = |_: Event, _: Option<Vec<u8>>| ();
+    let emit = &mut Emit::new(&mut unheard, HOST, Control::default());
+    lorakeet_core::export::read_back(trained, settings, written, emit).await
+}
+
+/// The same in words.
+pub fn read_back_text(found: &ReadBack) -> String {
+    let count = found.tensors;
+    let Some(worst) = &found.worst else {
+        return format!("read     {count} tensors back\n");
+    };
+    let (name, storage) = (&worst.name, &worst.storage);
+    let (relative, expected) = (worst.relative, worst.expected);
+    format!(
+        "read     {count} tensors back, the furthest from what was trained {name}: {relative:.1e} of its size, where {storage} \
+         rounds up to {expected:.1e}\n"
+    )
 }
 
 /// Why a loss of such an export cannot be compared with the run's.

@@ -454,6 +454,7 @@ fn what_a_run_learnt_is_exported_with_a_card_and_not_over_anything() {
     let (out, error) = told(&["export", "run.yaml", "--to", "merged", "--output_dir", "merged"]);
     let is_checked = out.contains("weights of step") && out.contains("loss on held-out rows");
     assert!(is_checked && !error.contains("Nothing explains"), "{out}{error}");
+    assert!(out.contains("tensors back") && out.contains("is expected"), "{out}");
     let words = |line: &'static str| line.split(' ').collect::<Vec<_>>();
     let (out, _) = told(&words("export run.yaml --to merged --output_dir quick --no-check"));
     assert!(out.contains("weights of step") && !out.contains("held-out"), "{out}");

@@ -9,7 +9,7 @@ use crate::format;
 use crate::run::Phase;
 use crate::state::PageState;
 use leptos::prelude::*;
-use lorakeet_core::protocol::{ExportForm, ExportOption, Stage};
+use lorakeet_core::protocol::{ExportCheck, ExportForm, ExportOption, Stage};
 use lorakeet_core::task::Task;
 
 /// How PEFT loads the adapter.
@@ -86,7 +86,19 @@ pub fn Export() -> impl IntoView {
                 .filter(|(stage, ..)| *stage == Stage::Export);
             let share = progress.map(|(_, done, total)| (done as f64 / total.max(1) as f64).to_string());
             let sizes = progress.map(|(_, done, total)| [format::bytes(done), format::bytes(total)]);
-            let text = (state.words().export.busy)(sizes.as_ref().map(|[done, total]| [done.as_str(), total.as_str()]));
+            let sizes = sizes.as_ref().map(|[done, total]| [done.as_str(), total.as_str()]);
+            let words = state.words().export;
+            let scores = state.worker.progress.with(|progress| {
+                matches!(
+                    progress,
+                    Some((Stage::Tokenize | Stage::Evaluate | Stage::LoadModel, ..))
+                )
+            });
+            let text = match export.is_read_back.get() {
+                true if scores => words.scoring.to_owned(),
+                true => (words.reading)(sizes),
+                false => (words.busy)(sizes),
+            };
             view! {
                 <div data-testid="export-progress">
                     <progress max="1" value=share></progress>
@@ -108,6 +120,7 @@ pub fn Export() -> impl IntoView {
             view! {
                 <p role="status" data-testid="export-done">{text}</p>
                 {notes.collect_view()}
+                {checked(state, taken.check)}
             }
         })
     };
@@ -147,6 +160,31 @@ pub fn Export() -> impl IntoView {
     }
 }
 
+/// What an export is when it is read back, and how it was found out.
+fn checked(state: PageState, check: ExportCheck) -> AnyView {
+    let ExportCheck {
+        read_back,
+        score,
+        not_scored,
+        explanation,
+    } = check;
+    let tensors = move || (state.words().export.read_back)(&read_back);
+    let score = score.map(|score| {
+        let text = move || (state.words().export.score)(&score);
+        view! { <p data-testid="export-score">{text}</p> }
+    });
+    let rest = [not_scored, explanation].into_iter().flatten();
+    let rest = rest.map(|message| view! { <p class="notice">{worded(state, message)}</p> });
+    view! {
+        <div role="status" data-testid="export-check">
+            <p>{tensors}</p>
+            {score}
+            {rest.collect_view()}
+        </div>
+    }
+    .into_any()
+}
+
 /// One form: what it is for and how large it is, or why it is not to be had.
 #[component]
 fn Choice(
@@ -158,10 +196,13 @@ fn Choice(
     let state = expect_context::<PageState>();
     let chosen = state.training.export.chosen;
     let is_refused = option.problem.is_some();
-    let id = match &option.dtype {
+    let mut id = match &option.dtype {
         Some(dtype) => format!("export-{}-{dtype}", option.form.name()),
         None => format!("export-{}", option.form.name()),
     };
+    if option.dequantized {
+        id.push_str("-dequantized");
+    }
     let name = move || {
         let words = state.words().export;
         let dtype = option
@@ -170,7 +211,9 @@ fn Choice(
             .map(|dtype| format!(" {dtype}"))
             .unwrap_or_default();
         let size = option.bytes.map(|bytes| (words.size)(&format::bytes(bytes)));
-        format!("{}{dtype}{}", (words.form)(option.form)[0], size.unwrap_or_default())
+        let base = if option.dequantized { words.dequantized } else { "" };
+        let form = (words.form)(option.form)[0];
+        format!("{form}{dtype}{base}{}", size.unwrap_or_default())
     };
     let form = option.form;
     let problem = option.problem.as_ref().map(|problem| problem.message());

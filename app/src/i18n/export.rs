@@ -1,6 +1,6 @@
 //! The words about exports.
 
-use lorakeet_core::protocol::ExportForm;
+use lorakeet_core::protocol::{ExportForm, ExportScore, ReadBack, TensorError};
 
 /// The words about exports, in one language.
 pub struct ExportWords {
@@ -18,12 +18,40 @@ pub struct ExportWords {
     pub cancel: &'static str,
     /// How much is written, and of how much, where that is known.
     pub busy: fn(Option<[&str; 2]>) -> String,
+    /// How much is read back, and of how much, where that is known.
+    pub reading: fn(Option<[&str; 2]>) -> String,
+    /// While validation rows are scored with what was read back.
+    pub scoring: &'static str,
+    /// Behind a form whose base has the numbers that the run computed with.
+    pub dequantized: &'static str,
+    /// What reading back came to.
+    pub read_back: fn(&ReadBack) -> String,
+    /// The loss of what was read back beside the run's own.
+    pub score: fn(&ExportScore) -> String,
     /// What came of it: its name, and the step of its weights with whether that is the best one.
     pub taken: fn(&str, Option<(u64, bool)>) -> String,
     /// The button that downloads the model card.
     pub card: &'static str,
     /// Above the commands that use it.
     pub use_it: &'static str,
+}
+
+/// The largest difference, and what is expected, in percent.
+fn percents(found: &ReadBack) -> [String; 2] {
+    let (relative, expected) = found
+        .worst
+        .as_ref()
+        .map_or((0.0, 0.0), |worst| (worst.relative, worst.expected));
+    [relative, expected].map(|share| match 100.0 * share {
+        percent if percent < 0.01 => format!("{percent:.0e} %"),
+        percent => format!("{percent:.2} %"),
+    })
+}
+
+/// The run's loss, the export's, how far they lie apart, and how far they may.
+fn losses(score: &ExportScore) -> [String; 4] {
+    let (run, export) = (score.loss_of_run, score.loss_of_export);
+    [run, export, (export - run).abs(), score.tolerance].map(|loss| format!("{loss:.4}"))
 }
 
 /// The English words.
@@ -56,6 +84,50 @@ pub static ENGLISH: ExportWords = ExportWords {
     busy: |bytes| match bytes {
         Some([done, total]) => format!("Writing: {done} of {total}"),
         None => "Preparing the files…".to_owned(),
+    },
+    reading: |bytes| match bytes {
+        Some([done, total]) => format!("Reading the files back: {done} of {total}"),
+        None => "Reading the files back…".to_owned(),
+    },
+    scoring: "Scoring validation rows with the files…",
+    dequantized: ", base dequantized as the run computed with it",
+    read_back: |found| {
+        let count = found.tensors;
+        match (&found.worst, found.is_close()) {
+            (None, _) => format!("Read back: {count} tensors."),
+            (Some(worst), _) if worst.relative == 0.0 => {
+                format!("Read back: {count} tensors, every number as trained.")
+            }
+            (Some(TensorError { name, storage, .. }), true) => {
+                let [found, expected] = percents(found);
+                format!(
+                    "Read back: {count} tensors. The largest difference is {found} of {name}; {storage} rounds up to \
+                     {expected}."
+                )
+            }
+            (Some(TensorError { name, storage, .. }), false) => {
+                let [found, expected] = percents(found);
+                format!(
+                    "Read back: {count} tensors. {name} differs by {found}, and {storage} should round no more than \
+                     {expected}."
+                )
+            }
+        }
+    },
+    score: |score| {
+        let [run, export, difference, tolerance] = losses(score);
+        let rows = match score.rows == score.held_out {
+            true => format!("{} validation rows", score.rows),
+            false => format!("the first {} of {} validation rows", score.rows, score.held_out),
+        };
+        let verdict = match score.is_close() {
+            true => "within",
+            false => "beyond",
+        };
+        format!(
+            "Loss on {rows}: {export} with the files, {run} in this page. The difference of {difference} is {verdict} the \
+             {tolerance} that is expected."
+        )
     },
     taken: |name, step| match step {
         Some((step, true)) => format!("Exported as {name}. Weights of step {step}, which scored best."),
@@ -93,6 +165,45 @@ pub static CHINESE: ExportWords = ExportWords {
     busy: |bytes| match bytes {
         Some([done, total]) => format!("正在写入：{done} / {total}"),
         None => "正在准备文件…".to_owned(),
+    },
+    reading: |bytes| match bytes {
+        Some([done, total]) => format!("正在读回文件：{done} / {total}"),
+        None => "正在读回文件…".to_owned(),
+    },
+    scoring: "正在用导出的文件对验证行评分…",
+    dequantized: "，基座按训练时的数值反量化",
+    read_back: |found| {
+        let count = found.tensors;
+        match (&found.worst, found.is_close()) {
+            (None, _) => format!("已读回：{count} 个张量。"),
+            (Some(worst), _) if worst.relative == 0.0 => format!("已读回：{count} 个张量，所有数值与训练结果一致。"),
+            (Some(TensorError { name, storage, .. }), true) => {
+                let [found, expected] = percents(found);
+                format!("已读回：{count} 个张量。最大差异为 {name} 的 {found}；{storage} 的舍入不超过 {expected}。")
+            }
+            (Some(TensorError { name, storage, .. }), false) => {
+                let [found, expected] = percents(found);
+                format!("已读回：{count} 个张量。{name} 的差异为 {found}，而 {storage} 的舍入应不超过 {expected}。")
+            }
+        }
+    },
+    score: |score| {
+        let [run, export, difference, tolerance] = losses(score);
+        let rows = match score.rows == score.held_out {
+            true => format!("{} 行验证数据", score.rows),
+            false => format!("前 {} 行验证数据（共 {} 行）", score.rows, score.held_out),
+        };
+        let verdict = match score.is_close() {
+            true => "在",
+            false => "超出",
+        };
+        let within = match score.is_close() {
+            true => "以内",
+            false => "",
+        };
+        format!(
+            "{rows}上的损失：导出的文件为 {export}，本页面中为 {run}。差异 {difference} {verdict}预期的 {tolerance}{within}。"
+        )
     },
     taken: |name, step| match step {
         Some((step, true)) => format!("已导出为 {name}。权重来自第 {step} 步（评分最好）。"),

@@ -2,12 +2,13 @@
 
 use super::PageState;
 use crate::conversation::Job;
-use crate::export::Taken;
+use crate::export::Written;
 use js_sys::{ArrayBuffer, Uint8Array};
 use leptos::prelude::*;
 use lorakeet_core::Error;
 use lorakeet_core::protocol::{Command, ExportCommand, ExportEvent, ExportOption};
 use wasm_bindgen_futures::spawn_local;
+use web_sys::File;
 
 /// Pieces that may be on their way to the disk.
 const AHEAD: u64 = 4;
@@ -44,12 +45,41 @@ impl PageState {
     }
 
     fn write_export(self, option: ExportOption) {
+        self.training.export.wish.set_value(Some(option.clone()));
         let command = ExportCommand::Write {
             form: option.form,
             dtype: option.dtype,
+            dequantized: option.dequantized,
             ahead: AHEAD,
         };
         self.ask(Job::Export, Command::Export(command), Vec::new());
+    }
+
+    /// Has the files of the export under way read back, as a part of the same job.
+    async fn read_back(self, written: Written) {
+        let export = self.training.export;
+        let asked = match export.complete(written).await {
+            Ok(Some(files)) => self.ask_check(&files),
+            Ok(None) => return self.finish(Job::Export),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = asked {
+            export.give_up();
+            self.worker.error.set(Some((Job::Export, error)));
+            self.finish(Job::Export);
+        }
+    }
+
+    fn ask_check(self, files: &[File]) -> Result<(), Error> {
+        let Some(option) = self.training.export.wish.get_value() else {
+            return Ok(());
+        };
+        let command = ExportCommand::Check {
+            form: option.form,
+            dtype: option.dtype,
+            dequantized: option.dequantized,
+        };
+        self.worker.send(&Command::Export(command), files)
     }
 
     /// Ends the export under way.
@@ -85,27 +115,16 @@ impl PageState {
                 });
             }
             ExportEvent::Done {
-                form,
-                step,
-                is_best,
-                notes,
+                step, is_best, notes, ..
             } => {
-                // Behind all pieces, which are put away one after the other.
-                let target = export.target();
-                spawn_local(async move {
-                    if let Some(target) = target {
-                        target.settled().await;
-                    }
-                    let taken = |name| Taken {
-                        name,
-                        step: step.map(|step| (step, is_best)),
-                        notes,
-                    };
-                    if let Err(error) = export.end(form, taken) {
-                        self.worker.error.set(Some((Job::Export, error)));
-                    }
-                    self.finish(Job::Export);
-                });
+                let step = step.map(|step| (step, is_best));
+                spawn_local(self.read_back(Written { step, notes }));
+            }
+            ExportEvent::Checked { form, check } => {
+                if let Err(error) = export.end(form, check) {
+                    self.worker.error.set(Some((Job::Export, error)));
+                }
+                self.finish(Job::Export);
             }
         }
     }

@@ -1,5 +1,22 @@
 //! An adapter alone, as PEFT has it, for llama.cpp and for MLX.
 //!
+//! What has a place where. What can be converted without a loss is; all else is refused, and the way out is the merged model.
+//!
+//! | trained | PEFT | merged | GGUF | GGUF adapter | MLX |
+//! | --- | --- | --- | --- | --- | --- |
+//! | LoRA | yes | yes | yes | yes | yes |
+//! | rsLoRA (s = alpha/√R) | yes | yes | yes | alpha·√R | scale |
+//! | ranks and alphas by module | yes | yes | yes | one alpha, the rest in B | one scale, the rest in B; A and B filled up with zeros |
+//! | DoRA on linears | yes | yes | yes | refused: no place for magnitudes | yes |
+//! | DoRA on an embedding | yes | yes | yes | refused | refused: not read back |
+//! | LoRA on an embedding | yes | yes | yes | yes | yes |
+//! | the same, shared with the output | yes | output apart | output apart | refused: would change the output | refused |
+//! | `modules_to_save` | yes | yes | yes | refused: no low-rank matrix | refused |
+//! | a head for classes or numbers | with config.json | yes | refused: no place for it | refused | refused |
+//!
+//! DoRA's (m/‖W + s·B·A‖ − 1) ⊙ W has the rank of W, and so has the change of a matrix that was trained whole: a low-rank matrix
+//! holds neither.
+//!
 //! Reference: `convert_lora_to_gguf.py` and `src/llama-adapter.cpp` of ggml-org/llama.cpp; `mlx_lm/tuner/utils.py`, `lora.py`
 //! and `dora.py` of ml-explore/mlx-lm.
 

@@ -3,7 +3,9 @@
 mod checked;
 mod gguf;
 mod pieces;
+mod places;
 mod read_back;
+mod scored;
 mod sentence;
 mod text_part;
 

@@ -172,9 +172,10 @@ async fn the_downloaded_adapter_has_peft_s_form_and_scores_the_same_natively() -
     let before = page.gpu().await?.counts.maps;
     page.click("download-adapter").await?;
     let archive = page.wait_for_download(".zip", REACTION).await?;
-    // In Firefox each costs a tenth of a second.
+    // In Firefox each costs a tenth of a second. The adapter is read twice, and two batches of validation rows are scored with what
+    // was trained and with what was read back.
     let maps = page.gpu().await?.counts.maps - before;
-    ensure!(maps <= 3, "{maps} buffers were read for an export");
+    ensure!(maps <= 2 * 3 + 2 * 2, "{maps} buffers were read for an export");
     let files = unpack(&std::fs::read(&archive)?)?;
     let file = |name: &str| -> Result<&Vec<u8>> {
         let found = files.iter().find(|(found, _)| found == name).map(|(_, bytes)| bytes);

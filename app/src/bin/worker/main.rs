@@ -188,16 +188,11 @@ async fn with_sources(mut command: Command, files: Vec<File>) -> Result<(Command
         Command::LoadModel { files, .. } => files.iter_mut().collect(),
         Command::LoadData { file } => vec![file],
         Command::LoadValidation { file } => file.iter_mut().collect(),
+        Command::Export(ExportCommand::Check { .. }) => return Ok((command, dropped(files))),
         _ => return Ok((command, Vec::new())),
     };
     if !files.is_empty() {
-        let sources = files.into_iter().map(|file| {
-            Rc::new(DroppedFile {
-                name: file.name(),
-                file,
-            }) as Source
-        });
-        return Ok((command, sources.collect()));
+        return Ok((command, dropped(files)));
     }
     let mut sources = Vec::new();
     for name in names {
@@ -209,6 +204,17 @@ async fn with_sources(mut command: Command, files: Vec<File>) -> Result<(Command
         sources.push(Rc::new(MemoryFile::new(name.clone(), bytes)) as Source);
     }
     Ok((command, sources))
+}
+
+/// Files that came along.
+fn dropped(files: Vec<File>) -> Vec<Source> {
+    let source = |file: File| {
+        Rc::new(DroppedFile {
+            name: file.name(),
+            file,
+        }) as Source
+    };
+    files.into_iter().map(source).collect()
 }
 
 /// The address of a file that lies beside the page or in a folder there; `None` for any other: what is asked of other machines

@@ -21,7 +21,7 @@ use serde_json::json;
 use std::collections::BTreeMap;
 
 /// A case's model with a tokenizer and such settings as llama.cpp computes with, where it leaves no choice.
-fn gguf_files_of(case: &Case) -> Vec<Source> {
+pub(super) fn gguf_files_of(case: &Case) -> Vec<Source> {
     let mut config = case.config();
     match config["model_type"].as_str().expect("a type") {
         "llama" if config["rope_parameters"]["rope_type"] == "llama3" => {
@@ -56,7 +56,7 @@ fn gguf_numbers(file: &Source) -> (Header, Numbers) {
 }
 
 /// The models that GGUF files hold, one of each architecture.
-const IN_GGUF: [&str; 8] = [
+pub(super) const IN_GGUF: [&str; 8] = [
     "A/llama_tied",
     "A/qwen2",
     "A/qwen3",

@@ -15,10 +15,10 @@ use lorakeet_tests::{golden::block_on, rows::classes, test_session::TestSession,
 use std::collections::BTreeMap;
 
 /// What was said of an export, but for its files.
-type Said = Vec<Event>;
+pub(super) type Said = Vec<Event>;
 
 /// Has the export served; `heard` sees each piece's number and may say something to the session.
-fn written(
+pub(super) fn written(
     session: &mut TestSession,
     (form, dtype, ahead): (Form, Option<&str>, u64),
     heard: impl Fn(&Control, usize),
@@ -26,6 +26,7 @@ fn written(
     let command = Command::Export(ExportCommand::Write {
         form,
         dtype: dtype.map(str::to_owned),
+        dequantized: false,
         ahead,
     });
     let control = session.control.clone();
@@ -64,7 +65,7 @@ fn written(
     (files, said)
 }
 
-fn trained() -> TestSession {
+pub(super) fn trained() -> TestSession {
     let mut session = TestSession::open();
     session.train(tiny::config());
     session.summary();
@@ -104,7 +105,7 @@ fn pieces_add_up_to_the_files_that_a_folder_has() {
     assert!(peft.contains_key("adapter_model.safetensors"), "{said:?}");
     let card = String::from_utf8(peft["README.md"].clone()).expect("text");
     assert!(
-        card.contains("after optimizer step") && card.contains("learning_rate"),
+        card.contains("after optimizer step 12, the last") && card.contains("learning_rate"),
         "{card}"
     );
     for (form, name, dtype) in [

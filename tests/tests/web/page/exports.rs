@@ -173,3 +173,59 @@ async fn pieces_go_into_a_folder_that_was_chosen_and_none_is_left_of_an_export_t
     page.no_panic()?;
     page.close().await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_is_read_back_and_scored_before_it_is_downloaded() -> Result<()> {
+    let page = gpus::open(GpuShim::default()).await?;
+    shorten(&page, "4").await?;
+    page.train_to_the_end().await?;
+    page.run("document.getElementById('export').open = true", vec![])
+        .await?;
+    for (form, name, storage) in [
+        ("gguf-adapter", "lorakeet-adapter.gguf", "F32"),
+        ("gguf-q8_0", "lorakeet-model.gguf", "Q8_0"),
+    ] {
+        page.wait_enabled("download-adapter", REACTION).await?;
+        page.press(&format!("export-{form}")).await?;
+        page.click("download-adapter").await?;
+        // It is not offered before it was read back.
+        let told = "return !!document.querySelector('[data-testid=\"export-check\"]')";
+        page.wait_until("it is told what was read back", REACTION, told).await?;
+        page.wait_for_download(name, REACTION).await?;
+        let done = page.content("[data-testid=\"export-done\"]").await?;
+        ensure!(done.contains("step 4, the last"), "{done}");
+        let check = page.content("[data-testid=\"export-check\"]").await?;
+        let is_read = check.contains("Read back:") && (check.contains(storage) || check.contains("as trained"));
+        ensure!(is_read, "{check}");
+        let score = page.content("[data-testid=\"export-score\"]").await?;
+        ensure!(
+            score.contains("16 validation rows") && score.contains("within"),
+            "{score}"
+        );
+        let progress = "return !document.querySelector('[data-testid=\"export-progress\"]')";
+        page.wait_until("nothing is under way", REACTION, progress).await?;
+    }
+    page.no_panic()?;
+    page.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_form_that_cannot_hold_what_was_trained_says_why_and_what_to_export_instead() -> Result<()> {
+    let page = gpus::open(GpuShim::default()).await?;
+    shorten(&page, "2").await?;
+    page.set_knob("use_dora", "true").await?;
+    page.train_to_the_end().await?;
+    page.run("document.getElementById('export').open = true", vec![])
+        .await?;
+    page.wait_enabled("download-adapter", REACTION).await?;
+    ensure!(
+        !page.is_enabled("export-gguf-adapter").await?,
+        "DoRA has no place there"
+    );
+    ensure!(page.is_enabled("export-mlx").await? && page.is_enabled("export-merged").await?);
+    let choice = "return document.querySelector('[data-testid=\"export-gguf-adapter\"]').closest('div').textContent";
+    let said = page.run(choice, vec![]).await?.to_string();
+    ensure!(said.contains("DoRA") && said.contains("merged model"), "{said}");
+    page.no_panic()?;
+    page.close().await
+}
