@@ -8,9 +8,9 @@
 //! | rsLoRA (s = alpha/√R) | yes | yes | yes | alpha·√R | scale |
 //! | ranks and alphas by module | yes | yes | yes | one alpha, the rest in B | one scale, the rest in B; A and B filled up with zeros |
 //! | DoRA on linears | yes | yes | yes | refused: no place for magnitudes | yes |
-//! | DoRA on an embedding | yes | yes | yes | refused | refused: not read back |
+//! | DoRA on an embedding | yes | yes | yes | refused | refused |
 //! | LoRA on an embedding | yes | yes | yes | yes | yes |
-//! | the same, shared with the output | yes | output apart | output apart | refused: would change the output | refused |
+//! | the same, shared with the output | yes | output apart | output apart, of Gemma 2 refused | refused: would change the output | refused |
 //! | `modules_to_save` | yes | yes | yes | refused: no low-rank matrix | refused |
 //! | a head for classes or numbers | with config.json | yes | refused: no place for it | refused | refused |
 //!

@@ -46,10 +46,13 @@ impl Session {
         loaded(&self.model)?;
         let data = &self.data.as_ref().ok_or_else(no_data)?.rows;
         let validation = self.validation.as_ref().map(|data| &data.rows);
+        let wish = (config, usize::MAX);
+        let Some(rows) = held_out_rows(&mut self.model, (data, validation), wish, emit).await? else {
+            return Ok(None);
+        };
         let stopped = emit.control.stops_from_now_on();
-        let (rows, wish) = ((data, validation), (config, usize::MAX));
-        let scored = score_held_out(&mut self.model, rows, wish, &stopped, emit).await?;
-        Ok(scored.map(|scored| scored.info))
+        let scored = rows.score(loaded(&self.model)?, config, &stopped, emit).await?;
+        Ok(Some(scored))
     }
 
     /// What the loaded model, with its adapter if it has one, answers to each row of the data, and its score where the data
@@ -93,24 +96,41 @@ impl Session {
     }
 }
 
-/// A score on rows that a run holds out.
-pub(super) struct HeldOutScore {
-    pub(super) info: EvalInfo,
-    /// Rows that were scored.
-    pub(super) rows: usize,
-    /// Rows that are held out.
+/// Rows that a run holds out, ready to be scored.
+pub(super) struct HeldOutRows {
+    spec: TaskSpec,
+    scored: HeldOut,
+    /// Rows that the run holds out.
     pub(super) held_out: usize,
 }
 
-/// Scores a model, with its adapter if it has one, on the first `most` rows that a run by `config` holds out; none where it holds
-/// none out.
-pub(super) async fn score_held_out(
+impl HeldOutRows {
+    /// Rows that are scored.
+    pub(super) fn count(&self) -> usize {
+        self.scored.examples.len()
+    }
+
+    /// Scores the model that they were made ready for, with the adapter that it has now.
+    pub(super) async fn score(
+        &self,
+        model: &LoadedModel,
+        config: &RunConfig,
+        stopped: &dyn Fn() -> bool,
+        emit: &mut Emit<'_>,
+    ) -> Result<EvalInfo> {
+        let scored = self.scored.score(model, &self.spec, config, stopped, emit).await?;
+        let scored = scored.ok_or_else(|| Error::stopped(msg::StoppedScoringRows))?;
+        Ok(scored.info)
+    }
+}
+
+/// The first `most` rows that a run by `config` holds out, made ready for the model; none where it holds none out.
+pub(super) async fn held_out_rows(
     slot: &mut Option<LoadedModel>,
     (data, validation): (&Dataset, Option<&Dataset>),
     (config, most): (&RunConfig, usize),
-    stopped: &dyn Fn() -> bool,
     emit: &mut Emit<'_>,
-) -> Result<Option<HeldOutScore>> {
+) -> Result<Option<HeldOutRows>> {
     let mut spec = TaskSpec::from_checkpoint(config, loaded(slot)?, data)?;
     let model = pooled(slot, &spec, config)?;
     let mut rows = spec.datasets(config, model, data, validation, emit).await?.held_out;
@@ -126,15 +146,8 @@ pub(super) async fn score_held_out(
     rows.truncate(end);
     spec.add_reference(config, &model.model, &mut rows, emit).await?;
     model.check_features(&rows, data)?;
-    let scored = HeldOut::new(rows, config, &model.model)
-        .score(model, &spec, config, stopped, emit)
-        .await?;
-    let info = scored.ok_or_else(|| Error::stopped(msg::StoppedScoringRows))?.info;
-    Ok(Some(HeldOutScore {
-        info,
-        rows: end,
-        held_out,
-    }))
+    let scored = HeldOut::new(rows, config, &model.model);
+    Ok(Some(HeldOutRows { spec, scored, held_out }))
 }
 
 /// The rows of a file as they are scored by the head that the model has.

@@ -1,14 +1,15 @@
 //! The words between the engine and its front ends: every event comes through JSON as it went in.
-//! One file of 690 lines, because every event and command has its example here.
+//! One file of 720 lines, because every event and command has its example here.
 
 use lorakeet_core::Error;
 use lorakeet_core::config::RunConfig;
 use lorakeet_core::protocol::{
     AuditFinding, AuditKind, AuditPlace, AuditReport, Baseline, BaselineKind, CalibrationBin, ClassRow, Command,
-    Comparison, DataInfo, DeviceInfo, DeviceKind, Divergence, EvalInfo, Event, ExportEvent, ExportForm, ExportOption,
-    HubEvent, HubProgress, InputFile, KnobInfo, MemoryEstimate, Metric, ModelInfo, Picture, PictureRequest,
-    PredictionTable, PreviewExample, Probe, RateChange, Report, RunInfo, RunInput, RunPreview, RunRecord, RunSample,
-    RunState, RunSummary, Sign, Stage, StepInfo, StoredCopy, StoredRun, TextPrediction, TokenProbability, Verdict,
+    Comparison, DataInfo, DeviceInfo, DeviceKind, Divergence, EvalInfo, Event, ExportCheck, ExportEvent, ExportForm,
+    ExportOption, ExportScore, HubEvent, HubProgress, InputFile, KnobInfo, MemoryEstimate, Metric, ModelInfo, Picture,
+    PictureRequest, PredictionTable, PreviewExample, Probe, RateChange, ReadBack, Report, RunInfo, RunInput,
+    RunPreview, RunRecord, RunSample, RunState, RunSummary, Sign, Stage, StepInfo, StoredCopy, StoredRun, TensorError,
+    TextPrediction, TokenProbability, Verdict,
 };
 use lorakeet_core::task::Task;
 use lorakeet_i18n::messages::formats as msg;
@@ -397,8 +398,29 @@ fn events(number: f64) -> Vec<Event> {
     let option = ExportOption {
         form: ExportForm::GgufAdapter,
         dtype: Some(text()),
+        dequantized: true,
         bytes: Some(1),
         problem: None,
+    };
+    let check = ExportCheck {
+        read_back: ReadBack {
+            tensors: 2,
+            worst: Some(TensorError {
+                name: text(),
+                storage: text(),
+                relative: number,
+                expected: number,
+            }),
+        },
+        score: Some(ExportScore {
+            rows: 1,
+            held_out: 2,
+            loss_of_run: number,
+            loss_of_export: number,
+            tolerance: number,
+        }),
+        not_scored: Some(said()),
+        explanation: Some(said()),
     };
     for event in [
         ExportEvent::Forms { forms: vec![option] },
@@ -413,6 +435,10 @@ fn events(number: f64) -> Vec<Event> {
             step: Some(1),
             is_best: false,
             notes: Vec::new(),
+        },
+        ExportEvent::Checked {
+            form: ExportForm::Peft,
+            check,
         },
     ] {
         events.push(Event::Export(event));

@@ -5,17 +5,17 @@
 //! one, where it is not too large for that; of a larger one the tensors alone are compared.
 
 use super::super::Session;
-use super::super::predict::{HeldOutScore, score_held_out};
+use super::super::predict::held_out_rows;
 use super::{Wanted, digests};
 use crate::config::RunConfig;
 use crate::data::Dataset;
 use crate::device;
-use crate::error::{Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::export::{Settings, expected_difference, explanation, read_back};
 use crate::formats::ModelFiles;
 use crate::host::Emit;
 use crate::loaded_model::{LoadedModel, PretrainedHead, Weights, loaded, no_model, read_weights};
-use crate::protocol::{Event, ExportCheck, ExportEvent, ExportScore, ReadBack};
+use crate::protocol::{EvalInfo, Event, ExportCheck, ExportEvent, ExportScore, ReadBack};
 use crate::quant::BaseFormat;
 use crate::store::Source;
 use crate::task::Task;
@@ -32,8 +32,8 @@ const MOST_ROWS: usize = 64;
 /// What the weights of a whole model may take beside the loaded one, to be scored.
 const MOST_BYTES: u64 = 600 << 20;
 
-/// The rows of a run, with what scores them: its data, its validation data where they are a file of their own, and its settings.
-type Rows<'a> = ((&'a Dataset, Option<&'a Dataset>), &'a RunConfig);
+/// The data of a run, and its validation data where they are a file of their own.
+type Rows<'a> = (&'a Dataset, Option<&'a Dataset>);
 
 impl Session {
     pub(super) async fn check_export(
@@ -48,7 +48,8 @@ impl Session {
         let trained = parts.on(self.export_base(settings.form, &parts).await?);
         let read_back = read_back(trained, settings, written.clone(), emit).await?;
         let scored = self.score_export(settings, written, emit).await;
-        if let (false, Some(own)) = (settings.form.holds_base(), &parts.adapter) {
+        let is_lost = matches!(&scored, Err(error) if error.kind == Kind::Device);
+        if let (false, Some(own)) = (settings.form.holds_base() || is_lost, &parts.adapter) {
             // What was trained comes back in the place of what was read.
             self.model.as_mut().ok_or_else(no_model)?.model.load_adapter(own)?;
         }
@@ -92,25 +93,29 @@ impl Session {
         let Some(data) = self.data.as_ref().filter(|_| is_same) else {
             return Ok(Err(msg::RunDataGone.into()));
         };
-        let rows: Rows<'_> = ((&data.rows, validation.map(|data| &data.rows)), &run.config);
+        let rows: Rows<'_> = (&data.rows, validation.map(|data| &data.rows));
         // What there is to say about the rows was said by the run.
         let (host, control) = (emit.host, emit.control.clone());
+        let asked = control.clone();
+        let stopped = move || asked.is_export_cancelled();
         let mut heard = |event: Event, _: Option<Vec<u8>>| {
             if matches!(event, Event::Progress { .. }) {
                 emit.event(event);
             }
         };
         let emit = &mut Emit::new(&mut heard, host, control);
-        let Some(of_run) = score(&mut self.model, rows, emit).await? else {
+        let config = &run.config;
+        let Some(held_out) = held_out_rows(&mut self.model, rows, (config, MOST_ROWS), emit).await? else {
             return Ok(Err(msg::NothingHeldOut.into()));
         };
+        let of_run = held_out.score(loaded(&self.model)?, config, &stopped, emit).await?;
         let of_export = if form.holds_base() {
             let device = loaded(&self.model)?.model.device().clone();
             let mut other = match load(written, &device, emit).await? {
                 Ok(model) => Some(model),
                 Err(why) => return Ok(Err(why)),
             };
-            let scored = score(&mut other, rows, emit).await;
+            let scored = score(&mut other, rows, config, &stopped, emit).await;
             drop(other);
             device::release(&device);
             scored?
@@ -118,17 +123,14 @@ impl Session {
             let model = self.model.as_mut().ok_or_else(no_model)?;
             let read = model.files.open_adapter(written).await?;
             model.model.load_adapter(&read)?;
-            score(&mut self.model, rows, emit).await?
-        };
-        let Some(of_export) = of_export else {
-            return Ok(Err(msg::NothingHeldOut.into()));
+            held_out.score(model, config, &stopped, emit).await?
         };
         Ok(Ok(ExportScore {
-            rows: of_run.rows,
-            held_out: of_run.held_out,
-            loss_of_run: of_run.info.loss,
-            loss_of_export: of_export.info.loss,
-            tolerance: expected_difference(of_run.info.loss, settings.dtype, form),
+            rows: held_out.count(),
+            held_out: held_out.held_out,
+            loss_of_run: of_run.loss,
+            loss_of_export: of_export.loss,
+            tolerance: expected_difference(of_run.loss, settings.dtype, form),
         }))
     }
 }
@@ -144,15 +146,17 @@ fn explained(score: Option<&ExportScore>, read_back: &ReadBack, settings: Settin
     Some(msg::RoundedByMore { storage }.into())
 }
 
-/// The score of a model on the first rows that the run holds out.
+/// The score of a model that was read back, on rows that its own tokenizer makes ready.
 async fn score(
     slot: &mut Option<LoadedModel>,
-    (data, config): Rows<'_>,
+    rows: Rows<'_>,
+    config: &RunConfig,
+    stopped: &dyn Fn() -> bool,
     emit: &mut Emit<'_>,
-) -> Result<Option<HeldOutScore>> {
-    let control = emit.control.clone();
-    let stopped = || control.is_export_cancelled();
-    score_held_out(slot, data, (config, MOST_ROWS), &stopped, emit).await
+) -> Result<EvalInfo> {
+    let held_out = held_out_rows(slot, rows, (config, MOST_ROWS), emit).await?;
+    let held_out = held_out.ok_or_else(|| Error::data(msg::NothingHeldOut))?;
+    held_out.score(loaded(slot)?, config, stopped, emit).await
 }
 
 /// The model in the files, beside the one that is loaded; or why it is not loaded.
