@@ -128,7 +128,9 @@ pub static CHINESE: InsideWords = InsideWords {
         PictureKind::LossSurface => "模型的两个权重上的损失，以及优化器走过的路径。",
         PictureKind::PackedWeights => "权重矩阵的一角，以及同样的权重用更少位数表示的结果。",
         PictureKind::Units => "每个隐藏单元在不同输入下的激活值。",
-        PictureKind::LayerUpdates => "适配器使每个权重矩阵改变了多少（‖ΔW‖ / ‖W‖），按层和模块显示：看模型主要在哪里学习。",
+        PictureKind::LayerUpdates => {
+            "适配器使每个权重矩阵改变了多少（‖ΔW‖ / ‖W‖），按层和模块显示：看模型主要在哪里学习。"
+        }
     },
     condition: |kind| match kind {
         PictureKind::Tokens => "需要能生成文本的解码器模型，例如自带的模型。",
