@@ -164,6 +164,11 @@ impl Curves {
         points.filter(|point| point.0.is_finite()).collect()
     }
 
+    /// The training losses.
+    pub fn losses(&self, measure: Measure) -> Line {
+        self.points(measure, |step| Some(step.loss))
+    }
+
     /// The losses on the validation rows.
     pub fn eval_points(&self, measure: Measure) -> Line {
         let evals = self.eval_loss().into_iter();
