@@ -21,7 +21,7 @@ pub fn SmallCharts(
     let speed_title = Signal::derive(state.text(|w| w.speed));
     let memory_title = Signal::derive(move || state.words().charts.memory);
     view! {
-        <div class="small-charts" data-testid="small-charts">
+        <div class="small-charts run-charts" data-testid="small-charts">
             <SmallChart chart id="rate" title=rate_title value=rate show=format::rate/>
             <SmallChart chart id="norm" title=norm_title value=norm show=format::loss/>
             <SmallChart chart id="speed" title=speed_title value=speed show=per_second/>

@@ -213,7 +213,7 @@ fn layer_updates(
         .collect();
     let ends = layers.first().map(name).zip(layers.last().map(name));
     let summary = (words.layer_updates_summary)(ends, &named.join(", "), largest);
-    // The words alone: an image's text has no tags.
+    // An image's text has no tags.
     let spoken = summary.replace("<code>", "").replace("</code>", "");
     let drawn = image(shares, layers.len(), columns, Scale::From(0.0), &spoken);
     let heads: Vec<String> = [String::new()]
