@@ -37,6 +37,11 @@ pub fn has_module(kind: PictureKind) -> bool {
     matches!(kind, PictureKind::LoraUpdate | PictureKind::PackedWeights)
 }
 
+/// Whether it is of what a run trained.
+pub fn needs_adapter(kind: PictureKind) -> bool {
+    matches!(kind, PictureKind::LoraUpdate | PictureKind::LayerUpdates)
+}
+
 /// Whether it is of a layer.
 pub fn has_layer(kind: PictureKind) -> bool {
     matches!(kind, PictureKind::Attention | PictureKind::Units)
@@ -74,7 +79,7 @@ pub struct Panel {
 /// All pictures.
 #[derive(Clone, Copy)]
 pub struct Pictures {
-    panels: [Panel; 6],
+    panels: [Panel; 7],
     /// The one that was asked for last.
     pub asked: RwSignal<Option<PictureKind>>,
 }
@@ -169,6 +174,7 @@ impl Panel {
                 cells: of_weights,
             },
             PictureKind::Units => PictureRequest::Units { layer, cells: of_units },
+            PictureKind::LayerUpdates => PictureRequest::LayerUpdates {},
         }
     }
 }
@@ -198,7 +204,7 @@ pub fn applies(subject: Subject, kind: PictureKind) -> bool {
     let is_small = model_type.starts_with("small_");
     match kind {
         PictureKind::Tokens => !is_small && model_type != "t5" && writes(subject.task),
-        PictureKind::LoraUpdate => subject
+        PictureKind::LoraUpdate | PictureKind::LayerUpdates => subject
             .settings
             .with(|config| config.finetuning_type == FinetuningType::Lora),
         PictureKind::Attention => !is_small,

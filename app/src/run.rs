@@ -56,6 +56,8 @@ pub struct Run {
     pub curves: Curves,
     /// Its texts, oldest first.
     pub samples: Vec<Sample>,
+    /// The steps at which it was saved.
+    pub saved: Vec<usize>,
     /// What was said when it started.
     pub info: Option<RunInfo>,
 }

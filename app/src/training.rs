@@ -176,6 +176,16 @@ impl Training {
         self.ask_frame();
     }
 
+    /// A checkpoint of this step is there.
+    pub fn saved(self, step: usize) {
+        self.run.update_value(|run| {
+            if !run.saved.contains(&step) {
+                run.saved.push(step);
+            }
+        });
+        self.ask_frame();
+    }
+
     /// The run is over.
     pub fn done(self, summary: RunSummary) {
         self.has_adapter.set(summary.steps > 0);

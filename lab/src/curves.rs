@@ -1,4 +1,8 @@
-//! A run's numbers as curves: what the chart draws, computed without a browser.
+//! A run's numbers as curves: what the charts draw, computed without a browser; `shown` has the part that is zoomed into.
+
+mod shown;
+
+pub use shown::{COLUMNS, Measure, Window, clipped, extremes, log_axis, log_label, logarithms, smoothed};
 
 use lorakeet_core::protocol::{EvalInfo, StepInfo};
 
@@ -29,28 +33,10 @@ impl Curves {
         let points = self.steps.iter().map(|step| (step.step as f64, value(step)));
         thinned(&points.filter(|point| point.1.is_finite()).collect::<Line>(), POINTS)
     }
-    /// The training loss, smoothed: an exponential mean that starts at the mean of what it has seen,
-    /// sₙ = Σ βⁿ⁻ⁱ·xᵢ / Σ βⁿ⁻ⁱ.
-    pub fn smooth_loss(&self) -> Line {
-        let beta: f64 = 0.8;
-        let (mut sum, mut weight) = (0.0, 0.0);
-        let mut line = Line::new();
-        for step in self.steps.iter().filter(|step| step.loss.is_finite()) {
-            sum = beta * sum + step.loss;
-            weight = beta * weight + 1.0;
-            line.push((step.step as f64, sum / weight));
-        }
-        thinned(&line, POINTS)
-    }
     /// The validation loss.
     pub fn eval_loss(&self) -> Line {
         let points = self.evals.iter().map(|eval| (eval.step as f64, eval.loss));
         points.filter(|point| point.1.is_finite()).collect()
-    }
-    /// The step nearest to `step`.
-    pub fn nearest(&self, step: f64) -> Option<&StepInfo> {
-        let distance = |info: &&StepInfo| (info.step as f64 - step).abs();
-        self.steps.iter().min_by(|a, b| distance(a).total_cmp(&distance(b)))
     }
 }
 
@@ -119,6 +105,17 @@ impl Axis {
             decimals: 0,
         }
     }
+    /// An axis from `low` to `high` exactly, with round marks inside that lie `least` or more apart.
+    pub fn between(low: f64, high: f64, marks: usize, least: f64) -> Self {
+        let step = round_step((high - low) / marks.max(1) as f64).max(least);
+        let (first, last) = ((low / step - 1e-9).ceil() as i64, (high / step + 1e-9).floor() as i64);
+        Self {
+            low,
+            high,
+            ticks: (first..=last).map(|index| index as f64 * step).collect(),
+            decimals: (-step.log10().floor()).max(0.0) as usize,
+        }
+    }
     /// Where a value lies between the ends, 0 to 1.
     pub fn place(&self, value: f64) -> f64 {
         ((value - self.low) / (self.high - self.low)).clamp(0.0, 1.0)
@@ -139,7 +136,7 @@ fn round_step(raw: f64) -> f64 {
 mod tests {
     use super::*;
 
-    fn step(step: usize, loss: f64) -> StepInfo {
+    pub(super) fn step(step: usize, loss: f64) -> StepInfo {
         StepInfo {
             step,
             epoch: 0.0,
@@ -167,24 +164,12 @@ mod tests {
     }
 
     #[test]
-    fn a_constant_loss_is_smoothed_to_itself() {
-        let steps = (1..=50).map(|n| step(n, 2.5)).collect();
-        let line = Curves {
-            steps,
-            ..Curves::default()
-        }
-        .smooth_loss();
-        assert!(line.iter().all(|point| (point.1 - 2.5).abs() < 1e-12));
-    }
-
-    #[test]
     fn a_loss_that_is_not_a_number_is_left_out() {
         let curves = Curves {
             steps: vec![step(1, 2.0), step(2, f64::NAN), step(3, 1.0)],
             ..Curves::default()
         };
         assert_eq!(curves.loss(), vec![(1.0, 2.0), (3.0, 1.0)]);
-        assert_eq!(curves.smooth_loss().len(), 2);
     }
 
     #[test]

@@ -295,6 +295,11 @@ fn picture(value: &Value) -> Option<Picture> {
             units: all(&value["units"]).iter().map(numbers).collect(),
             output: all(&value["output"]).iter().map(numbers).collect(),
         },
+        "layer_updates" => Picture::LayerUpdates {
+            layers: of.texts("layers"),
+            modules: of.texts("modules"),
+            shares: numbers(&value["shares"]),
+        },
         _ => return None,
     })
 }
@@ -469,7 +474,12 @@ mod tests {
                 columns: 4,
                 rows: 1,
                 units: vec![grid.clone()],
-                output: vec![grid],
+                output: vec![grid.clone()],
+            },
+            Picture::LayerUpdates {
+                layers: vec!["layers.0".into(), "layers.1".into()],
+                modules: vec!["q".into(), "v".into()],
+                shares: grid,
             },
         ];
         for picture in pictures {

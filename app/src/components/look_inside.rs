@@ -4,7 +4,7 @@
 use super::notice::Notice;
 use crate::conversation::Job;
 use crate::i18n::inside::InsideWords;
-use crate::pictures::{FORMATS, applies, can_be_asked, can_follow, has_layer, has_module, has_text};
+use crate::pictures::{FORMATS, applies, can_be_asked, can_follow, has_layer, has_module, has_text, needs_adapter};
 use crate::run::Phase;
 use crate::state::PageState;
 use leptos::html::Div;
@@ -45,9 +45,9 @@ fn PicturePanel(
     let is_drawing =
         Memo::new(move |_| state.worker.job.get() == Some(Job::Picture) && state.pictures.asked.get() == Some(kind));
     let can_draw = Memo::new(move |_| {
-        let is_there = match kind {
-            PictureKind::LoraUpdate => state.training.has_adapter.get(),
-            _ => is_applicable.get(),
+        let is_there = match needs_adapter(kind) {
+            true => state.training.has_adapter.get(),
+            false => is_applicable.get(),
         };
         is_there && !is_under_way.get() && state.worker.job.get() != Some(Job::Picture)
     });
@@ -59,7 +59,7 @@ fn PicturePanel(
             () if is_under_way.get() => Some(words.under_way),
             () if !is_applicable.get() && !can_draw.get() => Some((words.condition)(kind)),
             () if !can_be_asked(kind) => Some(words.run_only),
-            () if kind == PictureKind::LoraUpdate && !state.training.has_adapter.get() => Some(words.no_adapter),
+            () if needs_adapter(kind) && !state.training.has_adapter.get() => Some(words.no_adapter),
             () => None,
         }
     };

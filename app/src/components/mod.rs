@@ -1,9 +1,12 @@
 //! The parts of the page, in the order in which a person meets them.
 
+pub mod accumulation;
 pub mod ask;
 pub mod baselines;
 pub mod calibration;
 pub mod chart;
+pub mod chart_controls;
+pub mod chart_table;
 pub mod classes;
 pub mod confusion;
 pub mod data;
@@ -30,6 +33,7 @@ pub mod scatter_plot;
 pub mod scores;
 pub mod settings;
 pub mod share;
+pub mod small_charts;
 pub mod step;
 pub mod storage;
 pub mod stored_runs;

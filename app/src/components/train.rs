@@ -1,7 +1,8 @@
 //! Step 5, the heart of the page: the buttons, the numbers, the live picture and the text that changes with it.
 
+use super::accumulation::Accumulation;
 use super::baselines::Baselines;
-use super::chart::{LossChart, SmallChart};
+use super::chart::LossChart;
 use super::elsewhere::{Elsewhere, KeepAwake};
 use super::look_inside::LookInside;
 use super::metric_curves::MetricCurves;
@@ -9,9 +10,11 @@ use super::notice::Notice;
 use super::notice::worded;
 use super::report::RunReport;
 use super::samples::Samples;
+use super::small_charts::SmallCharts;
 use super::step::{Number, StepStatus};
 use super::storage::Storage;
 use super::stored_runs::{Diverging, Interrupted};
+use crate::chart_view::ChartView;
 use crate::conversation::{Engine, Job};
 use crate::format;
 use crate::report::writes;
@@ -35,6 +38,7 @@ pub fn Train() -> impl IntoView {
     let texts = Memo::new(move |_| writes(state.task()));
     let beaten =
         Memo::new(move |_| texts.get() && state.training.outcome.baselines.with(|baselines| !baselines.is_empty()));
+    let chart = ChartView::new(state.training);
     let set_prompt = move |event| state.sample_prompt.set(event_target_value(&event));
     view! {
         <section class="step step-train" id="train" tabindex="-1">
@@ -56,17 +60,14 @@ pub fn Train() -> impl IntoView {
                 </div>
                 <Numbers/>
                 <div class="hero">
-                    <LossChart/>
+                    <LossChart chart/>
                     <Show when=move || texts.get() fallback=|| view! { <Baselines/> }><Samples/></Show>
                 </div>
                 <Show when=move || beaten.get()><Baselines/></Show>
-                <div class="small-charts">
-                    <SmallChart title=Signal::derive(state.text(|w| w.learning_rate)) value=|step| step.learning_rate show=format::rate/>
-                    <SmallChart title=Signal::derive(state.text(|w| w.grad_norm)) value=|step| step.grad_norm show=format::loss/>
-                    <SmallChart title=Signal::derive(state.text(|w| w.speed)) value=|step| step.tokens_per_second show=speed/>
-                </div>
+                <SmallCharts chart/>
                 <MetricCurves/>
                 <RunReport/>
+                <Accumulation/>
                 <LookInside/>
                 <Show when=move || texts.get()>
                     <label class="field">
@@ -82,10 +83,6 @@ pub fn Train() -> impl IntoView {
             </div>
         </section>
     }
-}
-
-fn speed(value: f64) -> String {
-    format!("{} /s", format::speed(value))
 }
 
 /// Train, or pause, resume and stop.

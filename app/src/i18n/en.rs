@@ -1,6 +1,6 @@
 //! English.
 
-use super::{Words, export, hub, inside, runs, share, storage, tasks};
+use super::{Words, chart, export, hub, inside, runs, share, storage, tasks};
 use lorakeet_core::config::Group;
 use lorakeet_core::error::Kind;
 use lorakeet_core::protocol::DeviceChoice;
@@ -248,6 +248,7 @@ pub static WORDS: Words = Words {
         let eval = eval.map_or(String::new(), |eval| format!(" The validation loss is {eval}."));
         format!("After {steps} steps the training loss went from {first} to {last}.{eval}")
     },
+    charts: &chart::ENGLISH,
 
     samples: "Samples",
     before: "Before",

@@ -57,6 +57,7 @@ pub static ENGLISH: InsideWords = InsideWords {
         PictureKind::LossSurface => "Loss surface",
         PictureKind::PackedWeights => "Quantized weights",
         PictureKind::Units => "Hidden units",
+        PictureKind::LayerUpdates => "LoRA updates by layer",
     },
     about: |kind| match kind {
         PictureKind::Tokens => {
@@ -71,10 +72,13 @@ pub static ENGLISH: InsideWords = InsideWords {
         PictureKind::LossSurface => "The loss over the two weights of a model, and the path of the optimizer.",
         PictureKind::PackedWeights => "A corner of a weight matrix beside the same weights in fewer bits.",
         PictureKind::Units => "The activation of each hidden unit over the inputs.",
+        PictureKind::LayerUpdates => {
+            "How far the adapters have moved each weight matrix, ‖ΔW‖ / ‖W‖, by layer and module: where the model learns most."
+        }
     },
     condition: |kind| match kind {
         PictureKind::Tokens => "Needs a decoder that generates text, such as the bundled model.",
-        PictureKind::LoraUpdate => "Needs finetuning_type: lora.",
+        PictureKind::LoraUpdate | PictureKind::LayerUpdates => "Needs finetuning_type: lora.",
         PictureKind::Attention => "Needs a language model; the small models have no attention over a text.",
         PictureKind::LossSurface => {
             "Needs a model of exactly two weights: small_mlp with num_hidden_layers: 0, on one column of numbers \
@@ -115,6 +119,7 @@ pub static CHINESE: InsideWords = InsideWords {
         PictureKind::LossSurface => "损失曲面",
         PictureKind::PackedWeights => "量化权重",
         PictureKind::Units => "隐藏单元",
+        PictureKind::LayerUpdates => "各层的 LoRA 更新量",
     },
     about: |kind| match kind {
         PictureKind::Tokens => "给定前文时，句子中每个 token 的概率：基座模型与微调后的模型对比。",
@@ -123,10 +128,13 @@ pub static CHINESE: InsideWords = InsideWords {
         PictureKind::LossSurface => "模型的两个权重上的损失，以及优化器走过的路径。",
         PictureKind::PackedWeights => "权重矩阵的一角，以及同样的权重用更少位数表示的结果。",
         PictureKind::Units => "每个隐藏单元在不同输入下的激活值。",
+        PictureKind::LayerUpdates => {
+            "适配器使每个权重矩阵改变了多少（‖ΔW‖ / ‖W‖），按层和模块显示：看模型主要在哪里学习。"
+        }
     },
     condition: |kind| match kind {
         PictureKind::Tokens => "需要能生成文本的解码器模型，例如自带的模型。",
-        PictureKind::LoraUpdate => "需要 finetuning_type: lora。",
+        PictureKind::LoraUpdate | PictureKind::LayerUpdates => "需要 finetuning_type: lora。",
         PictureKind::Attention => "需要语言模型；小模型没有对文本的注意力。",
         PictureKind::LossSurface => {
             "需要恰好只有两个权重的模型：num_hidden_layers: 0 的 small_mlp，数据为一列数字，预测一个数字。"

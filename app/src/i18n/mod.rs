@@ -3,6 +3,7 @@
 //! Two kinds of text live elsewhere, in all languages as well: the guidance beside a knob in the knob table of
 //! `lorakeet_core::config`, and what the engine says in the crate `lorakeet_i18n`.
 
+mod chart;
 mod en;
 mod export;
 mod hub;
@@ -368,6 +369,8 @@ pub struct Words {
     pub validation: &'static str,
     /// The chart in one sentence for screen readers: steps, first loss, last loss, last validation loss.
     pub chart_summary: fn(usize, String, String, Option<String>) -> String,
+    /// How the charts are looked at.
+    pub charts: &'static chart::ChartWords,
 
     /// Heading of the changing text.
     pub samples: &'static str,

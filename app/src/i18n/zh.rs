@@ -1,6 +1,6 @@
 //! 简体中文。
 
-use super::{Words, export, hub, inside, runs, share, storage, tasks};
+use super::{Words, chart, export, hub, inside, runs, share, storage, tasks};
 use lorakeet_core::config::Group;
 use lorakeet_core::error::Kind;
 use lorakeet_core::protocol::DeviceChoice;
@@ -236,6 +236,7 @@ pub static WORDS: Words = Words {
         let eval = eval.map_or(String::new(), |eval| format!("验证损失为 {eval}。"));
         format!("经过 {steps} 步，训练损失从 {first} 变为 {last}。{eval}")
     },
+    charts: &chart::CHINESE,
 
     samples: "生成样例",
     before: "训练前",

@@ -181,10 +181,14 @@ impl PageState {
                 training.started(info);
             }
             Event::Continued {
-                steps, evals, samples, ..
+                step,
+                steps,
+                evals,
+                samples,
             } => {
                 self.stored.is_saved.set_value(true);
                 training.continued(steps, evals, samples);
+                training.saved(step);
             }
             Event::Runs {
                 runs,
@@ -214,7 +218,10 @@ impl PageState {
             Event::Paused { step } => training.phase.set(Phase::Paused(step)),
             Event::Resumed => training.phase.set(Phase::Running),
             Event::Diverging(found) => training.goes_wrong(found),
-            Event::Checkpoint { .. } => self.stored.is_saved.set_value(true),
+            Event::Checkpoint { step, .. } => {
+                self.stored.is_saved.set_value(true);
+                training.saved(step);
+            }
             // A note says it.
             Event::Halved { .. } => {}
             Event::Hub(event) => self.hear_of_hub(event),

@@ -4,7 +4,7 @@
 
 use super::graph::{AttentionWatch, TensorGraph, WatchedAttention};
 use super::lora::{Lora, Place};
-use super::{HeadKind, Leaves, Linear, Matrix, Model, Output, Pass, Stored, numbers, read};
+use super::{HeadKind, Leaves, Linear, Matrix, Model, Output, Pass, Stored, numbers, read, read_all};
 use crate::data::Batch;
 use crate::error::{Error, Result};
 use crate::formats::ModelFiles;
@@ -136,6 +136,34 @@ impl Model {
         let squares = read(place.weight.squares(place.transposed, &self.parameters.plain())).await?;
         let squares = squares.iter().map(|&square| f64::from(square)).sum();
         Ok(Some((lora.read(&self.parameters).await?, squares)))
+    }
+
+    /// The same of several modules, from one read of the device where they are small. Paths without an adapter are passed over;
+    /// ‖W‖² is computed once.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub(crate) async fn adapters_on(&self, paths: &[&str]) -> Result<Vec<(LowRank, f64)>> {
+        let adapted = self.adapted().filter(|(place, _)| paths.contains(&place.path));
+        let adapted: Vec<(Place<'_>, &Lora)> = adapted.collect();
+        let leaves = self.parameters.plain();
+        let numbers_of = |(place, lora): &(Place<'_>, &Lora)| {
+            let is_known = lora.weight_squares().get().is_some();
+            let squares = (!is_known).then(|| place.weight.squares(place.transposed, &leaves));
+            lora.matrices(&self.parameters).into_iter().chain(squares)
+        };
+        let tensors: Vec<Tensor<1>> = adapted.iter().flat_map(numbers_of).collect();
+        let mut numbers = read_all(tensors).await?.into_iter();
+        let mut found = Vec::with_capacity(adapted.len());
+        for (_, lora) in adapted {
+            let (a, b) = (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default());
+            let squares = lora.weight_squares().get_or_init(|| {
+                let squares = numbers.next().unwrap_or_default();
+                squares.iter().map(|&square| f64::from(square)).sum()
+            });
+            found.push((lora.low_rank(a, b), *squares));
+        }
+        Ok(found)
     }
 
     /// Layers whose attention can be drawn; 0 of a model without attention.

@@ -17,6 +17,7 @@ use crate::{
     random::{Generator, mix},
 };
 use burn::tensor::{Device, Tensor, TensorData};
+use std::sync::OnceLock;
 
 /// One adapter: the numbers of its matrices among the parameters, and its scale.
 #[derive(Debug, Clone)]
@@ -29,6 +30,8 @@ pub(crate) struct Lora {
     scale: f32,
     dropout: f32,
     magnitude: Option<Magnitude>,
+    /// ‖W‖² of the base, which stays as it is while the adapter is on it, once it was asked for.
+    weight_squares: OnceLock<f64>,
 }
 
 /// DoRA's part of an adapter.
@@ -144,6 +147,7 @@ impl Lora {
             // No dropout on tokens.
             dropout: if is_table { 0.0 } else { config.lora_dropout as f32 },
             magnitude,
+            weight_squares: OnceLock::new(),
         })
     }
 
@@ -214,15 +218,30 @@ impl Lora {
     /// # Errors
     /// The device failed.
     pub(super) async fn read(&self, parameters: &Parameters) -> Result<LowRank> {
-        let value = |number: usize| parameters.all[number].value.clone();
-        Ok(LowRank {
-            a: read(value(self.a)).await?,
-            b: read(value(self.b)).await?,
+        let [a, b] = self.matrices(parameters);
+        Ok(self.low_rank(read(a).await?, read(b).await?))
+    }
+
+    /// The numbers of A and of B on the device.
+    pub(super) fn matrices(&self, parameters: &Parameters) -> [Tensor<1>; 2] {
+        [self.a, self.b].map(|number| parameters.all[number].value.clone())
+    }
+
+    /// These numbers as its matrices, with the scale of their product.
+    pub(super) fn low_rank(&self, a: Vec<f32>, b: Vec<f32>) -> LowRank {
+        LowRank {
+            a,
+            b,
             rank: self.rank,
             inputs: self.inputs,
             outputs: self.outputs,
             scale: f64::from(self.scale),
-        })
+        }
+    }
+
+    /// ‖W‖² of the base, where it was asked for before.
+    pub(super) fn weight_squares(&self) -> &OnceLock<f64> {
+        &self.weight_squares
     }
 
     fn a(&self, leaves: &Leaves) -> Tensor<2> {

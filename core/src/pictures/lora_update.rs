@@ -95,7 +95,7 @@ impl LowRank {
     }
 
     /// ‖ΔW‖ = s·√(Σ (BᵀB) ⊙ (AAᵀ)).
-    fn norm(&self) -> f64 {
+    pub(super) fn norm(&self) -> f64 {
         let gram = |of: &dyn Fn(usize, usize) -> f64, count: usize, r: usize, q: usize| {
             (0..count).map(|i| of(i, r) * of(i, q)).sum::<f64>()
         };

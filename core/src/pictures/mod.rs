@@ -4,6 +4,7 @@
 //! its weights, random numbers and losses stay the same. Colours, axes and words are the front end's.
 
 mod attention;
+mod layer_updates;
 mod lora_update;
 mod loss_surface;
 mod packed_weights;
@@ -68,6 +69,7 @@ pub(crate) async fn draw(request: &PictureRequest, loaded: &LoadedModel, scene: 
         PictureRequest::Units { layer, cells } => {
             units::draw(loaded, leaves, *layer, checked(*cells)?, scene.examples).await
         }
+        PictureRequest::LayerUpdates {} => layer_updates::draw(loaded).await,
     };
     device::trim(loaded.model.device());
     drawn

@@ -59,6 +59,8 @@ pub enum PictureRequest {
         #[serde(default = "cells_of_units")]
         cells: usize,
     },
+    /// How far every adapter has moved the weights that it is on, by layer and module.
+    LayerUpdates {},
 }
 
 fn cells_of_update() -> usize {
@@ -197,6 +199,17 @@ pub enum Picture {
         #[serde(with = "number::lists")]
         output: Vec<Vec<f32>>,
     },
+    /// The size of every adapter's update, by layer and module.
+    LayerUpdates {
+        /// The rows: the layers in their order, as modules' paths begin (`layers.0`); an empty text stands for modules outside
+        /// of the layers.
+        layers: Vec<String>,
+        /// The columns: the modules of a layer, as paths go on (`self_attn.q_proj`).
+        modules: Vec<String>,
+        /// ‖ΔW‖ / ‖W‖ with ΔW = s·B·A, row-major; not a number where there is no adapter.
+        #[serde(with = "number::list")]
+        shares: Vec<f32>,
+    },
 }
 
 /// What a picture shows, asked for or drawn.
@@ -214,17 +227,20 @@ pub enum PictureKind {
     PackedWeights,
     /// What hidden units respond to.
     Units,
+    /// How far adapters have moved the weights, by layer and module.
+    LayerUpdates,
 }
 
 impl PictureKind {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Tokens,
         Self::LoraUpdate,
         Self::Attention,
         Self::LossSurface,
         Self::PackedWeights,
         Self::Units,
+        Self::LayerUpdates,
     ];
 
     /// Its name, which is `kind` in JSON.
@@ -236,6 +252,7 @@ impl PictureKind {
             Self::LossSurface => "loss_surface",
             Self::PackedWeights => "packed_weights",
             Self::Units => "units",
+            Self::LayerUpdates => "layer_updates",
         }
     }
 }
@@ -249,6 +266,7 @@ impl From<&PictureRequest> for PictureKind {
             PictureRequest::LossSurface { .. } => Self::LossSurface,
             PictureRequest::PackedWeights { .. } => Self::PackedWeights,
             PictureRequest::Units { .. } => Self::Units,
+            PictureRequest::LayerUpdates {} => Self::LayerUpdates,
         }
     }
 }
@@ -262,6 +280,7 @@ impl From<&Picture> for PictureKind {
             Picture::LossSurface { .. } => Self::LossSurface,
             Picture::PackedWeights { .. } => Self::PackedWeights,
             Picture::Units { .. } => Self::Units,
+            Picture::LayerUpdates { .. } => Self::LayerUpdates,
         }
     }
 }

@@ -117,6 +117,11 @@ fn pictures(number: f64) -> Vec<Picture> {
             units: vec![cells(), cells()],
             output: vec![cells()],
         },
+        Picture::LayerUpdates {
+            layers: vec![text()],
+            modules: vec![text(), text(), text()],
+            shares: cells(),
+        },
     ]
 }
 
@@ -572,12 +577,14 @@ fn a_picture_is_asked_for_by_its_kind_and_what_is_left_out_has_a_size() {
             },
         ),
         (r#"{"kind":"units"}"#, PictureRequest::Units { layer: 0, cells: 24 }),
+        (r#"{"kind":"layer_updates"}"#, PictureRequest::LayerUpdates {}),
     ];
     for (line, request) in defaults {
         assert_eq!(read(line).expect("it is read"), request);
     }
     for line in [
         r#"{"kind":"units","layers":1}"#,
+        r#"{"kind":"layer_updates","cells":8}"#,
         r#"{"kind":"attention","text":"a"}"#,
         r#"{"kind":"portrait"}"#,
     ] {

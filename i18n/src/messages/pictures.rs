@@ -19,7 +19,7 @@ messages! { "pictures";
         "Load a decoder-only language model: {names}.",
         "请加载自回归（decoder-only）语言模型：{names}。";
 
-    // pictures/lora_update.rs
+    // pictures/lora_update.rs, pictures/layer_updates.rs
     NoAdapterToDraw = "the model has no adapter to draw", "模型没有可绘制的适配器";
     TrainLora =
         "Train with finetuning_type: lora, or load an adapter.",

@@ -21,6 +21,9 @@ use lorakeet_i18n::Language;
 use std::fmt::Write;
 use table::{Grid, rows_of};
 
+/// Layers that the table of their updates tells of at most.
+const LAYERS_IN_TABLE: usize = 48;
+
 /// A picture with its sentence and its table; `step` is the optimizer step that it shows, where it belongs to a run.
 pub fn html(picture: &Picture, step: Option<usize>, language: Language) -> String {
     let words = picture_words(language);
@@ -174,6 +177,65 @@ fn parts(picture: &Picture, words: &PictureWords) -> (&'static str, String, Stri
             let body = format!("<div class=\"units\">{drawn}</div>{}", folded(words, &tables));
             (words.units, summary, body)
         }
+        Picture::LayerUpdates {
+            layers,
+            modules,
+            shares,
+        } => layer_updates(layers, modules, shares, words),
+    }
+}
+
+/// The updates of all modules: an image of the layers from the top, a column a module, and a table in percent.
+fn layer_updates(
+    layers: &[String],
+    modules: &[String],
+    shares: &[f32],
+    words: &PictureWords,
+) -> (&'static str, String, String) {
+    let name = |layer: &String| match layer.is_empty() {
+        true => words.outside_of_layers.to_owned(),
+        false => escaped(layer),
+    };
+    let columns = modules.len();
+    let share = |place: usize| shares.get(place).copied().filter(|share| share.is_finite());
+    let places = (0..layers.len() * columns).filter_map(|place| Some((place, share(place)?)));
+    let largest = places.max_by(|a, b| a.1.total_cmp(&b.1)).map(|(place, share)| {
+        let (layer, module) = (&layers[place / columns], escaped(&modules[place % columns]));
+        let path = match layer.is_empty() {
+            true => module,
+            false => format!("{}.{module}", escaped(layer)),
+        };
+        (path, part_in_percent(share))
+    });
+    let named: Vec<String> = modules
+        .iter()
+        .map(|module| format!("<code>{}</code>", escaped(module)))
+        .collect();
+    let ends = layers.first().map(name).zip(layers.last().map(name));
+    let summary = (words.layer_updates_summary)(ends, &named.join(", "), largest);
+    // An image's text has no tags.
+    let spoken = summary.replace("<code>", "").replace("</code>", "");
+    let drawn = image(shares, layers.len(), columns, Scale::From(0.0), &spoken);
+    let heads: Vec<String> = [String::new()]
+        .into_iter()
+        .chain(modules.iter().map(|module| escaped(module)))
+        .collect();
+    let rows = rows_of(layers.iter().enumerate(), LAYERS_IN_TABLE, |(row, layer)| {
+        let cells =
+            (row * columns..(row + 1) * columns).map(|place| share(place).map_or("–".to_owned(), part_in_percent));
+        [name(layer)].into_iter().chain(cells).collect()
+    });
+    let table = numbers(words.layer_updates_table, &heads, &rows);
+    let drawn = format!("<div class=\"layer-updates\">{drawn}</div>{}", folded(words, &table));
+    (words.layer_updates, summary, drawn)
+}
+
+/// A share of any size in percent: at the beginning of a run updates are thousandths of one.
+fn part_in_percent(share: f32) -> String {
+    match 100.0 * f64::from(share) {
+        0.0 => "0 %".to_owned(),
+        part if part < 0.995 => format!("{part:.3} %"),
+        _ => format::share(f64::from(share)),
     }
 }
 
@@ -354,6 +416,42 @@ mod tests {
     }
 
     #[test]
+    fn the_largest_update_is_named_and_every_share_is_in_the_table() {
+        let picture = Picture::LayerUpdates {
+            layers: vec!["layers.0".into(), "layers.1".into(), String::new()],
+            modules: vec!["self_attn.q_proj".into(), "<wte>".into()],
+            shares: vec![0.01, f32::NAN, 0.031, f32::NAN, f32::NAN, 0.002],
+        };
+        let text = html(&picture, Some(4), Language::English);
+        assert!(
+            text.contains("3.1 % in <code>layers.1.self_attn.q_proj</code>"),
+            "{text}"
+        );
+        assert!(
+            text.contains("<code>&lt;wte&gt;</code>") && !text.contains("<wte>"),
+            "{text}"
+        );
+        assert!(
+            !text.contains("alt=\"<code>") && !text.contains("&lt;code&gt;"),
+            "{text}"
+        );
+        assert_eq!(text.matches("<th scope=\"row\">").count(), 3);
+        for share in ["1.0 %", "3.1 %", "0.200 %"] {
+            assert!(
+                text.contains(&format!("<td class=\"number-cell\">{share}</td>")),
+                "{text}"
+            );
+        }
+        // Nothing is trained yet: there is no layer with more than another.
+        let none = Picture::LayerUpdates {
+            layers: Vec::new(),
+            modules: Vec::new(),
+            shares: Vec::new(),
+        };
+        assert!(html(&none, None, Language::Chinese).contains("<img "));
+    }
+
+    #[test]
     fn every_picture_has_an_image_or_a_row_and_a_table_in_both_languages() {
         let grid = vec![0.0, -1.0, 0.5, 2.0];
         let pictures = [
@@ -397,7 +495,12 @@ mod tests {
                 columns: 2,
                 rows: 2,
                 units: vec![grid.clone()],
-                output: vec![grid],
+                output: vec![grid.clone()],
+            },
+            Picture::LayerUpdates {
+                layers: vec!["layers.0".into(), "layers.1".into()],
+                modules: vec!["q".into(), "v".into()],
+                shares: grid,
             },
         ];
         for picture in pictures {

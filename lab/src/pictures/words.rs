@@ -14,6 +14,9 @@ pub type Pair = Option<(String, String, String)>;
 /// The loss at the start and at the end of a path, and its steps.
 pub type Ends = Option<(String, String, usize)>;
 
+/// Two names, or a name and its number, where there are any.
+pub type Both = Option<(String, String)>;
+
 /// The words of pictures; fields that take numbers are functions. Texts are HTML.
 pub struct PictureWords {
     /// Behind a title: at which step of a run.
@@ -88,6 +91,15 @@ pub struct PictureWords {
     pub unit: fn(usize) -> String,
     /// What the model answers.
     pub unit_output: &'static str,
+
+    /// Title.
+    pub layer_updates: &'static str,
+    /// The first and the last row, the columns, and the largest share with its module.
+    pub layer_updates_summary: fn(Both, &str, Both) -> String,
+    /// Caption.
+    pub layer_updates_table: &'static str,
+    /// A row of modules that belong to no layer.
+    pub outside_of_layers: &'static str,
 }
 
 /// The words of a language.
@@ -185,6 +197,18 @@ static ENGLISH: PictureWords = PictureWords {
     },
     unit: |place| format!("Unit {place}"),
     unit_output: "Output",
+    layer_updates: "How far LoRA has moved the weights, by layer",
+    layer_updates_summary: |ends, modules, largest| {
+        let rows = ends.map_or(String::new(), |(first, last)| {
+            format!(" Rows from the top: {first} to {last}; columns from the left: {modules}.")
+        });
+        let largest = largest.map_or(String::new(), |(module, share)| {
+            format!(" The largest is {share} in <code>{module}</code>.")
+        });
+        format!("‖ΔW‖ / ‖W‖ of every module with an adapter; darker is more, grey has none.{rows}{largest}")
+    },
+    layer_updates_table: "‖ΔW‖ / ‖W‖ with ΔW = s·B·A",
+    outside_of_layers: "outside of the layers",
 };
 
 static CHINESE: PictureWords = PictureWords {
@@ -261,4 +285,16 @@ static CHINESE: PictureWords = PictureWords {
     },
     unit: |place| format!("单元 {place}"),
     unit_output: "输出",
+    layer_updates: "LoRA 使各层权重改变了多少",
+    layer_updates_summary: |ends, modules, largest| {
+        let rows = ends.map_or(String::new(), |(first, last)| {
+            format!("从上到下为 {first} 到 {last}；从左到右为 {modules}。")
+        });
+        let largest = largest.map_or(String::new(), |(module, share)| {
+            format!("最大的是 <code>{module}</code>：{share}。")
+        });
+        format!("每个带适配器的模块的 ‖ΔW‖ / ‖W‖；颜色越深越大，灰色表示没有适配器。{rows}{largest}")
+    },
+    layer_updates_table: "‖ΔW‖ / ‖W‖，其中 ΔW = s·B·A",
+    outside_of_layers: "层以外",
 };

@@ -136,6 +136,7 @@ fn the_schema_takes_every_picture_that_the_engine_makes() {
         { "kind": "loss_surface" },
         { "kind": "packed_weights", "module": "layers.0.mlp.up_proj", "format": "nf4", "cells": 16 },
         { "kind": "units", "layer": 0, "cells": 24 },
+        { "kind": "layer_updates" },
     ]);
     let lesson = changed("/runs/few/watch", requests);
     assert_eq!(faults(&schema, &lesson), Vec::<String>::new());

@@ -80,6 +80,7 @@ fn a_model_that_has_no_such_picture_says_what_has() {
     let mut llama = TestSession::open();
     for (request, parts) in [
         (update("q_proj", 8), ["no adapter", "finetuning_type: lora"]),
+        (PictureRequest::LayerUpdates {}, ["no adapter", "finetuning_type: lora"]),
         (
             PictureRequest::LossSurface { cells: 9 },
             ["while a run is under way", "watch"],

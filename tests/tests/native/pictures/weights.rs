@@ -95,6 +95,63 @@ fn an_update_grows_from_nothing_while_the_run_goes_on() {
 }
 
 #[test]
+fn the_update_of_every_module_is_that_of_the_dense_product() {
+    let mut session = TestSession::open();
+    session.train(RunConfig {
+        target_modules: TargetModules::Names(vec!["q_proj".into(), "up_proj".into(), "embed_tokens".into()]),
+        ..tiny::config()
+    });
+    let adapter = adapter_of(&mut session);
+    let scale = adapter.config.lora_alpha / 4.0;
+    // ‖ΔW‖ / ‖W‖, by making ΔW.
+    let share = |module: &str| {
+        let (a_shape, a) = adapter.tensor(&key_a(module)).expect("A");
+        let (b_shape, b) = adapter.tensor(&key_b(module)).expect("B");
+        let (rank, inputs, outputs) = (a_shape[0], a_shape[1], b_shape[0]);
+        let cell = |i: usize, j: usize| {
+            let products = (0..rank).map(|r| f64::from(b[i * rank + r]) * f64::from(a[r * inputs + j]));
+            scale * products.sum::<f64>()
+        };
+        let update: f64 = (0..outputs * inputs)
+            .map(|k| cell(k / inputs, k % inputs).powi(2))
+            .sum();
+        let weights = tiny_tensor(&format!("{module}.weight"));
+        (update / weights.iter().map(|&w| f64::from(w).powi(2)).sum::<f64>()).sqrt()
+    };
+    let drawn = |session: &mut TestSession| match session.picture(PictureRequest::LayerUpdates {}) {
+        Picture::LayerUpdates {
+            layers,
+            modules,
+            shares,
+        } => (layers, modules, shares),
+        other => panic!("another picture: {other:?}"),
+    };
+    let (layers, modules, shares) = drawn(&mut session);
+    assert_eq!(layers, ["layers.0", "layers.1", ""]);
+    assert_eq!(modules, ["self_attn.q_proj", "mlp.up_proj", "model.embed_tokens"]);
+    for (place, found) in shares.iter().enumerate() {
+        let (layer, module) = (&layers[place / modules.len()], &modules[place % modules.len()]);
+        match (layer.is_empty(), module.starts_with("model.")) {
+            (false, false) => {
+                let wanted = share(&format!("model.{layer}.{module}"));
+                assert!(wanted > 0.0, "{layer}.{module} was trained");
+                let off = (f64::from(*found) - wanted).abs();
+                assert!(off < 1e-5 * wanted, "{layer}.{module} is {found} instead of {wanted}");
+            }
+            (true, true) => assert!(*found > 0.0, "the embedding was trained"),
+            _ => assert!(found.is_nan(), "there is no adapter on {layer} {module}"),
+        }
+    }
+    // The norms of the base are not computed anew, and are the same.
+    assert_eq!(bits(&drawn(&mut session).2), bits(&shares));
+}
+
+/// Numbers that may be none, to be compared.
+fn bits(numbers: &[f32]) -> Vec<u32> {
+    numbers.iter().map(|number| number.to_bits()).collect()
+}
+
+#[test]
 fn the_update_of_an_embedding_has_tokens_for_inputs() {
     let mut session = TestSession::open();
     session.train(RunConfig {

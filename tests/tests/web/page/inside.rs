@@ -72,13 +72,16 @@ async fn a_run_is_followed_and_its_model_is_drawn_before_and_after() -> Result<(
             "loss_surface",
             "packed_weights",
             "units",
+            "layer_updates",
         ],
     )
     .await?;
     let before = draw(&page, "tokens").await?;
     ensure!(!before.contains("tuned"), "nothing was trained yet: {before}");
     // What cannot be drawn says why.
-    ensure!(page.text("why-lora_update").await?.contains("Train first"));
+    for kind in ["lora_update", "layer_updates"] {
+        ensure!(page.text(&format!("why-{kind}")).await?.contains("Train first"));
+    }
     for (kind, why) in [("loss_surface", "exactly two weights"), ("units", "small_mlp")] {
         let said = page.text(&format!("why-{kind}")).await?;
         ensure!(said.contains(why), "{said}");
@@ -129,6 +132,14 @@ async fn a_run_is_followed_and_its_model_is_drawn_before_and_after() -> Result<(
                  && document.querySelector('[data-testid=picture-attention] details').open";
     page.wait_until("another head, its table still unfolded", REACTION, other)
         .await?;
+    // Every layer at once: as many rows as the model has layers.
+    let updates = draw(&page, "layer_updates").await?;
+    ensure!(
+        updates.contains("self_attn.q_proj") && updates.contains("layers.0"),
+        "{updates}"
+    );
+    let rows = "return document.querySelectorAll('[data-testid=picture-layer_updates] tbody tr').length";
+    ensure!(page.run(rows, vec![]).await? == config["num_hidden_layers"]);
     let packed = draw(&page, "packed_weights").await?;
     ensure!(packed.contains("nf4"), "{packed}");
     // A module that there is none of: the engine says what there is, and goes on.
