@@ -1,5 +1,6 @@
 //! The parts of the page, in the order in which a person meets them.
 
+pub mod advice;
 pub mod ask;
 pub mod baselines;
 pub mod calibration;
@@ -10,6 +11,7 @@ pub mod data;
 pub mod data_file;
 pub mod drop_zone;
 pub mod elsewhere;
+pub mod forecast;
 pub mod header;
 pub mod home;
 pub mod hub;
@@ -23,6 +25,7 @@ pub mod new_version;
 pub mod notice;
 pub mod predictions;
 pub mod preview;
+pub mod rate_finder;
 pub mod report;
 pub mod residuals;
 pub mod samples;

@@ -3,6 +3,7 @@
 //! Two kinds of text live elsewhere, in all languages as well: the guidance beside a knob in the knob table of
 //! `lorakeet_core::config`, and what the engine says in the crate `lorakeet_i18n`.
 
+mod advice;
 mod en;
 mod hub;
 pub mod inside;
@@ -81,6 +82,8 @@ pub struct Words {
     pub take: &'static take_away::TakeWords,
     /// What is said about models from a hub.
     pub hub: &'static hub::HubWords,
+    /// What is said about settings that are recommended or unwise, and what a run takes.
+    pub advice: &'static advice::AdviceWords,
     /// What is said about pictures.
     pub inside: &'static inside::InsideWords,
     /// Above what of a link cannot be used.
