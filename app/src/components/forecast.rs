@@ -18,10 +18,13 @@ pub fn Forecast() -> impl IntoView {
         })
     };
     let buffer = move || {
-        let bytes = device.with(|device| device.as_ref().map(|info| info.max_binding_bytes));
-        // A CPU's buffers have no limit but memory.
-        let limited = bytes.filter(|&bytes| bytes < u64::MAX >> 1);
-        limited.map_or_else(|| state.words().advice.unknown.to_owned(), format::bytes)
+        let words = state.words().advice;
+        match device.with(|device| device.as_ref().map(|info| info.max_binding_bytes)) {
+            // A CPU has none but its memory.
+            Some(u64::MAX) => words.unlimited.to_owned(),
+            Some(bytes) => format::bytes(bytes),
+            None => words.unknown.to_owned(),
+        }
     };
     let available = move || {
         let bytes = state.loaded.estimate.with(|estimate| estimate.as_ref()?.1);

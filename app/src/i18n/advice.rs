@@ -40,6 +40,8 @@ pub struct AdviceWords {
     pub largest_buffer: &'static str,
     /// Row heading: what it can give.
     pub available: &'static str,
+    /// There is none.
+    pub unlimited: &'static str,
     /// It is not told.
     pub unknown: &'static str,
     /// Row heading: what was measured.
@@ -118,6 +120,7 @@ pub static ENGLISH: AdviceWords = AdviceWords {
     adapter: "Adapter",
     largest_buffer: "Largest buffer",
     available: "Memory limit",
+    unlimited: "no limit",
     unknown: "not known",
     speed: "Measured speed",
     speed_value: |gflops, gigabytes| format!("{gflops} GFLOP/s, {gigabytes} GB/s"),
@@ -187,6 +190,7 @@ pub static CHINESE: AdviceWords = AdviceWords {
     adapter: "适配器（设备）",
     largest_buffer: "最大缓冲区",
     available: "内存上限",
+    unlimited: "无限制",
     unknown: "未知",
     speed: "实测速度",
     speed_value: |gflops, gigabytes| format!("{gflops} GFLOP/s，{gigabytes} GB/s"),
