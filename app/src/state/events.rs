@@ -201,7 +201,11 @@ impl PageState {
             }
             Event::Rate(search) => {
                 let is_of_these = untrack(|| loaded.is_complete());
-                self.end_search(if is_of_these { Search::Done(*search) } else { Search::None });
+                self.end_search(if is_of_these {
+                    Search::Done(*search)
+                } else {
+                    Search::None
+                });
                 self.finish(Job::FindRate);
             }
 

@@ -86,7 +86,8 @@ async fn a_learning_rate_is_searched_for_taken_and_the_search_can_be_stopped() -
     }
     page.wait_enabled("find-rate", READY).await?;
     page.press("find-rate").await?;
-    let third = "return /Step ([3-9]|[1-9][0-9])/.test(document.querySelector('[data-testid=rate-progress]')?.textContent)";
+    let third =
+        "return /Step ([3-9]|[1-9][0-9])/.test(document.querySelector('[data-testid=rate-progress]')?.textContent)";
     page.wait_until("the third step", READY, third).await?;
     ensure!(!page.is_enabled("train").await?, "one at a time");
     // The same button.
