@@ -41,6 +41,10 @@ pub enum Job {
     Preview,
     /// Memory in step 4.
     Estimate,
+    /// Recommended settings and cautions in step 4.
+    Advice,
+    /// The search for a learning rate in step 4.
+    FindRate,
     /// Step 5.
     Train,
     /// Texts of step 6.

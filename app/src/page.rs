@@ -54,11 +54,12 @@ pub fn Page() -> impl IntoView {
             state.ask_preview();
         }
     });
-    // And every knob that there is may change what a run takes.
+    // And every knob that there is may change what a run takes and what is said of it.
     Effect::new(move |before: Option<()>| {
         state.settings.with(|_| ());
         if before.is_some() {
             state.ask_estimate();
+            state.ask_advice();
         }
     });
     save_when_left(state);

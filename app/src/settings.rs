@@ -147,6 +147,25 @@ impl Settings {
         }
     }
 
+    /// A knob's value; null where it is not set.
+    pub fn value(self, knob: &str) -> Value {
+        self.config.with(|config| config.get(knob).unwrap_or_default())
+    }
+
+    /// Sets knobs to values, all at once; what is no value of its knob is left out.
+    pub fn put(self, values: &[(&'static str, Value)]) {
+        let mut next = self.config.get_untracked();
+        let mut taken = Vec::new();
+        for (knob, value) in values {
+            if next.set(knob, value).is_ok() {
+                taken.push(*knob);
+            }
+        }
+        self.refused
+            .update(|refused| refused.retain(|knob, _| !taken.contains(knob)));
+        self.config.set(next);
+    }
+
     /// The run file of these settings, for a model and data of these names.
     pub fn run_file(self, model: &str, data: &str, validation: Option<String>) -> String {
         let mut config = self.config.get();
@@ -266,7 +285,7 @@ fn written(config: &RunConfig, knob: &Knob) -> String {
 }
 
 /// A value as a field shows it and `set_text` reads it.
-fn show(value: &Value) -> String {
+pub fn show(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),

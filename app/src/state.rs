@@ -1,5 +1,6 @@
 //! The page's state: what the person chose, what is loaded, what runs; and what a person can have done with it.
 
+mod advice;
 mod events;
 mod export;
 mod hub;
@@ -7,6 +8,7 @@ mod runs;
 mod storage;
 mod turns;
 
+use crate::advice::{Advised, Search};
 use crate::bundled;
 use crate::conversation::{Conversation, Engine, Job};
 use crate::hub::HubModels;
@@ -67,6 +69,8 @@ pub struct PageState {
     gpu_tries: StoredValue<u32>,
     /// Model and data.
     pub loaded: Loaded,
+    /// What the engine advises for them.
+    pub advice: Advised,
     /// The run.
     pub training: Training,
     /// Pictures that explain.
@@ -100,6 +104,7 @@ impl PageState {
             worker: Conversation::new(),
             gpu_tries: StoredValue::new(0),
             loaded: Loaded::new(),
+            advice: Advised::new(),
             training: Training::new(),
             pictures: Pictures::new(),
             stored: StoredRuns::new(),
@@ -173,6 +178,8 @@ impl PageState {
     /// Starts the engine, or starts it anew: the device, the model and the data follow by themselves.
     pub fn start_engine(self) {
         self.loaded.forget();
+        self.advice.forget();
+        self.end_search(Search::None);
         self.training.forget();
         self.pictures.forget();
         if let Err(error) = self.worker.start(move |incoming| self.receive(incoming)) {
@@ -193,6 +200,7 @@ impl PageState {
         if self.worker.engine.get_untracked() == Engine::Failed {
             return self.start_engine();
         }
+        self.forget_advice();
         self.loaded.forget_model();
         self.loaded.forget_preview();
         self.worker.clear_error(&[Job::Model, Job::Train, Job::Picture]);
@@ -210,6 +218,7 @@ impl PageState {
         if self.worker.engine.get_untracked() == Engine::Failed {
             return self.start_engine();
         }
+        self.forget_advice();
         self.loaded.data.set(None);
         self.loaded.forget_preview();
         self.worker.clear_error(&[Job::Data, Job::Preview, Job::Train]);
@@ -222,6 +231,7 @@ impl PageState {
         if self.worker.engine.get_untracked() == Engine::Failed {
             return self.start_engine();
         }
+        self.forget_advice();
         self.loaded.validation.set(None);
         self.loaded.validation_problem.set(None);
         self.worker.clear_error(&[Job::Validation, Job::Train]);
@@ -272,13 +282,18 @@ impl PageState {
 
     /// Whether Train can be pressed.
     pub fn can_train(self) -> bool {
+        self.could_train() && !self.advice.is_searching()
+    }
+
+    /// The same, but for a search that is to begin.
+    fn could_train(self) -> bool {
         self.worker.engine.get() == Engine::Ready
             && self.loaded.is_complete()
             && self.settings.is_valid()
             && !self.training.phase.with(Phase::is_under_way)
             && matches!(
                 self.worker.job.get(),
-                None | Some(Job::Preview | Job::Estimate | Job::Probe | Job::Forms)
+                None | Some(Job::Preview | Job::Estimate | Job::Advice | Job::Probe | Job::Forms)
             )
     }
 

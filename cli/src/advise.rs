@@ -34,7 +34,7 @@ pub async fn run(wish: Advise, device: DeviceChoice, events: &mut EventSink) -> 
         true => {
             let value = json!({
                 "type": "advice", "facts": facts, "tokens": lengths(&facts), "settings": advice.settings,
-                "cautions": advice.cautions,
+                "cautions": advice.cautions, "doubts": advice.doubts,
             });
             hand_out_json(&json::line(&value).map_err(unwritable)?)?;
         }
@@ -78,6 +78,12 @@ fn text(facts: &Facts, advice: &Advice, config: &RunConfig) -> Result<String> {
     }
     if advice.cautions.is_empty() {
         text.push_str("  nothing\n");
+    }
+    if !advice.doubts.is_empty() {
+        text.push_str("\nwhy it may not be worth it\n");
+    }
+    for doubt in &advice.doubts {
+        text.push_str(&format!("  {} {}\n", doubt.what.english(), doubt.remedy.english()));
     }
     let recommended = with(advice, config)?;
     text.push_str("\nthe run file with what is recommended\n");

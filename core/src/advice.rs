@@ -3,12 +3,15 @@
 //! settings. Whoever has loaded a model and data gathers the facts.
 
 mod cautions;
+mod doubts;
 
-use crate::config::{FinetuningType, RunConfig};
+pub use doubts::doubt_of_score;
+
+use crate::config::{FinetuningType, RunConfig, find};
 use crate::task::Task;
 use lorakeet_i18n::Message;
 use lorakeet_i18n::messages::advice as msg;
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 /// The rates of adapters, of full fine-tuning, of fresh weights, and of preferences with and without adapters.
@@ -79,11 +82,16 @@ pub struct Facts {
     pub plain_peak_bytes: Option<u64>,
 }
 
+/// A knob by its name in the table. (By its own name, a reference that lives as long as the program would be taken for one into
+/// the JSON that it is read from.)
+type KnobName = &'static str;
+
 /// A setting with its reasons; all sentences.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Recommendation {
     /// The knob.
-    pub knob: &'static str,
+    #[serde(deserialize_with = "known")]
+    pub knob: KnobName,
     /// What to set it to, as a run file has it.
     pub value: Value,
     /// What the run has.
@@ -97,23 +105,55 @@ pub struct Recommendation {
 }
 
 /// Settings that do not go well together, or with the data; sentences.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Caution {
     /// The knob to change.
-    pub knob: &'static str,
+    #[serde(deserialize_with = "known")]
+    pub knob: KnobName,
+    /// The others that have a part in it.
+    #[serde(deserialize_with = "all_known")]
+    pub others: Vec<KnobName>,
     /// What is unwise.
     pub what: Message,
     /// What to do.
     pub remedy: Message,
+    /// What to set the knob to, where that alone is the way out.
+    pub way_out: Option<Value>,
+}
+
+/// Why tuning may not be worth it; sentences.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Doubt {
+    /// Why.
+    pub what: Message,
+    /// What to do instead.
+    pub remedy: Message,
 }
 
 /// What is recommended, and what to beware of.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Advice {
     /// In the order in which a person decides.
     pub settings: Vec<Recommendation>,
     /// What is unwise in the run's settings as they are.
     pub cautions: Vec<Caution>,
+    /// Whatever the settings are, why the run may not be worth it.
+    pub doubts: Vec<Doubt>,
+}
+
+/// The knob of a name that was written.
+fn named<E: serde::de::Error>(name: &str) -> Result<KnobName, E> {
+    let knob = find(name).ok_or_else(|| E::custom(format!("no knob is called {name}")))?;
+    Ok(knob.name)
+}
+
+fn known<'de, D: Deserializer<'de>>(deserializer: D) -> Result<KnobName, D::Error> {
+    named(&String::deserialize(deserializer)?)
+}
+
+fn all_known<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<KnobName>, D::Error> {
+    let names = Vec::<String>::deserialize(deserializer)?;
+    names.iter().map(|name| named(name)).collect()
 }
 
 /// What to set for a run with these facts, and what is unwise in `config`.
@@ -139,6 +179,7 @@ pub fn advise(facts: &Facts, config: &RunConfig) -> Advice {
     rules.optimizer(kind);
     Advice {
         cautions: cautions::of(facts, config),
+        doubts: doubts::of(facts),
         settings: rules.settings,
     }
 }

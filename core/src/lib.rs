@@ -8,7 +8,6 @@
 //! Shape letters used in all documentation: B batch rows, T tokens in a row, C width of the residual stream, H query heads,
 //! K key/value heads, D width of a head, V vocabulary, R rank of an adapter, N = B·T tokens of a batch.
 
-#[cfg(not(target_arch = "wasm32"))]
 pub mod advice;
 pub mod config;
 mod did_you_mean;

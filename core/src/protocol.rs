@@ -13,6 +13,7 @@ mod hub;
 mod kept_run;
 mod number;
 mod picture;
+mod rate;
 mod report;
 
 pub use audit::{AuditFinding, AuditKind, AuditPlace, AuditReport};
@@ -29,6 +30,7 @@ pub use kept_run::{
     COPIES, InputFile, Keep, RateChange, RunInput, RunRecord, RunSample, RunState, StoredCopy, StoredRun,
 };
 pub use picture::{Picture, PictureKind, PictureRequest, TokenProbability};
+pub use rate::{RatePoint, RateSearch, SearchEnd};
 pub use report::{
     Baseline, BaselineKind, CalibrationBin, ClassRow, Comparison, EvalInfo, Metric, PredictionTable, Report,
     TextPrediction, Verdict,

@@ -1,10 +1,13 @@
 //! One knob: its name, its field, and one line on how to choose it.
 
 use super::notice::{sentence, worded};
+use super::rate_finder::{self, RateFinder};
 use crate::run::Phase;
 use crate::state::PageState;
 use leptos::prelude::*;
 use lorakeet_core::config::{Kind, Knob};
+use wasm_bindgen::JsCast;
+use web_sys::{HtmlDetailsElement, HtmlElement};
 
 /// One knob of the table.
 #[component]
@@ -78,7 +81,24 @@ pub fn KnobField(
                 let remedy = error.remedy.map(|remedy| worded(state, remedy));
                 view! { <p class="field-error" role="alert">{sentence(state, error.what)} " " {remedy}</p> }
             })}
+            {(knob.name == rate_finder::KNOB).then(|| view! { <RateFinder/> })}
         </div>
+    }
+}
+
+/// Unfolds what a knob's field lies in, and puts the keyboard there.
+pub fn go_to(knob: &str) {
+    let Some(field) = document().get_element_by_id(knob) else {
+        return;
+    };
+    while let Ok(Some(fold)) = field.closest("details:not([open])") {
+        let Ok(fold) = fold.dyn_into::<HtmlDetailsElement>() else {
+            return;
+        };
+        fold.set_open(true);
+    }
+    if let Some(field) = field.dyn_ref::<HtmlElement>() {
+        let _ = field.focus();
     }
 }
 

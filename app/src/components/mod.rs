@@ -1,6 +1,7 @@
 //! The parts of the page, in the order in which a person meets them.
 
 pub mod accumulation;
+pub mod advice;
 pub mod ask;
 pub mod baselines;
 pub mod calibration;
@@ -14,6 +15,7 @@ pub mod data_file;
 pub mod drop_zone;
 pub mod elsewhere;
 pub mod export;
+pub mod forecast;
 pub mod header;
 pub mod hub;
 pub mod knob;
@@ -26,6 +28,7 @@ pub mod new_version;
 pub mod notice;
 pub mod predictions;
 pub mod preview;
+pub mod rate_finder;
 pub mod report;
 pub mod residuals;
 pub mod samples;

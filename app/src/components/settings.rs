@@ -1,5 +1,7 @@
-//! Step 4: the few knobs that matter, the others behind a fold, and the run file.
+//! Step 4: what is recommended and what a run takes, the few knobs that matter, the others behind a fold, and the run file.
 
+use super::advice::{Cautions, Recommended};
+use super::forecast::Forecast;
 use super::knob::KnobField;
 use super::notice::worded;
 use super::step::{Step, StepStatus};
@@ -56,12 +58,18 @@ pub fn Settings() -> impl IntoView {
             }
         })
     });
+    let reset = move |_| {
+        state.settings.reset();
+        state.advice.forget_used();
+    };
     view! {
         <Step number=4 id="settings" title=Signal::derive(state.text(|w| w.settings)) summary standing>
-            <Memory/>
+            <Recommended/>
+            <Cautions/>
+            <Forecast/>
             <div class="knobs">{essential().map(|knob| view! { <KnobField knob/> }).collect_view()}</div>
             <p class="buttons">
-                <button type="button" class="quiet" data-testid="reset-settings" on:click=move |_| state.settings.reset()
+                <button type="button" class="quiet" data-testid="reset-settings" on:click=reset
                     prop:disabled=move || state.training.phase.with(Phase::is_under_way)>{state.text(|w| w.reset_settings)}</button>
             </p>
             <details class="fold" data-testid="more-settings">
@@ -73,45 +81,6 @@ pub fn Settings() -> impl IntoView {
                 <RunFile/>
             </details>
         </Step>
-    }
-}
-
-/// What a run with these settings takes on the device.
-#[component]
-fn Memory() -> impl IntoView {
-    let state = expect_context::<PageState>();
-    let text = move || {
-        let words = state.words();
-        state.loaded.estimate.get().map(|(memory, _)| {
-            (words.memory)(
-                memory.peak_bytes.map(format::bytes),
-                format::bytes(memory.base_bytes),
-                format::hundredths(memory.bytes_per_parameter()),
-            )
-        })
-    };
-    let too_much = move || {
-        let words = state.words();
-        let (memory, available) = state.loaded.estimate.get()?;
-        let available = available.filter(|&available| memory.is_above(available))?;
-        let text = (words.memory_too_much)(format::bytes(available));
-        Some(view! { <p class="field-error" role="status" data-testid="memory-too-much">{text}</p> })
-    };
-    let time = move || {
-        let seconds = state.loaded.seconds_per_step.get()?;
-        let words = state.words();
-        let time = match seconds {
-            s if s < 1.0 => format!("{} ms", format::figure(1e3 * s)),
-            s if s < 100.0 => format!("{} s", format::figure(s)),
-            s => (words.duration)(s),
-        };
-        let text = (words.step_time)(time);
-        Some(view! { <p class="hint" role="status" data-testid="step-time">{text}</p> })
-    };
-    view! {
-        <p class="hint" data-testid="memory">{text}</p>
-        {too_much}
-        {time}
     }
 }
 

@@ -1,6 +1,7 @@
 //! Step 5, the heart of the page: the buttons, the numbers, the live picture and the text that changes with it.
 
 use super::accumulation::Accumulation;
+use super::advice::Doubts;
 use super::baselines::Baselines;
 use super::chart::LossChart;
 use super::elsewhere::{Elsewhere, KeepAwake};
@@ -50,6 +51,7 @@ pub fn Train() -> impl IntoView {
                 <Notice jobs=&[Job::Open, Job::Probe, Job::Train]/>
                 <Elsewhere/>
                 <Interrupted/>
+                <Doubts/>
                 <Diverging/>
                 {move || state.training.shared.get().map(|device| view! {
                     <p class="notice" data-testid="shared-run">{move || (state.words().sharing.shown)(device)}</p>

@@ -1,6 +1,6 @@
 //! English.
 
-use super::{Words, chart, export, hub, inside, runs, share, storage, tasks};
+use super::{Words, advice, chart, export, hub, inside, runs, share, storage, tasks};
 use lorakeet_core::config::Group;
 use lorakeet_core::error::Kind;
 use lorakeet_core::protocol::DeviceChoice;
@@ -24,6 +24,7 @@ pub static WORDS: Words = Words {
     stored: &storage::ENGLISH,
     export: &export::ENGLISH,
     hub: &hub::ENGLISH,
+    advice: &advice::ENGLISH,
     inside: &inside::ENGLISH,
     link_problems: "Not all of the link could be used",
 

@@ -4,6 +4,7 @@
 //! `lorakeet_core::config`, and what the engine says in the crate `lorakeet_i18n`.
 
 mod chart;
+mod advice;
 mod en;
 mod export;
 mod hub;
@@ -82,6 +83,8 @@ pub struct Words {
     pub export: &'static export::ExportWords,
     /// What is said about models from a hub.
     pub hub: &'static hub::HubWords,
+    /// What is said about settings that are recommended or unwise, and what a run takes.
+    pub advice: &'static advice::AdviceWords,
     /// What is said about pictures.
     pub inside: &'static inside::InsideWords,
     /// Above what of a link cannot be used.

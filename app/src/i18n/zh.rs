@@ -1,6 +1,6 @@
 //! 简体中文。
 
-use super::{Words, chart, export, hub, inside, runs, share, storage, tasks};
+use super::{Words, advice, chart, export, hub, inside, runs, share, storage, tasks};
 use lorakeet_core::config::Group;
 use lorakeet_core::error::Kind;
 use lorakeet_core::protocol::DeviceChoice;
@@ -24,6 +24,7 @@ pub static WORDS: Words = Words {
     stored: &storage::CHINESE,
     export: &export::CHINESE,
     hub: &hub::CHINESE,
+    advice: &advice::CHINESE,
     inside: &inside::CHINESE,
     link_problems: "链接中有无法使用的内容",
 

@@ -1,6 +1,7 @@
 //! What the engine says, and what each event of it changes in the page's state; what becomes of the page when it fails.
 
 use super::{BETWEEN_GPU_TRIES, MOST_GPU_TRIES, PageState};
+use crate::advice::Search;
 use crate::client::Incoming;
 use crate::conversation::{Engine, Job};
 use crate::playground::Answer;
@@ -38,6 +39,17 @@ impl PageState {
             Job::Estimate => {
                 self.loaded.forget_estimate();
                 return self.finish(job);
+            }
+            // As above; without settings that can be used, the old advice is none.
+            Job::Advice => {
+                self.advice.found.set(None);
+                return self.finish(job);
+            }
+            Job::FindRate => {
+                self.end_search(Search::None);
+                if error.kind == Kind::Stopped {
+                    return self.finish(job);
+                }
             }
             Job::Preview => self.loaded.forget_preview(),
             // The engine has none now, unless the next one is on its way.
@@ -113,6 +125,9 @@ impl PageState {
         // What breaks the engine may do so again: it is offered, and not tried by itself.
         self.stored.end_waiting();
         self.worker.lose(error);
+        if untrack(|| self.advice.is_searching()) {
+            self.end_search(Search::None);
+        }
         self.training.lose_engine();
     }
 
@@ -149,6 +164,7 @@ impl PageState {
                 loaded.data.set(Some(info));
                 self.finish(Job::Data);
                 self.ask_preview();
+                self.ask_advice();
             }
             Event::Validation { data } => {
                 loaded.validation.set(data);
@@ -174,6 +190,23 @@ impl PageState {
                 loaded.estimate.set(Some((memory, available_bytes)));
                 loaded.seconds_per_step.set(seconds_per_step);
                 self.finish(Job::Estimate);
+            }
+            Event::Advice { advice, rows, .. } => {
+                // Of a model or data that were put away meanwhile there is none.
+                if untrack(|| loaded.is_complete()) {
+                    self.advice.found.set(Some(*advice));
+                    self.advice.rows.set(Some(rows));
+                }
+                self.finish(Job::Advice);
+            }
+            Event::Rate(search) => {
+                let is_of_these = untrack(|| loaded.is_complete());
+                self.end_search(if is_of_these {
+                    Search::Done(*search)
+                } else {
+                    Search::None
+                });
+                self.finish(Job::FindRate);
             }
 
             Event::Started(info) => {
@@ -204,6 +237,10 @@ impl PageState {
                 }
                 self.stored.runs.set(runs);
                 self.take_stock(Job::Runs, |what| !matches!(what, Stored::Model(_)));
+            }
+            Event::Step(step) if worker.job.get_untracked() == Some(Job::FindRate) => {
+                worker.progress.set(None);
+                self.advice.stepped(step);
             }
             Event::Step(step) => {
                 self.stored.tries.set_value(0);
@@ -238,6 +275,7 @@ impl PageState {
                 if loaded.preview.with_untracked(Vec::is_empty) {
                     self.ask_preview();
                     self.ask_estimate();
+                    self.ask_advice();
                 }
                 self.follow();
             }
@@ -284,5 +322,6 @@ impl PageState {
         self.finish(job);
         self.ask_estimate();
         self.ask_preview();
+        self.ask_advice();
     }
 }

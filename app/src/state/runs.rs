@@ -86,6 +86,7 @@ impl PageState {
         }
         self.worker.error.set(None);
         self.loaded.forget();
+        self.advice.forget();
         self.worker.drop_all();
         self.load_chosen();
     }

@@ -5,6 +5,7 @@ use crate::config::{FinetuningType, Interval, RunConfig};
 use crate::task::Task;
 use lorakeet_i18n::Message;
 use lorakeet_i18n::messages::advice as msg;
+use serde_json::Value;
 
 /// From here on a rate is one of adapters, and below it one of full fine-tuning.
 const LEAST_LORA_RATE: f64 = 1e-4;
@@ -35,8 +36,31 @@ pub(super) fn of(facts: &Facts, config: &RunConfig) -> Vec<Caution> {
 }
 
 fn caution(knob: &'static str, what: impl Into<Message>, remedy: impl Into<Message>) -> Option<Caution> {
-    let (what, remedy) = (what.into(), remedy.into());
-    Some(Caution { knob, what, remedy })
+    Some(Caution {
+        knob,
+        others: Vec::new(),
+        what: what.into(),
+        remedy: remedy.into(),
+        way_out: None,
+    })
+}
+
+impl Caution {
+    /// With other knobs that have a part in it.
+    fn beside(self, others: &[&'static str]) -> Self {
+        Self {
+            others: others.to_vec(),
+            ..self
+        }
+    }
+
+    /// With the value that is the way out.
+    fn by(self, value: impl Into<Value>) -> Self {
+        Self {
+            way_out: Some(value.into()),
+            ..self
+        }
+    }
 }
 
 fn rate(facts: &Facts, config: &RunConfig) -> Option<Caution> {
@@ -45,8 +69,9 @@ fn rate(facts: &Facts, config: &RunConfig) -> Option<Caution> {
     }
     let (knob, kind, value) = ("learning_rate", config.finetuning_type, config.learning_rate);
     let shown = |rate: f64| format!("{rate:e}");
-    let (rate, better) = (shown(value), shown(facts.rate(kind)));
-    match kind {
+    let usual = facts.rate(kind);
+    let (rate, better) = (shown(value), shown(usual));
+    let found = match kind {
         FinetuningType::Full if value >= LEAST_LORA_RATE => {
             caution(knob, msg::FullAtLoraRate { rate }, msg::TakeFullRate { rate: better })
         }
@@ -60,7 +85,8 @@ fn rate(facts: &Facts, config: &RunConfig) -> Option<Caution> {
             caution(knob, msg::LoraAtFullRate { rate }, msg::SetRate { rate: better })
         }
         _ => None,
-    }
+    };
+    found.map(|found| found.beside(&["finetuning_type"]).by(usual))
 }
 
 fn batch(facts: &Facts, config: &RunConfig) -> Option<Caution> {
@@ -74,17 +100,20 @@ fn batch(facts: &Facts, config: &RunConfig) -> Option<Caution> {
         rows => msg::LittleToContrast { rows }.into(),
     };
     let rows = super::CONTRAST_ROWS.min(facts.rows);
-    caution("per_device_train_batch_size", what, msg::RaiseBatch { rows })
+    let found = caution("per_device_train_batch_size", what, msg::RaiseBatch { rows });
+    found.map(|found| found.beside(&["gradient_accumulation_steps"]).by(rows))
 }
 
 fn rank(facts: &Facts, config: &RunConfig) -> Option<Caution> {
     let (_, most) = MOST_RANK.iter().find(|(rows, _)| facts.rows < *rows)?;
     let is_large = config.finetuning_type == FinetuningType::Lora && config.lora_r > *most;
     let (r, rows) = (config.lora_r, facts.rows);
-    let remedy = msg::SetRank { r: facts.rank() };
-    is_large
-        .then(|| caution("lora_r", msg::RankForFewRows { r, rows }, remedy))
-        .flatten()
+    let better = facts.rank();
+    if !is_large {
+        return None;
+    }
+    let found = caution("lora_r", msg::RankForFewRows { r, rows }, msg::SetRank { r: better });
+    found.map(|found| found.by(better))
 }
 
 fn epochs(facts: &Facts, config: &RunConfig) -> Option<Caution> {
@@ -105,14 +134,18 @@ fn epochs(facts: &Facts, config: &RunConfig) -> Option<Caution> {
     if facts.model == ModelKind::Fresh || epochs <= most as f64 || is_guarded {
         return None;
     }
-    let (knob, rows) = if config.max_steps > 0 {
-        ("max_steps", facts.rows)
-    } else {
-        ("num_train_epochs", facts.rows)
-    };
+    let (rows, better) = (facts.rows, facts.epochs());
     let epochs = format!("{epochs:.1}").trim_end_matches(".0").to_owned();
-    let remedy = msg::FewerEpochs { epochs: facts.epochs() };
-    caution(knob, msg::EpochsAboveData { epochs, rows, most }, remedy)
+    let what = msg::EpochsAboveData { epochs, rows, most };
+    let guards = ["eval_strategy", "load_best_model_at_end", "early_stopping_patience"];
+    // Where the run counts its steps, epochs have no effect.
+    let found = if config.max_steps > 0 {
+        let steps = better * plan.steps_per_epoch;
+        caution("max_steps", what, msg::FewerSteps { steps }).map(|found| found.by(steps))
+    } else {
+        caution("num_train_epochs", what, msg::FewerEpochs { epochs: better }).map(|found| found.by(better))
+    };
+    found.map(|found| found.beside(&guards))
 }
 
 fn cutoff(facts: &Facts, config: &RunConfig) -> Option<Caution> {
@@ -126,7 +159,7 @@ fn cutoff(facts: &Facts, config: &RunConfig) -> Option<Caution> {
     match facts.cutoff().filter(|&cutoff| cutoff > tokens) {
         Some(better) => {
             let remedy = msg::RaiseCutoffTo { tokens: better };
-            caution(knob, msg::CutoffCuts { tokens, cut, rows }, remedy)
+            caution(knob, msg::CutoffCuts { tokens, cut, rows }, remedy).map(|found| found.by(better))
         }
         None => caution(knob, msg::CutoffOfModelCuts { tokens, cut, rows }, msg::SplitRows),
     }
@@ -135,16 +168,17 @@ fn cutoff(facts: &Facts, config: &RunConfig) -> Option<Caution> {
 fn memory(facts: &Facts) -> Option<Caution> {
     let (needed, available) = facts.peak_bytes.zip(facts.available_bytes)?;
     let knob = "per_device_train_batch_size";
-    let is_above = needed > available;
+    if needed <= available {
+        return None;
+    }
     let (needed, available) = (needed >> 20, available >> 20);
-    is_above
-        .then(|| caution(knob, msg::RunAboveMemory { needed, available }, msg::TakeLess))
-        .flatten()
+    let found = caution(knob, msg::RunAboveMemory { needed, available }, msg::TakeLess);
+    found.map(|found| found.beside(&["gradient_checkpointing", "quantization_bit", "cutoff_len"]))
 }
 
 fn held_out(facts: &Facts) -> Option<Caution> {
     match facts.held_out {
-        0 => caution("val_size", msg::NoHeldOut, msg::SetHeldOut),
+        0 => caution("val_size", msg::NoHeldOut, msg::SetHeldOut).map(|found| found.by(0.1)),
         _ => None,
     }
 }

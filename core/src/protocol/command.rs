@@ -65,6 +65,18 @@ pub enum Command {
         /// Every knob.
         config: Box<RunConfig>,
     },
+    /// Tell what is recommended for a run on the loaded model and data, and what is unwise in its settings: answered by
+    /// [`Event::Advice`]. Of large files a part is looked at.
+    Advise {
+        /// Every knob.
+        config: Box<RunConfig>,
+    },
+    /// Search for a learning rate of a run on the loaded model and data, in steps of the run itself: each is told as an
+    /// [`Event::Step`], the outcome as [`Event::Rate`]. The model has the weights afterwards from which the run would start.
+    FindRate {
+        /// Every knob.
+        config: Box<RunConfig>,
+    },
     /// Answer texts with the loaded model's head, as a run trained it: answered by [`Event::Predicted`].
     Predict {
         /// Every knob; `task` says which answers are wanted.
@@ -109,7 +121,7 @@ pub enum Command {
     Pause,
     /// Go on after a pause.
     Resume,
-    /// End the run after the step under way; the adapter so far is kept.
+    /// End the run after the step under way; the adapter so far is kept. A search for a learning rate ends without an outcome.
     Stop,
     /// Continue a prompt; answered by [`Event::Token`]s and one [`Event::Generated`].
     Generate {

@@ -6,7 +6,9 @@ use super::hub::HubEvent;
 use super::kept_run::{RunSample, StoredCopy, StoredRun};
 use super::number;
 use super::picture::Picture;
+use super::rate::RateSearch;
 use super::report::{Baseline, EvalInfo, PredictionTable, Report, TextPrediction};
+use crate::advice::Advice;
 use crate::config::{Kind, Knob};
 use crate::error::Error;
 use crate::task::Task;
@@ -72,6 +74,17 @@ pub enum Event {
         #[serde(default)]
         seconds_per_step: Option<f64>,
     },
+    /// What is recommended for a run, and what is unwise in its settings.
+    Advice {
+        /// With reasons.
+        advice: Box<Advice>,
+        /// Rows that the run would train on; of packed texts, blocks.
+        rows: usize,
+        /// Rows that it would hold out.
+        held_out: usize,
+    },
+    /// What a search for a learning rate found.
+    Rate(Box<RateSearch>),
     /// The run starts.
     Started(RunInfo),
     /// An optimizer step is done.

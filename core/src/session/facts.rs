@@ -1,20 +1,52 @@
-//! What is known of a run on the loaded model and data before it starts, for advice on its settings.
+//! What is known of a run on the loaded model and data before it starts: what it takes, and the facts for advice on its settings.
 
 use super::{Session, no_data};
-use crate::advice::{Facts, ModelKind};
-use crate::config::RunConfig;
-use crate::data::Schema;
+use crate::advice::{Facts, ModelKind, advise};
+use crate::config::{Encoding, Group, KNOBS, RunConfig};
+use crate::data::{self, Content, Dataset, Example, Schema};
 use crate::device;
 use crate::error::Result;
-use crate::estimate::estimate;
+use crate::estimate::{estimate, estimate_with_work};
 use crate::head_spec::HeadKind;
-use crate::host::Receiver;
+use crate::host::{Emit, Receiver};
 use crate::loaded_model::{LoadedModel, fit_inputs_to_data, loaded};
 use crate::models::registry::{Kind, of_model_type};
-use crate::tasks::TaskSpec;
+use crate::protocol::Event;
+use crate::task::Task;
+use crate::tasks::{Rows, TaskSpec};
 
 /// Rows are measured up to so many tokens.
 const MOST_TOKENS: usize = 1 << 20;
+/// Of larger files, a front end that waits for advice has so many bytes made into tokens, which takes about a second in a browser.
+const PART_BYTES: u64 = 2 << 20;
+/// Of the knobs of training, those that have a part in what rows are.
+const OF_ROWS: [&str; 2] = ["loss", "seed"];
+
+/// What is known of a run's rows, as long as the model, the data and the settings that shape rows stay.
+pub(super) struct Measured {
+    shaped_by: ShapedBy,
+    rows: RowFacts,
+}
+
+/// The data and the settings that decide about rows.
+#[derive(PartialEq)]
+struct ShapedBy {
+    config: RunConfig,
+    data: [Option<(String, Option<Encoding>)>; 2],
+}
+
+/// What is known of a run's rows.
+#[derive(Clone)]
+struct RowFacts {
+    task: Task,
+    compares_batch: bool,
+    rows: usize,
+    held_out: usize,
+    /// As [`Facts::lengths`].
+    lengths: Vec<usize>,
+    /// The most tokens of a row, of packed ones too; none of numbers.
+    longest: Option<usize>,
+}
 
 impl Session {
     /// The facts that [`crate::advice::advise`] needs of the run `config`. Its rows are made as the run makes them, but not cut.
@@ -25,7 +57,71 @@ impl Session {
         let emit = &mut self.emit(receiver);
         let data = &self.data.as_ref().ok_or_else(no_data)?.rows;
         fit_inputs_to_data(&mut self.model, data, config, emit).await?;
+        let rows = self.rows(config, u64::MAX, emit).await?;
+        self.with_memory(config, rows, emit).await
+    }
+
+    /// [`crate::protocol::Command::Advise`]. What the rows are is kept until something changes it, for a person who turns a knob
+    /// waits for this.
+    pub(super) async fn answer_advice(&mut self, config: &RunConfig, emit: &mut Emit<'_>) -> Result<()> {
+        loaded(&self.model)?;
+        self.read_as(config.encoding, emit).await?;
+        let data = &self.data.as_ref().ok_or_else(no_data)?.rows;
+        fit_inputs_to_data(&mut self.model, data, config, emit).await?;
+        let facts = self.quick_facts(config, emit).await?;
+        emit.event(Event::Advice {
+            advice: Box::new(advise(&facts, config)),
+            rows: facts.rows,
+            held_out: facts.held_out,
+        });
+        Ok(())
+    }
+
+    /// The facts from a part of large data, and from what is known already. What is skipped or cut is said by the run.
+    async fn quick_facts(&mut self, config: &RunConfig, emit: &mut Emit<'_>) -> Result<Facts> {
+        let (host, control) = (emit.host, emit.control.clone());
+        let mut told = |event: Event, _| {
+            if let Event::Progress { .. } = event {
+                emit.event(event);
+            }
+        };
+        let quiet = &mut Emit::new(&mut told, host, control);
+        let shaped_by = self.shaped_by(config);
+        let known = self.measured.take().filter(|known| known.shaped_by == shaped_by);
+        let rows = match known {
+            Some(known) => known.rows,
+            None => self.rows(config, PART_BYTES, quiet).await?,
+        };
+        self.measured = Some(Measured {
+            shaped_by,
+            rows: rows.clone(),
+        });
+        self.with_memory(config, rows, quiet).await
+    }
+
+    /// What decides about the rows of the run `config`.
+    fn shaped_by(&self, config: &RunConfig) -> ShapedBy {
+        let mut config = config.clone();
+        for knob in KNOBS {
+            let shapes = matches!(knob.group, Group::Model | Group::Data) || OF_ROWS.contains(&knob.name);
+            if !shapes {
+                // Its default is a value of each knob.
+                let _ = config.set(knob.name, &knob.default());
+            }
+        }
+        let data = [&self.data, &self.validation];
+        ShapedBy {
+            config,
+            data: data.map(|data| data.as_ref().map(|data| (data.digest.clone(), data.encoding))),
+        }
+    }
+
+    /// What the rows of the run `config` are. Of files of more than `most_bytes` the first rows are looked at, and the others are
+    /// taken to be like them.
+    async fn rows(&self, config: &RunConfig, most_bytes: u64, emit: &mut Emit<'_>) -> Result<RowFacts> {
         let model = loaded(&self.model)?;
+        let data = &self.data.as_ref().ok_or_else(no_data)?.rows;
+        let validation = self.validation.as_ref().map(|data| &data.rows);
         let mut spec = TaskSpec::resolve(config, model, data)?;
         spec.emit_notes(emit);
         let packs = spec.objective.learns_texts() && model.head.task == HeadKind::CausalLm;
@@ -34,31 +130,50 @@ impl Session {
             cutoff_len: if is_packed { config.cutoff_len } else { MOST_TOKENS },
             ..config.clone()
         };
-        let validation = self.validation.as_ref().map(|data| &data.rows);
-        let split = spec.datasets(&measured, model, data, validation, emit).await?;
+        let bytes: u64 = self.inputs.data.iter().map(|file| file.len_bytes()).sum();
+        let (seen, rows, held_out) = match bytes > most_bytes {
+            false => {
+                let split = spec.datasets(&measured, model, data, validation, emit).await?;
+                let (rows, held_out) = (split.train.len(), split.held_out.len());
+                (Seen::all(&split.train, &split.held_out), rows, held_out)
+            }
+            true => {
+                let share = most_bytes as f64 / bytes as f64;
+                let (examples, all) = first_rows(&spec, (model, data), &measured, share, emit).await?;
+                let (rows, held_out) = match validation {
+                    Some(validation) => (all, validation.info().rows),
+                    None => {
+                        let seed = config.data_seed.unwrap_or(config.seed);
+                        let (train, held_out) = data::split(all, config.val_size, seed)?;
+                        (train.len(), held_out.len())
+                    }
+                };
+                (Seen::all(&examples, &[]), rows, held_out)
+            }
+        };
         let has_lengths = !is_packed && spec.shape.is_none();
-        let rows = split.train.iter().filter(|_| has_lengths);
-        let mut lengths: Vec<usize> = rows
-            .map(|row| {
-                let texts = std::iter::once(row).chain(&row.others);
-                let lengths = texts.map(|text| {
-                    let tokens = text.input_ids.len().max(text.labels.len());
-                    tokens + usize::from(text.truncated)
-                });
-                lengths.max().unwrap_or(0)
-            })
-            .collect();
-        lengths.sort_unstable();
+        Ok(RowFacts {
+            task: spec.task(),
+            compares_batch: spec.objective.loss.compares_batch(),
+            rows,
+            held_out,
+            lengths: if has_lengths { seen.lengths } else { Vec::new() },
+            longest: seen.longest,
+        })
+    }
 
+    /// The facts of a run with these rows: the model, and what the run takes.
+    async fn with_memory(&self, config: &RunConfig, rows: RowFacts, emit: &mut Emit<'_>) -> Result<Facts> {
+        let model = loaded(&self.model)?;
         let device = model.model.device();
         let limit = device::largest_buffer_bytes(device);
         let adapter = self.adapter.as_ref().map(|adapter| &adapter.config);
         // As the run plans it: no more rows at a time than there are, and no more tokens than the longest has.
-        let longest = split.longest_row().unwrap_or(config.cutoff_len);
+        let longest = rows.longest.unwrap_or(config.cutoff_len);
         let planned = RunConfig {
             cutoff_len: longest.min(config.cutoff_len),
-            per_device_train_batch_size: config.per_device_train_batch_size.min(split.train.len()),
-            per_device_eval_batch_size: config.per_device_eval_batch_size.min(split.held_out.len().max(1)),
+            per_device_train_batch_size: config.per_device_train_batch_size.min(rows.rows),
+            per_device_eval_batch_size: config.per_device_eval_batch_size.min(rows.held_out.max(1)),
             ..config.clone()
         };
         let plain = RunConfig {
@@ -67,9 +182,13 @@ impl Session {
             ..planned.clone()
         };
         let mut peaks = [None, None];
-        for (peak, config) in peaks.iter_mut().zip([&planned, &plain]) {
+        for (place, config) in [&planned, &plain].into_iter().enumerate() {
+            if place == 1 && plain == planned {
+                peaks[1] = peaks[0];
+                break;
+            }
             match estimate(&model.files, config, adapter, limit).await {
-                Ok(memory) => *peak = memory.peak_bytes,
+                Ok(memory) => peaks[place] = memory.peak_bytes,
                 // The advice does without it.
                 Err(error) => {
                     emit.warn(error.message());
@@ -79,18 +198,109 @@ impl Session {
         }
         let [peak_bytes, plain_peak_bytes] = peaks;
         Ok(Facts {
-            task: spec.task(),
+            task: rows.task,
             model: kind(model)?,
             parameters: model.model.info.parameters,
-            rows: split.train.len(),
-            held_out: split.held_out.len(),
-            lengths,
+            rows: rows.rows,
+            held_out: rows.held_out,
+            lengths: rows.lengths,
             most_tokens: model.model.limits().tokens,
-            compares_batch: spec.objective.loss.compares_batch(),
+            compares_batch: rows.compares_batch,
             available_bytes: device::available_bytes(device),
             peak_bytes,
             plain_peak_bytes,
         })
+    }
+
+    /// [`crate::protocol::Command::Estimate`].
+    pub(super) async fn estimate(&self, config: &RunConfig, emit: &mut Emit<'_>) -> Result<()> {
+        let loaded = loaded(&self.model)?;
+        let device = loaded.model.device();
+        let adapter = self.adapter.as_ref().map(|adapter| &adapter.config);
+        let limit = device::largest_buffer_bytes(device);
+        let (memory, work) = estimate_with_work(&loaded.files, config, adapter, limit).await?;
+        let seconds_per_step = self.probe.zip(work).map(|(probe, work)| work.seconds(&probe));
+        emit.event(Event::Estimate {
+            memory,
+            available_bytes: device::available_bytes(device),
+            seconds_per_step,
+        });
+        Ok(())
+    }
+}
+
+/// The lengths of rows.
+struct Seen {
+    /// Of those that are trained on, ascending.
+    lengths: Vec<usize>,
+    longest: Option<usize>,
+}
+
+impl Seen {
+    fn all(train: &[Example], held_out: &[Example]) -> Self {
+        let mut lengths: Vec<usize> = train.iter().map(|row| tokens(row, true)).collect();
+        lengths.sort_unstable();
+        let longest = train.iter().chain(held_out).map(|row| tokens(row, false)).max();
+        Self {
+            lengths,
+            longest: longest.filter(|&tokens| tokens > 0),
+        }
+    }
+}
+
+/// Tokens of the longest text of a row, or of its answer; with `counts_cut`, one more where it was cut.
+fn tokens(row: &Example, counts_cut: bool) -> usize {
+    let texts = std::iter::once(row).chain(&row.others);
+    let lengths = texts.map(|text| {
+        let tokens = text.input_ids.len().max(text.labels.len());
+        tokens + usize::from(counts_cut && text.truncated)
+    });
+    lengths.max().unwrap_or(0)
+}
+
+/// The examples of about this `share` of the rows, the first ones, and how many the rows would have in all.
+async fn first_rows(
+    spec: &TaskSpec,
+    (model, dataset): (&LoadedModel, &Dataset),
+    config: &RunConfig,
+    share: f64,
+    emit: &mut Emit<'_>,
+) -> Result<(Vec<Example>, usize)> {
+    let all = dataset.info().rows.max(1);
+    let most = ((all as f64 * share).ceil() as usize).max(1);
+    let mut start = None;
+    // How many times so many there are.
+    let mut times = all as f64 / most as f64;
+    if spec.objective.learns_texts() {
+        let mut part = dataset.start(most);
+        // One text may be the whole file.
+        let bytes = |part: &Dataset| part.rows.iter().map(|row| text_bytes(&row.content)).sum::<usize>();
+        let before = bytes(&part);
+        for row in &mut part.rows {
+            if let Content::Text(text) = &mut row.content {
+                text.truncate(text.floor_char_boundary(PART_BYTES as usize));
+            }
+        }
+        times *= before.max(1) as f64 / bytes(&part).max(1) as f64;
+        start = Some(part);
+    }
+    let rows = Rows {
+        most: if start.is_some() { usize::MAX } else { most },
+        model,
+        dataset: start.as_ref().unwrap_or(dataset),
+        config,
+        optional: false,
+    };
+    let examples = spec.examples(&rows, emit).await?;
+    let count = (examples.len() as f64 * times).round() as usize;
+    Ok((examples, count.min(config.max_samples.unwrap_or(usize::MAX))))
+}
+
+/// The bytes of a row that is one text.
+fn text_bytes(content: &Content) -> usize {
+    match content {
+        Content::Text(text) => text.len(),
+        _ => 0,
     }
 }
 

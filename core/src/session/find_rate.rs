@@ -5,8 +5,9 @@ use crate::config::RunConfig;
 use crate::device;
 use crate::error::Result;
 use crate::estimate;
-use crate::host::Receiver;
+use crate::host::{Emit, Receiver};
 use crate::loaded_model::{fit_inputs_to_data, loaded, prepare};
+use crate::protocol::Event;
 use crate::task::Task;
 use crate::tasks::TaskSpec;
 use crate::train::finder::{RateRange, RateSearch, find_rate};
@@ -25,20 +26,27 @@ impl Session {
         receiver: Receiver<'_>,
     ) -> Result<RateSearch> {
         range.check()?;
+        let emit = &mut self.emit(receiver);
         self.control.begin_run();
-        let outcome = self.search_rate(config, range, receiver).await;
+        let outcome = self.search_rate(config, range, emit).await;
         self.control.end_run();
         outcome
     }
 
-    async fn search_rate(
-        &mut self,
-        config: &RunConfig,
-        range: &RateRange,
-        receiver: Receiver<'_>,
-    ) -> Result<RateSearch> {
+    /// [`crate::protocol::Command::FindRate`].
+    pub(super) async fn answer_rate(&mut self, config: &RunConfig, emit: &mut Emit<'_>) -> Result<()> {
+        self.control.begin_run();
+        let outcome = match self.read_as(config.encoding, emit).await {
+            Ok(()) => self.search_rate(config, &RateRange::default(), emit).await,
+            Err(error) => Err(error),
+        };
+        self.control.end_run();
+        emit.event(Event::Rate(Box::new(outcome?)));
+        Ok(())
+    }
+
+    async fn search_rate(&mut self, config: &RunConfig, range: &RateRange, emit: &mut Emit<'_>) -> Result<RateSearch> {
         self.trained = None;
-        let emit = &mut self.emit(receiver);
         let data = &self.data.as_ref().ok_or_else(no_data)?.rows;
         fit_inputs_to_data(&mut self.model, data, config, emit).await?;
         let model = loaded(&self.model)?;

@@ -4,9 +4,7 @@
 #[cfg(not(target_arch = "wasm32"))]
 pub mod audit;
 mod export;
-#[cfg(not(target_arch = "wasm32"))]
 mod facts;
-#[cfg(not(target_arch = "wasm32"))]
 mod find_rate;
 mod hub;
 mod predict;
@@ -18,7 +16,6 @@ use crate::config::{Encoding, RunConfig, find};
 use crate::data::{self, Columns, Dataset};
 use crate::device;
 use crate::error::{Error, Kind, Result};
-use crate::estimate::estimate_with_work;
 use crate::finetune::{Data, Job, finetune};
 use crate::formats::{ModelFiles, peft::Adapter};
 use crate::head_spec::HeadRecord;
@@ -78,6 +75,8 @@ pub struct Session {
     encoding: Option<Encoding>,
     /// The run that the model's weights come from.
     trained: Option<export::LastRun>,
+    /// What advice knows of the rows.
+    measured: Option<facts::Measured>,
     /// Models that were fetched where there is no shelf.
     in_memory: Vec<hub::InMemory>,
 }
@@ -100,6 +99,7 @@ impl Session {
             shelf: None,
             fetch: None,
             trained: None,
+            measured: None,
             in_memory: Vec::new(),
             save_interval_ms: SAVE_INTERVAL_MS,
             inputs: Inputs::default(),
@@ -182,6 +182,8 @@ impl Session {
             }
             Command::Audit { config } => self.answer_audit(&config, files, emit).await,
             Command::Estimate { config } => self.estimate(&config, emit).await,
+            Command::Advise { config } => self.answer_advice(&config, emit).await,
+            Command::FindRate { config } => self.answer_rate(&config, emit).await,
             Command::Train {
                 config,
                 sample_prompt,
@@ -263,7 +265,7 @@ impl Session {
         let device = self.open_any(emit).await?.clone();
         // The old model goes first: two may not fit.
         self.model = None;
-        self.trained = None;
+        (self.trained, self.measured) = (None, None);
         self.inputs.model = files.clone();
         device::release(&device);
         let companions = companions(&files);
@@ -376,21 +378,6 @@ impl Session {
             read_again(&mut self.model, (wanted, None), weights, emit).await?;
         }
         self.load_adapter(adapter)
-    }
-
-    async fn estimate(&self, config: &RunConfig, emit: &mut Emit<'_>) -> Result<()> {
-        let loaded = loaded(&self.model)?;
-        let device = loaded.model.device();
-        let adapter = self.adapter.as_ref().map(|adapter| &adapter.config);
-        let limit = device::largest_buffer_bytes(device);
-        let (memory, work) = estimate_with_work(&loaded.files, config, adapter, limit).await?;
-        let seconds_per_step = self.probe.zip(work).map(|(probe, work)| work.seconds(&probe));
-        emit.event(Event::Estimate {
-            memory,
-            available_bytes: device::available_bytes(device),
-            seconds_per_step,
-        });
-        Ok(())
     }
 
     #[cfg(target_arch = "wasm32")]

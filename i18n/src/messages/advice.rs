@@ -32,9 +32,10 @@ messages! { "advice";
          the rank.",
         "Unsloth 指南：LoRA 用 2e-4。《LoRA Without Regret》：约为全量微调的十倍，几乎与秩无关。";
     NotRateOfFull =
-        "Not 2e-5: adapters hardly move at the rate of full fine-tuning. Above 5e-3 runs diverge. `lorakeet find-rate` measures it on \
-         this model and these rows.",
-        "不用 2e-5：在全量微调的学习率下适配器几乎不动。高于 5e-3 训练容易发散。`lorakeet find-rate` 可在该模型和数据上实测。";
+        "Not 2e-5: adapters hardly move at the rate of full fine-tuning. Above 5e-3 runs diverge. A search for a learning rate (in the \
+         page beside the setting, or `lorakeet find-rate`) measures it on this model and these rows.",
+        "不用 2e-5：在全量微调的学习率下适配器几乎不动。高于 5e-3 训练容易发散。学习率搜索（页面上在该设置旁，或用 `lorakeet find-rate`）\
+         可在该模型和数据上实测。";
     RateOfFull = "All pretrained weights move, and are to stay near what they are.", "所有预训练权重都会变动，应保持在原值附近。";
     RateOfFullRests = "BERT (Devlin et al., 2019) was fine-tuned at 2e-5 to 5e-5.", "BERT（Devlin 等，2019）的微调学习率为 2e-5 到 5e-5。";
     NotRateOfLora = "Not 2e-4: that is the rate of adapters, at which full fine-tuning overwrites what pretraining taught.",
@@ -171,7 +172,8 @@ messages! { "advice";
         "learning_rate {rate} 超出常用范围，训练很可能发散。";
     PreferenceAtHighRate { rate } = "learning_rate {rate} is high for preferences: both answers become unlikely, and texts degenerate.",
         "learning_rate {rate} 对偏好训练来说过高：两个回答的概率都会下降，生成的文本会退化。";
-    SetRate { rate } = "Set learning_rate: {rate}; `lorakeet find-rate` measures it.", "请设置 learning_rate: {rate}；`lorakeet find-rate` 可实测。";
+    SetRate { rate } = "Set learning_rate: {rate}, or have one found: in the page beside the setting, or with `lorakeet find-rate`.",
+        "请设置 learning_rate: {rate}，或搜索学习率：页面上在该设置旁，或用 `lorakeet find-rate`。";
     NothingToContrast = "The loss tells each row from the others of its batch, and a batch of 1 has no others: there is nothing to learn but from \
          negatives that the row itself has.",
         "该损失把每条数据与同批次的其他数据区分，而批次为 1 时没有其他数据：除非数据自带负例，否则什么也学不到。";
@@ -189,6 +191,9 @@ messages! { "advice";
     FewerEpochs { epochs } =
         "Set num_train_epochs: {epochs}, or eval_strategy: epoch with load_best_model_at_end: true or early_stopping_patience: 2.",
         "请设置 num_train_epochs: {epochs}，或设置 eval_strategy: epoch 并加上 load_best_model_at_end: true 或 early_stopping_patience: 2。";
+    FewerSteps { steps } =
+        "Set max_steps: {steps}, or eval_strategy: epoch with load_best_model_at_end: true or early_stopping_patience: 2.",
+        "请设置 max_steps: {steps}，或设置 eval_strategy: epoch 并加上 load_best_model_at_end: true 或 early_stopping_patience: 2。";
     CutoffCuts { tokens, cut, rows } = "cutoff_len {tokens} cuts {cut} of {rows} rows: their ends, often the answers, are not learnt.",
         "cutoff_len {tokens} 截断了 {rows} 条中的 {cut} 条：结尾部分（往往是回答）学不到。";
     CutoffOfModelCuts { tokens, cut, rows } = "The model has positions for {tokens} tokens, which cuts {cut} of {rows} rows.",
@@ -201,4 +206,18 @@ messages! { "advice";
         "请设置 per_device_train_batch_size: 1、gradient_checkpointing: true 或 quantization_bit: 4，或调低 cutoff_len。";
     NoHeldOut = "No rows are held out, so nobody sees whether the run learns or learns by heart.", "没有留出数据，看不出模型是学会了还是背下了。";
     SetHeldOut = "Set val_size: 0.1, or give a validation_file.", "请设置 val_size: 0.1，或提供 validation_file。";
+
+    // doubts
+    FewRows { rows } =
+        "There are {rows} rows to train on: a model learns so few by heart, and the few that are held out hardly show whether it \
+         learnt anything else.",
+        "训练数据只有 {rows} 条：模型会直接背下它们，而留出的几条也很难说明它是否真的学会了。";
+    MoreRows { fewest } =
+        "Collect {fewest} to 100 at least, as guides to fine-tuning ask for, or try a prompt with these rows as examples first.",
+        "请至少收集 {fewest} 到 100 条（微调指南的建议），或先把这些数据作为示例写进提示词试试。";
+    NearlyPerfect { metric, score, way } =
+        "Without any training, {metric} is {score} on the held-out rows already ({way}): there is next to nothing to gain.",
+        "不经训练，留出数据上的 {metric} 已达 {score}（{way}）：几乎没有提升空间。";
+    TakeWithoutTraining = "Take that instead, or score on harder rows, so that a gain can be seen.",
+        "请直接采用它，或换更难的数据来评估，这样才能看出提升。";
 }

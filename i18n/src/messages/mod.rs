@@ -3,9 +3,8 @@
 //!
 //! What an error says (`what`) is a clause without a full stop; remedies and notes are sentences.
 
-// What only the command says: the page's programs do without it, for they are as large as they may be.
-#[cfg(not(target_arch = "wasm32"))]
 pub mod advice;
+// What only the command says: the page's programs do without it, for they are as large as they may be.
 #[cfg(not(target_arch = "wasm32"))]
 pub mod audit;
 pub mod command;
@@ -24,8 +23,6 @@ pub mod page;
 pub mod pictures;
 pub mod run;
 pub mod text;
-// As above.
-#[cfg(not(target_arch = "wasm32"))]
 pub mod tuning;
 
 use crate::Language;
@@ -46,7 +43,6 @@ pub(crate) fn template(key: &str, language: Language) -> Option<&'static str> {
 type Area = (&'static str, &'static [(&'static str, [&'static str; 2])]);
 
 pub(crate) static AREAS: &[Area] = &[
-    #[cfg(not(target_arch = "wasm32"))]
     ("advice", advice::TEXTS),
     #[cfg(not(target_arch = "wasm32"))]
     ("audit", audit::TEXTS),
@@ -66,6 +62,5 @@ pub(crate) static AREAS: &[Area] = &[
     ("pictures", pictures::TEXTS),
     ("run", run::TEXTS),
     ("text", text::TEXTS),
-    #[cfg(not(target_arch = "wasm32"))]
     ("tuning", tuning::TEXTS),
 ];

@@ -1,9 +1,9 @@
 //! Advice on settings: valid, without contradictions, and cautions where they belong.
 
 use lorakeet_core::{
-    advice::{Advice, Facts, ModelKind, advise},
-    config::{FinetuningType, Fp8Format, Interval, RunConfig},
-    protocol::DeviceChoice,
+    advice::{Advice, Facts, ModelKind, advise, doubt_of_score},
+    config::{FinetuningType, Fp8Format, Interval, RunConfig, find},
+    protocol::{BaselineKind, Command, DeviceChoice, Event},
     task::Task,
 };
 use lorakeet_i18n::Language;
@@ -380,4 +380,125 @@ fn a_session_measures_the_rows_before_they_are_cut() {
     };
     let found = measure(&mut small, &fresh);
     assert_eq!((found.model, found.length_at(0.5)), (ModelKind::Fresh, None));
+}
+
+#[test]
+fn a_way_out_that_is_one_value_ends_its_caution() {
+    let usual = RunConfig::default;
+    let few = Facts { rows: 60, ..facts() };
+    let cases = [
+        (
+            facts(),
+            RunConfig {
+                learning_rate: 2e-5,
+                ..usual()
+            },
+        ),
+        (few.clone(), RunConfig { lora_r: 64, ..usual() }),
+        (
+            facts(),
+            RunConfig {
+                num_train_epochs: 20.0,
+                ..usual()
+            },
+        ),
+        (
+            few,
+            RunConfig {
+                max_steps: 1000,
+                ..usual()
+            },
+        ),
+        (
+            facts(),
+            RunConfig {
+                cutoff_len: 100,
+                ..usual()
+            },
+        ),
+    ];
+    for (facts, mut config) in cases {
+        let found = advise(&facts, &config).cautions;
+        let [caution] = &found[..] else { panic!("{found:?}") };
+        for knob in caution.others.iter().chain([&caution.knob]) {
+            assert!(find(knob).is_some(), "{knob}");
+        }
+        let value = caution.way_out.clone().expect("one value");
+        let shown = value.to_string();
+        let remedy = caution.remedy.english();
+        // 2e-4 is written so, and as 0.0002.
+        assert!(remedy.contains(&shown) || remedy.contains("2e-4"), "{remedy}: {shown}");
+        config.set(caution.knob, &value).expect("a value of the knob");
+        let left = advise(&facts, &config).cautions;
+        assert!(left.is_empty(), "{left:?}");
+    }
+}
+
+#[test]
+fn too_few_rows_and_scores_that_are_had_already_are_doubts() {
+    let doubts = |facts: &Facts| advise(facts, &RunConfig::default()).doubts.len();
+    assert_eq!(doubts(&Facts { rows: 20, ..facts() }), 1);
+    assert_eq!(doubts(&facts()), 0);
+    // Of a packed text, rows are blocks.
+    let packed = Facts {
+        rows: 20,
+        lengths: Vec::new(),
+        ..facts()
+    };
+    assert_eq!(doubts(&packed), 0);
+    let probe = || BaselineKind::LinearProbe.message();
+    let doubt = doubt_of_score("accuracy", 0.99, probe()).expect("next to nothing to gain");
+    assert!(doubt.what.english().contains("0.990"), "{doubt:?}");
+    assert_eq!(doubt_of_score("accuracy", 0.9, probe()), None);
+    assert_eq!(doubt_of_score("loss", 2.5, probe()), None, "less of it is better");
+    assert_eq!(doubt_of_score("accuracy", f64::NAN, probe()), None);
+}
+
+/// What a front end is told that asks for advice by a command.
+fn told(session: &mut TestSession, config: &RunConfig) -> (Advice, usize, usize) {
+    let config = Box::new(config.clone());
+    session.ask(Command::Advise { config }, Vec::new());
+    let event = session.events.last().expect("an answer");
+    // As it crosses a worker's boundary.
+    let text = serde_json::to_string(event).expect("JSON");
+    match serde_json::from_str(&text).expect("an event") {
+        Event::Advice { advice, rows, held_out } => (*advice, rows, held_out),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_front_end_gets_the_command_s_advice_after_every_change() {
+    let mut session = TestSession::open();
+    for config in [
+        config(),
+        RunConfig { lora_r: 64, ..config() },
+        RunConfig {
+            val_size: 0.5,
+            cutoff_len: 8,
+            ..config()
+        },
+        RunConfig {
+            val_size: 0.5,
+            learning_rate: 2e-5,
+            ..config()
+        },
+    ] {
+        let (advice, rows, held_out) = told(&mut session, &config);
+        let facts = block_on(TestSession::open().inner.facts(&config, &mut |_, _| ())).expect("facts");
+        assert_eq!((rows, held_out), (facts.rows, facts.held_out));
+        assert_eq!(advice, advise(&facts, &config));
+    }
+}
+
+#[test]
+fn of_large_data_a_part_is_looked_at_and_the_rows_are_counted_from_it() {
+    let line = format!("{{\"prompt\": \"{}\", \"completion\": \"yes\"}}\n", "word ".repeat(12));
+    let file = lorakeet_core::store::MemoryFile::source("rows.jsonl", line.repeat(30_000).into_bytes());
+    let mut session = TestSession::with(DeviceChoice::Cpu, tiny::model_files(), file);
+    let (_, rows, held_out) = told(&mut session, &RunConfig::default());
+    assert!(
+        rows.abs_diff(27_000) < 100 && held_out.abs_diff(3_000) < 20,
+        "{rows} and {held_out}"
+    );
 }

@@ -4,7 +4,7 @@ use lorakeet_core::{
     config::RunConfig,
     device::limit_memory,
     error::Kind,
-    protocol::Event,
+    protocol::{Command, Event},
     train::finder::{RateRange, RateSearch, SearchEnd},
 };
 use lorakeet_tests::{alone::alone, golden::block_on, rows, test_session::TestSession, tiny::config};
@@ -183,4 +183,41 @@ fn a_search_takes_no_more_memory_than_the_run() {
         };
         assert!(!search(&mut session, &config, range).points.is_empty());
     });
+}
+
+#[test]
+fn a_front_end_that_asks_by_a_command_gets_the_same_outcome_and_can_stop() {
+    let mut session = TestSession::open();
+    let by_command = |session: &mut TestSession| {
+        let config = Box::new(config());
+        session.ask(Command::FindRate { config }, Vec::new());
+    };
+    by_command(&mut session);
+    let Some(Event::Rate(found)) = session.events.last() else {
+        panic!("{:?}", session.events.last())
+    };
+    let expected = search(&mut TestSession::open(), &config(), RateRange::default());
+    assert_eq!(**found, expected);
+    let text = serde_json::to_string(&Event::Rate(found.clone())).expect("JSON");
+    let read: Event = serde_json::from_str(&text).expect("an event");
+    let Event::Rate(read) = read else { panic!("{text}") };
+    let told = |search: &RateSearch| (search.recommended, search.reason.clone(), search.points.len());
+    assert_eq!(told(&read), told(found), "as it crosses a worker's boundary");
+
+    let config = Box::new(config());
+    session.ask_and(Command::FindRate { config }, Vec::new(), &mut |event, control| {
+        if matches!(event, Event::Step(step) if step.step == 5) {
+            control.stop();
+        }
+    });
+    let last = session.events.last();
+    assert!(
+        matches!(last, Some(Event::Failed(error)) if error.kind == Kind::Stopped),
+        "{last:?}"
+    );
+    by_command(&mut session);
+    assert!(
+        matches!(session.events.last(), Some(Event::Rate(_))),
+        "the stop was that one's"
+    );
 }

@@ -2,6 +2,7 @@
 //! when something is missing. `cargo xtask test web` builds the page and runs these.
 
 mod charts;
+mod advice;
 mod devices;
 mod endurance;
 mod exports;

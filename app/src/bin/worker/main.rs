@@ -53,6 +53,7 @@ fn main() {
         session: RefCell::new(Some(session)),
         waiting: RefCell::new(VecDeque::new()),
         trains: Cell::new(false),
+        searches: Cell::new(false),
         is_shelf_open: Cell::new(false),
     });
     let receive = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| queue.receive(&event.data()));
@@ -76,6 +77,8 @@ struct CommandQueue {
     waiting: RefCell<VecDeque<(Command, Vec<File>)>>,
     /// Whether a run is under way.
     trains: Cell<bool>,
+    /// Whether a search for a learning rate is.
+    searches: Cell<bool>,
     /// Whether the private file system was asked for, which is done when it is needed.
     is_shelf_open: Cell<bool>,
 }
@@ -122,10 +125,11 @@ impl CommandQueue {
         }
     }
 
-    /// Whether a run is under way or waits for its turn.
+    /// Whether a run, or a search, is under way or waits for its turn.
     fn runs(&self) -> bool {
-        let is_run = |(command, _): &(Command, Vec<File>)| matches!(command, Command::Train { .. });
-        self.trains.get() || self.waiting.borrow().iter().any(is_run)
+        let is_run =
+            |(command, _): &(Command, Vec<File>)| matches!(command, Command::Train { .. } | Command::FindRate { .. });
+        self.trains.get() || self.searches.get() || self.waiting.borrow().iter().any(is_run)
     }
 
     async fn answer(self: Rc<Self>, mut session: Session) {
@@ -139,8 +143,10 @@ impl CommandQueue {
                     }
                     let mut emit = |event: Event, bytes: Option<Vec<u8>>| post(&event, bytes, false);
                     self.trains.set(matches!(command, Command::Train { .. }));
+                    self.searches.set(matches!(command, Command::FindRate { .. }));
                     session.handle(command, sources, &mut emit).await;
                     self.trains.set(false);
+                    self.searches.set(false);
                 }
                 Err(error) => post(&Event::Failed(error), None, false),
             }
