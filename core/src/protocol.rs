@@ -14,6 +14,7 @@ mod kept_run;
 mod number;
 mod picture;
 mod report;
+mod run_curve;
 
 pub use audit::{AuditFinding, AuditKind, AuditPlace, AuditReport};
 pub use command::{ChatMessage, Command, DeviceChoice, GenerateOptions, Prompt};
@@ -24,10 +25,12 @@ pub use event::{
 pub use export::{ExportCommand, ExportEvent, ExportForm, ExportOption, PIECE_BYTES};
 pub use hub::{ENDPOINT, HubCommand, HubEvent, HubFile, HubListing, HubProgress, HubSource, HubToken, StoredModel};
 pub use kept_run::{
-    COPIES, InputFile, Keep, RateChange, RunInput, RunRecord, RunSample, RunState, StoredCopy, StoredRun,
+    COPIES, InputFile, Keep, RateChange, RunInput, RunLabels, RunRecord, RunSample, RunScore, RunState, StoredCopy,
+    StoredRun,
 };
 pub use picture::{Picture, PictureKind, PictureRequest, TokenProbability};
 pub use report::{
     Baseline, BaselineKind, CalibrationBin, ClassRow, Comparison, EvalInfo, Metric, PredictionTable, Report,
     TextPrediction, Verdict,
 };
+pub use run_curve::{CurveAxis, CurveEval, CurvePoint, RunCurve};
