@@ -5,6 +5,7 @@ mod client;
 mod components;
 mod conversation;
 mod download;
+mod history;
 mod hub;
 mod i18n;
 mod lessons;

@@ -4,6 +4,7 @@ use crate::components::data::Data;
 use crate::components::header::{CompactHeader, Header};
 use crate::components::home::Home;
 use crate::components::model::Model;
+use crate::components::run_history::RunHistory;
 use crate::components::settings::Settings;
 use crate::components::task::TaskChoice;
 use crate::components::train::Train;
@@ -80,6 +81,7 @@ pub fn Page() -> impl IntoView {
             <Train/>
             <TryIt/>
             <Home/>
+            <RunHistory/>
         </main>
         <footer>
             <p>{state.text(|w| w.privacy)}</p>

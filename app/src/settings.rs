@@ -266,7 +266,7 @@ fn written(config: &RunConfig, knob: &Knob) -> String {
 }
 
 /// A value as a field shows it and `set_text` reads it.
-fn show(value: &Value) -> String {
+pub fn show(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),

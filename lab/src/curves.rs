@@ -29,18 +29,11 @@ impl Curves {
         let points = self.steps.iter().map(|step| (step.step as f64, value(step)));
         thinned(&points.filter(|point| point.1.is_finite()).collect::<Line>(), POINTS)
     }
-    /// The training loss, smoothed: an exponential mean that starts at the mean of what it has seen,
-    /// sₙ = Σ βⁿ⁻ⁱ·xᵢ / Σ βⁿ⁻ⁱ.
+    /// The training loss, [`smoothed`].
     pub fn smooth_loss(&self) -> Line {
-        let beta: f64 = 0.8;
-        let (mut sum, mut weight) = (0.0, 0.0);
-        let mut line = Line::new();
-        for step in self.steps.iter().filter(|step| step.loss.is_finite()) {
-            sum = beta * sum + step.loss;
-            weight = beta * weight + 1.0;
-            line.push((step.step as f64, sum / weight));
-        }
-        thinned(&line, POINTS)
+        let points = self.steps.iter().map(|step| (step.step as f64, step.loss));
+        let line: Line = points.filter(|point| point.1.is_finite()).collect();
+        thinned(&smoothed(&line), POINTS)
     }
     /// The validation loss.
     pub fn eval_loss(&self) -> Line {
@@ -52,6 +45,18 @@ impl Curves {
         let distance = |info: &&StepInfo| (info.step as f64 - step).abs();
         self.steps.iter().min_by(|a, b| distance(a).total_cmp(&distance(b)))
     }
+}
+
+/// A line smoothed: an exponential mean that starts at the mean of what it has seen, sₙ = Σ βⁿ⁻ⁱ·xᵢ / Σ βⁿ⁻ⁱ.
+pub fn smoothed(line: &[(f64, f64)]) -> Line {
+    let beta: f64 = 0.8;
+    let (mut sum, mut weight) = (0.0, 0.0);
+    let mean = |point: &(f64, f64)| {
+        sum = beta * sum + point.1;
+        weight = beta * weight + 1.0;
+        (point.0, sum / weight)
+    };
+    line.iter().map(mean).collect()
 }
 
 /// At most `limit` points: neighbours are replaced by their mean.

@@ -25,6 +25,7 @@ pub mod predictions;
 pub mod preview;
 pub mod report;
 pub mod residuals;
+pub mod run_history;
 pub mod samples;
 pub mod scatter_plot;
 pub mod scores;

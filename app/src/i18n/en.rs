@@ -1,6 +1,6 @@
 //! English.
 
-use super::{Words, hub, inside, runs, share, storage, take_away, tasks};
+use super::{Words, history, hub, inside, runs, share, storage, take_away, tasks};
 use lorakeet_core::config::Group;
 use lorakeet_core::error::Kind;
 use lorakeet_core::protocol::DeviceChoice;
@@ -21,6 +21,7 @@ pub static WORDS: Words = Words {
     take_version: "Update now",
     version_elsewhere: "This page is open in another tab or frame. Close it there, then update.",
     runs: &runs::ENGLISH,
+    history: &history::ENGLISH,
     stored: &storage::ENGLISH,
     take: &take_away::ENGLISH,
     hub: &hub::ENGLISH,

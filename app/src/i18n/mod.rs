@@ -4,6 +4,7 @@
 //! `lorakeet_core::config`, and what the engine says in the crate `lorakeet_i18n`.
 
 mod en;
+mod history;
 mod hub;
 pub mod inside;
 mod runs;
@@ -75,6 +76,8 @@ pub struct Words {
     pub version_elsewhere: &'static str,
     /// What is said about stored runs.
     pub runs: &'static runs::RunWords,
+    /// What is said about stored runs side by side.
+    pub history: &'static history::HistoryWords,
     /// What is said about what is stored in the browser.
     pub stored: &'static storage::StorageWords,
     /// What is said about taking along what was trained.

@@ -54,6 +54,8 @@ impl PageState {
             | Job::Picture
             | Job::Forms
             | Job::Runs
+            | Job::Label
+            | Job::Curves
             | Job::HubModels => {}
             Job::Export => {
                 let fault = self.training.take.give_up();
@@ -83,6 +85,10 @@ impl PageState {
         }
         self.worker.error.set(Some((job, error)));
         self.finish(job);
+        if job == Job::Label {
+            // What the run is really called.
+            self.ask_runs();
+        }
         if job == Job::Train {
             self.ask_forms();
             self.ask_runs();
@@ -198,8 +204,15 @@ impl PageState {
                 if is_partial || runs.iter().any(|run| run.is_under_way) {
                     set_timeout(move || self.ask_runs_when_free(), BETWEEN_LOOKS_AT_RUNS);
                 }
+                self.stored
+                    .runs
+                    .with_untracked(|before| self.history.renew(before, &runs, is_partial));
                 self.stored.runs.set(runs);
                 self.take_stock(Job::Runs, |what| !matches!(what, Stored::Model(_)));
+            }
+            Event::RunCurves { curves } => {
+                self.history.curves.update(|known| known.extend(curves));
+                self.finish(Job::Curves);
             }
             Event::Step(step) => {
                 self.stored.tries.set_value(0);
