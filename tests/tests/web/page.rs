@@ -14,6 +14,7 @@ mod links;
 mod memory;
 mod offline;
 mod requests;
+mod run_history;
 mod sharing;
 mod turns;
 
