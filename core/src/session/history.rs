@@ -20,6 +20,8 @@ impl Session {
         let labels = labels.checked()?;
         if let Some(shelf) = &self.shelf {
             label(shelf, id, labels).await?;
+            // A browser gives the claim back a turn later; until then the run would be told of as under way.
+            (self.host.yield_now)().await;
         }
         self.tell_runs(emit).await
     }

@@ -172,7 +172,7 @@ fn Choice(id: String, name: Memo<String>) -> impl IntoView {
     view! {
         <label class="check">
             <input type="checkbox" data-testid="run-choice" aria-label=move || (state.words().history.compare)(&name.get())
-                prop:checked=is_chosen prop:disabled=is_full on:change=choose/>
+                prop:checked=move || is_chosen.get() prop:disabled=is_full on:change=choose/>
         </label>
     }
 }
