@@ -7,7 +7,7 @@ use crate::training::Training;
 use leptos::prelude::*;
 
 /// How much losses are smoothed at first.
-const SMOOTHING: f64 = 0.6;
+pub const SMOOTHING: f64 = 0.6;
 /// The most that they can be.
 pub const MOST_SMOOTHING: f64 = 0.99;
 /// The share of the width over which the pointer is dragged at least to zoom in.

@@ -65,6 +65,10 @@ pub enum Job {
     HubModels,
     /// Something of the browser's storage is removed.
     Forget,
+    /// What a stored run is called.
+    Label,
+    /// Curves of stored runs.
+    Curves,
 }
 
 struct Request {

@@ -1,7 +1,7 @@
 //! What the page shows as a link: task, model, data, settings, prompt, device, language and theme, written into the address
-//! behind `#` and read from there when the page is opened; with the results of a run, too. It is the state of a lab
-//! (`lorakeet_lab::options`) as far as both speak of the same: a page that is opened with a lesson's state offers the lesson and
-//! takes its settings.
+//! behind `#` and read from there when the page is opened; with the results of a run, too, and with what is looked at of stored
+//! runs. It is the state of a lab (`lorakeet_lab::options`) as far as both speak of the same: a page that is opened with a lesson's
+//! state offers the lesson and takes its settings.
 
 use crate::bundled;
 use crate::i18n::Language;
@@ -18,6 +18,7 @@ use lorakeet_i18n::Message;
 use lorakeet_i18n::messages::page as msg;
 pub use lorakeet_lab::options::LESSON;
 use lorakeet_lab::options::{AFTER, BEFORE, DEVICE, LANGUAGE, PART, PREDICTED, THEME};
+use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::Url;
 
@@ -61,7 +62,7 @@ pub fn open(state: PageState) {
     }
 }
 
-fn take(state: PageState, query: PageQuery) {
+fn take(state: PageState, mut query: PageQuery) {
     if let Some(tag) = query.get(LANGUAGE) {
         // A lab takes `zh` and `zh-CN`, too.
         let of_tag = |tag: &str| tag.split('-').next().unwrap_or_default().to_ascii_lowercase();
@@ -110,6 +111,9 @@ fn take(state: PageState, query: PageQuery) {
             None => tell(state, msg::LinkNamesData { file }),
         }
     }
+    for (key, value) in state.history.take(&mut query) {
+        unusable(state, key, &value);
+    }
     if let Some(prompt) = query.get(PROMPT) {
         state.sample_prompt.set(prompt.to_owned());
     }
@@ -121,6 +125,28 @@ fn take(state: PageState, query: PageQuery) {
         fetch_lessons(state);
     }
     state.link.set(query);
+}
+
+/// Writes into the address which stored runs are looked at, so that a reload shows the same, where `writes`. A link that is shared is
+/// without them: nobody else has these runs.
+pub fn keep_view(state: PageState, writes: bool) {
+    let mut query = state.link.get();
+    state.history.put(&mut query);
+    // An address that would be too long stays as it is.
+    let Some(text) = query.to_text().ok().filter(|_| writes) else {
+        return;
+    };
+    let search = window().location().search().unwrap_or_default();
+    // What says nothing but its version is no link.
+    let hash = if text.contains('&') {
+        format!("#{text}")
+    } else {
+        String::new()
+    };
+    if let Ok(history) = window().history() {
+        // A frame may be refused; the view is then gone with the page.
+        let _ = history.replace_state_with_url(&JsValue::NULL, "", Some(&format!("{}{search}{hash}", place())));
+    }
 }
 
 /// Shows the results that the link brought, once the engine was started.

@@ -8,6 +8,7 @@ mod components;
 mod conversation;
 mod download;
 mod export;
+mod history;
 mod hub;
 mod i18n;
 mod lessons;

@@ -4,6 +4,7 @@ use crate::components::data::Data;
 use crate::components::export::Export;
 use crate::components::header::{CompactHeader, Header};
 use crate::components::model::Model;
+use crate::components::run_history::RunHistory;
 use crate::components::settings::Settings;
 use crate::components::task::TaskChoice;
 use crate::components::train::Train;
@@ -81,6 +82,7 @@ pub fn Page() -> impl IntoView {
             <Train/>
             <TryIt/>
             <Export/>
+            <RunHistory/>
         </main>
         <footer>
             <p>{state.text(|w| w.privacy)}</p>

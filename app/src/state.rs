@@ -3,6 +3,7 @@
 mod advice;
 mod events;
 mod export;
+mod history;
 mod hub;
 mod runs;
 mod storage;
@@ -11,6 +12,7 @@ mod turns;
 use crate::advice::{Advised, Search};
 use crate::bundled;
 use crate::conversation::{Conversation, Engine, Job};
+use crate::history::History;
 use crate::hub::HubModels;
 use crate::i18n::{Language, Words, words};
 use crate::loaded::{DataSource, Loaded, ModelSource};
@@ -79,6 +81,8 @@ pub struct PageState {
     pub stored: StoredRuns,
     /// What is stored besides, and what is removed.
     pub storage: Storage,
+    /// Stored runs that are looked back on.
+    pub history: History,
     /// Models from a hub.
     pub hub: HubModels,
     /// Whether the screen stays on while a run is under way.
@@ -109,6 +113,7 @@ impl PageState {
             pictures: Pictures::new(),
             stored: StoredRuns::new(),
             storage: Storage::new(),
+            history: History::new(),
             hub: HubModels::new(),
             keeps_awake: RwSignal::new(theme::keeps_awake()),
             elsewhere: RwSignal::new(None),
@@ -293,7 +298,15 @@ impl PageState {
             && !self.training.phase.with(Phase::is_under_way)
             && matches!(
                 self.worker.job.get(),
-                None | Some(Job::Preview | Job::Estimate | Job::Advice | Job::Probe | Job::Forms)
+                None | Some(
+                    Job::Preview
+                        | Job::Estimate
+                        | Job::Advice
+                        | Job::Probe
+                        | Job::Forms
+                        | Job::Label
+                        | Job::Curves
+                )
             )
     }
 
@@ -328,6 +341,8 @@ impl PageState {
             failure: None,
             samples: Vec::new(),
             rate_changes: Vec::new(),
+            score: None,
+            labels: Default::default(),
         };
         self.stored.begin(record.clone());
         self.ask_to_persist();

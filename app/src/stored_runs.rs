@@ -252,3 +252,9 @@ pub fn name_of(input: &RunInput) -> String {
         },
     }
 }
+
+/// What a run is called: as the person called it, else after what it trains and on what.
+pub fn title(record: &RunRecord) -> String {
+    let name = record.labels.name.clone();
+    name.unwrap_or_else(|| format!("{} · {}", name_of(&record.model), name_of(&record.data)))
+}

@@ -5,24 +5,18 @@ use crate::commands::unwritable;
 use crate::json;
 use crate::runs::{Found, opened, table};
 use crate::screen::{hand_out, hand_out_json};
-use lorakeet_core::config::KNOBS;
+use lorakeet_core::comparison::{Line, differing, differing_inputs};
 use lorakeet_core::error::Result;
 use lorakeet_core::protocol::{Comparison, RunRecord};
 use lorakeet_i18n::messages::tuning as msg;
 use lorakeet_i18n::{Field, Message};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Settings that say where a run is, and nothing of what it learns.
-pub const PLACES: [&str; 3] = ["output_dir", "overwrite_output_dir", "resume_from_checkpoint"];
-
 /// Steps at which losses are shown, at most.
 const MOST_STEPS: usize = 10;
-
-/// A setting or a number by its name, one value a run.
-type Line<T> = (String, Vec<Option<T>>);
 
 /// Shows the runs at these paths side by side.
 pub async fn run(paths: &[PathBuf], json: bool) -> Result<ExitCode> {
@@ -35,25 +29,6 @@ pub async fn run(paths: &[PathBuf], json: bool) -> Result<ExitCode> {
         false => hand_out(&text(&runs))?,
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// The settings whose values are not the same in all runs, in the order of the table of knobs; those that this release does not
-/// know stand behind.
-fn differing(records: &[&RunRecord]) -> Vec<Line<Value>> {
-    let known: Vec<&str> = KNOBS.iter().map(|knob| knob.name).collect();
-    let others = records.iter().flat_map(|record| record.settings.keys());
-    let others: BTreeSet<&str> = others
-        .map(String::as_str)
-        .filter(|name| !known.contains(name))
-        .collect();
-    let names = known.into_iter().chain(others).filter(|name| !PLACES.contains(name));
-    let lines = names.map(|name| {
-        let values = records.iter().map(|record| record.settings.get(name).cloned());
-        (name.to_owned(), values.collect::<Vec<_>>())
-    });
-    lines
-        .filter(|(_, values)| values.windows(2).any(|pair| pair[0] != pair[1]))
-        .collect()
 }
 
 /// What a run came to on its held-out rows: the loss of the weights that it kept, and the task's metrics; of one that wrote no
@@ -140,6 +115,9 @@ fn notes(runs: &[Found]) -> Vec<Message> {
         let runs = Field::list(unfinished);
         notes.push(msg::NotFinished { runs }.into());
     }
+    let records: Vec<&RunRecord> = runs.iter().map(|run| &run.record).collect();
+    let inputs = differing_inputs(&records);
+    let differs = |input: &str| inputs.iter().any(|(name, _)| name == input);
     for name in [
         "model_name_or_path",
         "adapter_name_or_path",
@@ -148,20 +126,14 @@ fn notes(runs: &[Found]) -> Vec<Message> {
     ] {
         let values: Vec<Option<&Value>> = runs.iter().map(|run| run.record.settings.get(name)).collect();
         let is_same = values.windows(2).all(|pair| pair[0] == pair[1]);
-        if is_same && digests(runs, name) > 1 {
+        if is_same && differs(name) {
             notes.push(msg::InputDiffers { name }.into());
         }
     }
-    if digests(runs, "rows") > 1 {
+    if differs("rows") {
         notes.push(msg::RowsDiffer.into());
     }
     notes
-}
-
-/// How many different contents an input has in these runs.
-fn digests(runs: &[Found], input: &str) -> usize {
-    let digests: BTreeSet<Option<&String>> = runs.iter().map(|run| run.record.inputs.get(input)).collect();
-    digests.len()
 }
 
 fn told(runs: &[Found]) -> Value {

@@ -200,6 +200,8 @@ impl<'a> Output<'a> {
             failure: None,
             samples: Vec::new(),
             rate_changes: Vec::new(),
+            score: None,
+            labels: Default::default(),
         };
         let path = self.folder.join(RECORD);
         if self.goes_on && path.is_file() {
@@ -210,7 +212,8 @@ impl<'a> Output<'a> {
             match earlier {
                 Ok(earlier) => {
                     (record.id, record.started_ms) = (earlier.id, earlier.started_ms);
-                    record.samples = earlier.samples;
+                    (record.samples, record.score) = (earlier.samples, earlier.score);
+                    record.labels = earlier.labels;
                 }
                 Err(error) => note(msg::RecordReplaced { why: error.message() }.into()),
             }

@@ -92,7 +92,7 @@ pub async fn list(folder: &Path, json: bool) -> Result<ExitCode> {
     let mut rows = vec![head.map(str::to_owned)];
     rows.extend(runs.iter().map(|run| {
         [
-            named(&run.folder, folder),
+            run.titled(&named(&run.folder, folder)),
             when(run.record.started_ms),
             run.record.task.to_string(),
             run.model(),
@@ -274,6 +274,14 @@ impl Found {
         }
     }
 
+    /// Its folder, with what it is called and its tags: `out "first try" #baseline`.
+    fn titled(&self, folder: &str) -> String {
+        let labels = &self.record.labels;
+        let name = labels.name.iter().map(|name| format!(" {name:?}"));
+        let tags = labels.tags.iter().map(|tag| format!(" #{tag}"));
+        std::iter::once(folder.to_owned()).chain(name).chain(tags).collect()
+    }
+
     fn steps_line(&self) -> String {
         match self.record.max_steps {
             Some(steps) => format!("{}/{steps}", self.step()),
@@ -314,6 +322,7 @@ impl Found {
     fn summary(&self) -> Value {
         json!({
             "id": self.record.id, "started_ms": self.record.started_ms, "started": when(self.record.started_ms),
+            "name": self.record.labels.name, "tags": self.record.labels.tags,
             "task": self.record.task, "model": self.model(), "state": self.state(), "step": self.step(),
             "max_steps": self.record.max_steps, "loss": self.loss(),
             "scores": self.scores().into_iter().collect::<BTreeMap<_, _>>(), "bytes": self.bytes(),
@@ -397,6 +406,13 @@ impl Found {
         let mut text = String::new();
         let mut line = |name: &str, value: String| text.push_str(&format!("{name:<9}{value}\n"));
         line("run", format!("{} ({})", self.folder.display(), self.record.id));
+        let labels = &self.record.labels;
+        if let Some(name) = &labels.name {
+            line("name", name.clone());
+        }
+        if !labels.tags.is_empty() {
+            line("tags", labels.tags.join(", "));
+        }
         line("started", format!("{} UTC", when(self.record.started_ms)));
         let by = self.writer.as_ref().filter(|_| self.state() == "under way");
         let by = by

@@ -1,7 +1,7 @@
 //! Lorakeet's engine: fine-tuning of small language models on burn, in a browser tab and natively.
 //!
 //! Without the feature `engine` the crate holds only what a front end needs: [`protocol`] (commands in, events out),
-//! [`config`] (run files), [`loss`] as run files write it, [`lesson`]s, and [`error`]. `files` adds what reads and writes files
+//! [`config`] (run files), [`comparison`] (of runs), [`loss`] as run files write it, [`lesson`]s, and [`error`]. `files` adds what reads and writes files
 //! (formats, tokenizer, data) and what scores with plain numbers (metrics, baselines), and `engine` adds everything that
 //! touches a tensor.
 //!
@@ -9,6 +9,7 @@
 //! K key/value heads, D width of a head, V vocabulary, R rank of an adapter, N = B·T tokens of a batch.
 
 pub mod advice;
+pub mod comparison;
 pub mod config;
 mod did_you_mean;
 pub mod error;

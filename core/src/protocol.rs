@@ -15,6 +15,7 @@ mod number;
 mod picture;
 mod rate;
 mod report;
+mod run_curve;
 
 pub use audit::{AuditFinding, AuditKind, AuditPlace, AuditReport};
 pub use command::{ChatMessage, Command, DeviceChoice, GenerateOptions, Prompt};
@@ -27,7 +28,8 @@ pub use export::{
 };
 pub use hub::{ENDPOINT, HubCommand, HubEvent, HubFile, HubListing, HubProgress, HubSource, HubToken, StoredModel};
 pub use kept_run::{
-    COPIES, InputFile, Keep, RateChange, RunInput, RunRecord, RunSample, RunState, StoredCopy, StoredRun,
+    COPIES, InputFile, Keep, RateChange, RunInput, RunLabels, RunRecord, RunSample, RunScore, RunState, StoredCopy,
+    StoredRun,
 };
 pub use picture::{Picture, PictureKind, PictureRequest, TokenProbability};
 pub use rate::{RatePoint, RateSearch, SearchEnd};
@@ -35,3 +37,4 @@ pub use report::{
     Baseline, BaselineKind, CalibrationBin, ClassRow, Comparison, EvalInfo, Metric, PredictionTable, Report,
     TextPrediction, Verdict,
 };
+pub use run_curve::{CurveAxis, CurveEval, CurvePoint, RunCurve};

@@ -202,6 +202,8 @@ fn run_record() -> Vec<u8> {
         failure: None,
         samples: vec![sample],
         rate_changes: Vec::new(),
+        score: None,
+        labels: Default::default(),
     };
     serde_json::to_vec(&record).expect("a record is JSON")
 }

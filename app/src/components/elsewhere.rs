@@ -1,7 +1,7 @@
 //! Another tab trains: what it trains, and the way to train here instead; and whether the screen stays on meanwhile.
 
-use super::stored_runs::what;
 use crate::state::PageState;
+use crate::stored_runs::title;
 use crate::{theme, turn};
 use leptos::prelude::*;
 
@@ -13,7 +13,7 @@ pub fn Elsewhere() -> impl IntoView {
         let found = state
             .stored
             .runs
-            .with(|runs| runs.iter().find(|run| run.is_under_way).map(what));
+            .with(|runs| runs.iter().find(|run| run.is_under_way).map(|run| title(&run.record)));
         (state.words().runs.elsewhere)(found.as_deref())
     };
     view! {

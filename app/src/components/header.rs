@@ -3,6 +3,7 @@
 use super::lesson_offer::LessonOffer;
 use super::new_version::NewVersion;
 use super::notice::worded;
+use super::run_history::RunsButton;
 use super::share::Share;
 use crate::conversation::{Engine, Job};
 use crate::format;
@@ -75,6 +76,7 @@ pub fn Header() -> impl IntoView {
                     <h1>"Lorakeet"</h1>
                 </div>
                 <div class="switches">
+                    <RunsButton/>
                     <button type="button" class="quiet" data-testid="share" node_ref=opener aria-controls="share-panel"
                         aria-expanded=move || shown.get().to_string() on:click=move |_| shown.update(|shown| *shown = !*shown)>{state.text(|w| w.share)}</button>
                     <label>

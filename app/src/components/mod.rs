@@ -31,6 +31,7 @@ pub mod preview;
 pub mod rate_finder;
 pub mod report;
 pub mod residuals;
+pub mod run_history;
 pub mod samples;
 pub mod scatter_plot;
 pub mod scores;

@@ -1,14 +1,15 @@
 //! What is stored in the browser: runs, models and copies of files in lists of one make, what they take, and how they are removed.
 
 use super::notice::Notice;
-use super::stored_runs::{is_free, moment, what};
+use super::stored_runs::{can_go_on, is_free, moment, standing};
 use crate::conversation::Job;
 use crate::format;
 use crate::loaded::ModelSource;
 use crate::state::PageState;
 use crate::storage::Stored;
+use crate::stored_runs::title;
 use leptos::prelude::*;
-use lorakeet_core::protocol::{RunState, StoredCopy, StoredModel, StoredRun};
+use lorakeet_core::protocol::{StoredCopy, StoredModel, StoredRun};
 
 /// What a list holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,21 +67,13 @@ fn line(parts: [Option<String>; 3]) -> String {
 }
 
 fn run_item(state: PageState, run: &StoredRun) -> Item {
-    let words = state.words().runs;
-    let standing = match run.record.state {
-        _ if run.is_under_way => words.under_way.to_owned(),
-        RunState::Finished => (words.finished)(run.step.unwrap_or_default()),
-        RunState::Stopped => (words.stopped)(run.step.unwrap_or_default(), run.max_steps),
-        RunState::Open => (words.open)(run.step, run.max_steps),
-    };
-    let is_over = run.record.state == RunState::Finished;
-    let started = moment(state, run.record.started_ms);
+    let (started, standing) = (moment(state, run.record.started_ms), standing(state, run));
     Item {
         what: Stored::Run(run.record.id.clone()),
-        name: what(run),
+        name: title(&run.record),
         about: line([Some(started), Some(standing), Some(format::bytes(run.bytes))]),
         bytes: run.bytes,
-        action: (!is_over && !run.is_under_way).then_some(Action::GoOn),
+        action: can_go_on(run).then_some(Action::GoOn),
         is_idle: !run.is_under_way,
         leaves: false,
     }

@@ -5,10 +5,10 @@ use crate::format;
 use crate::run::Phase;
 use crate::state::PageState;
 use crate::storage::Stored;
-use crate::stored_runs::name_of;
+use crate::stored_runs::title;
 use js_sys::Date;
 use leptos::prelude::*;
-use lorakeet_core::protocol::StoredRun;
+use lorakeet_core::protocol::{RunState, StoredRun};
 use wasm_bindgen::JsValue;
 
 /// A moment, milliseconds since 1970, as people of this language write it.
@@ -18,9 +18,20 @@ pub fn moment(state: PageState, since_1970_ms: f64) -> String {
     text.into()
 }
 
-/// What a run trains, and on what.
-pub fn what(run: &StoredRun) -> String {
-    format!("{} · {}", name_of(&run.record.model), name_of(&run.record.data))
+/// Where a run stands.
+pub fn standing(state: PageState, run: &StoredRun) -> String {
+    let words = state.words().runs;
+    match run.record.state {
+        _ if run.is_under_way => words.under_way.to_owned(),
+        RunState::Finished => (words.finished)(run.step.unwrap_or_default()),
+        RunState::Stopped => (words.stopped)(run.step.unwrap_or_default(), run.max_steps),
+        RunState::Open => (words.open)(run.step, run.max_steps),
+    }
+}
+
+/// Whether a run can go on.
+pub fn can_go_on(run: &StoredRun) -> bool {
+    run.record.state != RunState::Finished && !run.is_under_way
 }
 
 /// Whether a run can be started now.
@@ -38,7 +49,7 @@ pub fn Interrupted() -> impl IntoView {
         let text = move || {
             let when = moment(state, for_text.record.started_ms);
             let (step, steps) = (for_text.step.unwrap_or_default(), for_text.max_steps);
-            (state.words().runs.interrupted)(&what(&for_text), &when, step, steps)
+            (state.words().runs.interrupted)(&title(&for_text.record), &when, step, steps)
         };
         view! {
             <div class="notice" role="status" data-testid="interrupted-run">
@@ -58,7 +69,7 @@ pub fn Interrupted() -> impl IntoView {
 
 /// The files that have to be chosen again.
 #[component]
-fn Missing() -> impl IntoView {
+pub fn Missing() -> impl IntoView {
     let state = expect_context::<PageState>();
     move || {
         let missing = state.stored.missing.get();

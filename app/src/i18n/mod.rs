@@ -7,6 +7,7 @@ mod chart;
 mod advice;
 mod en;
 mod export;
+mod history;
 mod hub;
 pub mod inside;
 mod runs;
@@ -77,6 +78,8 @@ pub struct Words {
     pub version_elsewhere: &'static str,
     /// What is said about stored runs.
     pub runs: &'static runs::RunWords,
+    /// What is said about stored runs side by side.
+    pub history: &'static history::HistoryWords,
     /// What is said about what is stored in the browser.
     pub stored: &'static storage::StorageWords,
     /// What is said about exports.

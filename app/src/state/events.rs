@@ -66,6 +66,8 @@ impl PageState {
             | Job::Picture
             | Job::Forms
             | Job::Runs
+            | Job::Label
+            | Job::Curves
             | Job::HubModels => {}
             Job::Export => {
                 let fault = self.training.export.give_up();
@@ -95,6 +97,10 @@ impl PageState {
         }
         self.worker.error.set(Some((job, error)));
         self.finish(job);
+        if job == Job::Label {
+            // What the run is really called.
+            self.ask_runs();
+        }
         if job == Job::Train {
             self.ask_forms();
             self.ask_runs();
@@ -235,12 +241,19 @@ impl PageState {
                 if is_partial || runs.iter().any(|run| run.is_under_way) {
                     set_timeout(move || self.ask_runs_when_free(), BETWEEN_LOOKS_AT_RUNS);
                 }
+                self.stored
+                    .runs
+                    .with_untracked(|before| self.history.renew(before, &runs, is_partial));
                 self.stored.runs.set(runs);
                 self.take_stock(Job::Runs, |what| !matches!(what, Stored::Model(_)));
             }
             Event::Step(step) if worker.job.get_untracked() == Some(Job::FindRate) => {
                 worker.progress.set(None);
                 self.advice.stepped(step);
+            }
+            Event::RunCurves { curves } => {
+                self.history.curves.update(|known| known.extend(curves));
+                self.finish(Job::Curves);
             }
             Event::Step(step) => {
                 self.stored.tries.set_value(0);

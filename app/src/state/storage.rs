@@ -56,7 +56,7 @@ impl PageState {
     /// The engine told what is stored, as it was asked or after it removed something; `is_told` says of what.
     pub(super) fn take_stock(self, usual: Job, is_told: fn(&Stored) -> bool) {
         let job = match self.worker.job.get_untracked() {
-            Some(Job::Forget) => Job::Forget,
+            Some(job @ (Job::Forget | Job::Label)) => job,
             _ => usual,
         };
         if !self.worker.waits(Job::Forget) {

@@ -2,7 +2,7 @@
 //! starts.
 
 use super::Halving;
-use crate::compare::PLACES;
+use lorakeet_core::comparison::PLACES;
 use lorakeet_core::config::{Resolved, RunConfig, Source, SweptKnob, find};
 use lorakeet_core::error::{Error, Result};
 use lorakeet_core::protocol::RunRecord;

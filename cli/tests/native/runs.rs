@@ -265,6 +265,39 @@ fn what_is_no_run_or_an_older_one_or_damaged_is_told_apart() {
 }
 
 #[test]
+fn a_run_s_name_and_tags_are_listed_and_shown_and_stay_when_it_goes_on() {
+    let place = Place::new("named");
+    place.run(LINES);
+    place.says(0, FIRST);
+    // An older record has neither.
+    assert_eq!(
+        (&place.shows("out")["name"], &place.shows("out")["tags"]),
+        (&Value::Null, &Value::Array(Vec::new()))
+    );
+    let mut record: Value = serde_json::from_slice(&place.read("out/run.json")).expect("JSON");
+    record.as_object_mut().expect("an object").remove("labels");
+    place.write("out/run.json", &record.to_string());
+    assert_eq!(place.shows("out")["name"], Value::Null);
+    record["labels"] = serde_json::json!({ "name": "first try", "tags": ["baseline", "films"] });
+    place.write("out/run.json", &record.to_string());
+    for _ in 0..2 {
+        assert!(place.prints(&["runs"]).contains("out \"first try\" #baseline #films"));
+        let text = place.prints(&["show", "out"]);
+        assert!(
+            text.contains("first try\n") && text.contains("baseline, films\n"),
+            "{text}"
+        );
+        let listed = place.lists();
+        assert_eq!(
+            (&listed[0]["name"], &listed[0]["tags"][1]),
+            (&"first try".into(), &"films".into())
+        );
+        // It goes on, and is called the same.
+        place.says(0, AGAIN);
+    }
+}
+
+#[test]
 fn a_run_file_is_never_replaced_by_a_record() {
     let place = Place::new("record");
     fs::create_dir(place.0.join("mine")).expect("a folder");

@@ -4,7 +4,7 @@
 use super::Event;
 use super::export::ExportCommand;
 use super::hub::HubCommand;
-use super::kept_run::Keep;
+use super::kept_run::{Keep, RunLabels};
 use super::picture::PictureRequest;
 use crate::config::{Encoding, RunConfig};
 use serde::{Deserialize, Serialize};
@@ -112,6 +112,19 @@ pub enum Command {
     ForgetCopy {
         /// What it is called in the store.
         copy: String,
+    },
+    /// Give a run of the store a name and tags, in place of those that it has; not while it is under way. Answered by
+    /// [`Event::Runs`].
+    LabelRun {
+        /// Its id.
+        id: String,
+        /// The name and the tags.
+        labels: RunLabels,
+    },
+    /// Tell the curves of runs of the store: answered by [`Event::RunCurves`].
+    RunCurves {
+        /// Their ids.
+        ids: Vec<String>,
     },
     /// Models from a hub, and those that were fetched.
     Hub(HubCommand),

@@ -9,6 +9,7 @@ use super::picture::Picture;
 use super::rate::RateSearch;
 use super::report::{Baseline, EvalInfo, PredictionTable, Report, TextPrediction};
 use crate::advice::Advice;
+use super::run_curve::RunCurve;
 use crate::config::{Kind, Knob};
 use crate::error::Error;
 use crate::task::Task;
@@ -150,6 +151,11 @@ pub enum Event {
         /// Whether a run is left out because it was being written elsewhere: to be asked for again.
         #[serde(default)]
         is_partial: bool,
+    },
+    /// The curves of runs in the session's store.
+    RunCurves {
+        /// One entry for each that was asked for, by its id; an empty one where nothing was kept of it.
+        curves: Vec<(String, RunCurve)>,
     },
     /// Models from a hub, and those that were fetched.
     Hub(HubEvent),

@@ -1,9 +1,11 @@
 //! Runs that outlive the program: what is written down of each, and how a front end asks for them.
 
+use super::report::BaselineKind;
 use super::{RunSummary, number};
 use crate::config::{KNOBS, RunConfig};
 use crate::error::{Error, Result};
 use crate::task::Task;
+use lorakeet_i18n::messages::run as msg;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -53,6 +55,79 @@ pub struct RunRecord {
     /// Where the run went back to a checkpoint because it went wrong, and at which rate it went on; the oldest first.
     #[serde(default)]
     pub rate_changes: Vec<RateChange>,
+    /// How good it became by the metric that judges it; none before its first score.
+    #[serde(default)]
+    pub score: Option<RunScore>,
+    /// What the person calls it, and its tags.
+    #[serde(default)]
+    pub labels: RunLabels,
+}
+
+/// What a person calls a run.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct RunLabels {
+    /// Its name; none where it was given none.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Words to find it by, each once, in the order in which they were given.
+    #[serde(default)]
+    pub tags: Vec<String>,
+}
+
+impl RunLabels {
+    /// The most characters of a name or a tag.
+    pub const MOST_CHARACTERS: usize = 80;
+    /// The most tags of a run.
+    pub const MOST_TAGS: usize = 20;
+
+    /// Without spaces around names and tags, without empty ones, and without tags that are there already.
+    ///
+    /// # Errors
+    /// A name or a tag is too long, or there are too many tags.
+    pub fn checked(self) -> Result<Self> {
+        let name = self.name.map(|name| name.trim().to_owned());
+        let mut labels = Self {
+            name: name.filter(|name| !name.is_empty()),
+            tags: Vec::new(),
+        };
+        for tag in self.tags {
+            let tag = tag.trim();
+            if !tag.is_empty() && !labels.tags.iter().any(|known| known == tag) {
+                labels.tags.push(tag.to_owned());
+            }
+        }
+        let (most, tags) = (Self::MOST_CHARACTERS, Self::MOST_TAGS);
+        if labels
+            .name
+            .iter()
+            .chain(&labels.tags)
+            .any(|text| text.chars().count() > most)
+        {
+            return Err(Error::config(msg::LabelTooLong { most }).remedy(msg::ShortenLabel));
+        }
+        match labels.tags.len() > tags {
+            true => Err(Error::config(msg::TooManyTags { tags }).remedy(msg::RemoveATag)),
+            false => Ok(labels),
+        }
+    }
+}
+
+/// How good a run became on its held-out rows, by the metric that judges it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunScore {
+    /// The metric.
+    pub metric: String,
+    /// Its best value of all scores after the first step.
+    #[serde(with = "number")]
+    pub best: f64,
+    /// The step of that score.
+    pub step: usize,
+    /// The best that can be had without the training; none where nothing was scored before.
+    #[serde(with = "number::optional", default)]
+    pub baseline: Option<f64>,
+    /// How that comes about.
+    #[serde(default)]
+    pub against: Option<BaselineKind>,
 }
 
 /// What the model wrote at some step of a run.
@@ -149,6 +224,9 @@ pub struct StoredRun {
     pub bytes: u64,
     /// Whether it is under way, here or in another tab.
     pub is_under_way: bool,
+    /// Its training loss in a few points, for a small picture; empty where its curve was not kept.
+    #[serde(with = "number::list", default)]
+    pub sparkline: Vec<f32>,
 }
 
 /// A copy of a file of the person in the store, for the runs that were trained on it.

@@ -6,6 +6,7 @@ pub mod audit;
 mod export;
 mod facts;
 mod find_rate;
+mod history;
 mod hub;
 mod predict;
 mod prepared;
@@ -208,6 +209,8 @@ impl Session {
                 }
                 self.tell_runs(emit).await
             }
+            Command::LabelRun { id, labels } => self.label_run(&id, labels, emit).await,
+            Command::RunCurves { ids } => self.tell_curves(ids, emit).await,
             Command::Hub(command) => self.serve_hub(command, emit).await,
             Command::Export(command) => self.serve_export(command, files, emit).await,
             // Commands are served one after the other, so nothing is under way; what is, hears of it by [`Control`].

@@ -3,6 +3,7 @@
 //! | file of `run-ID` | content |
 //! | --- | --- |
 //! | `run.json` | the [`crate::protocol::RunRecord`] ([`crate::train::record`]) |
+//! | `curve.json` | the [`crate::protocol::RunCurve`] |
 //! | `checkpoint-N/` | as [`checkpoint`] writes them: the two newest, and what a run that goes wrong goes back to |
 //! | the rest | what the run came to, as in an `output_dir` |
 //!
@@ -14,11 +15,12 @@ use crate::config::RunConfig;
 use crate::error::{Error, Kind, Result};
 use crate::host::Emit;
 use crate::protocol::{
-    COPIES, InputFile, Keep, RateChange, RunInput, RunRecord, RunState, RunSummary, Stage, StoredCopy, StoredRun,
+    COPIES, InputFile, Keep, RateChange, RunCurve, RunInput, RunRecord, RunState, RunSummary, Stage, StoredCopy,
+    StoredRun,
 };
 use crate::store::{Claim, IndexedSink, Shelf, Sink, Source, sha256};
 use crate::train::checkpoint::{self, Checkpoint};
-use crate::train::record::{RecordFile, read_record, state_after};
+use crate::train::record::{RecordFile, read_curve, read_record, state_after};
 use lorakeet_i18n::Message;
 use lorakeet_i18n::messages::run as msg;
 use std::collections::BTreeSet;
@@ -28,6 +30,8 @@ use std::rc::Rc;
 const RUN: &str = "run-";
 /// What is copied at a time.
 const PIECE_BYTES: u64 = 4 << 20;
+/// Points of the small picture of a run's loss.
+const SPARKLINE_POINTS: usize = 60;
 /// What is looked at of each of three places of a file to tell it from another of the same length.
 const SAMPLE_BYTES: u64 = 1 << 20;
 
@@ -61,12 +65,14 @@ impl KeptRun {
         let folder = folder(&id)?;
         let claim = shelf.claim(&folder).await?;
         let claim = claim.ok_or_else(|| Error::config(msg::RunIsUnderWay).remedy(msg::UseTheOtherTab))?;
-        let (mut record, newest) = match keep {
-            Keep::New(record) => (*record, None),
+        let (mut record, newest, curve) = match keep {
+            Keep::New(record) => (*record, None, RunCurve::default()),
             Keep::GoOn(_) | Keep::GoBack { .. } => {
                 let files = IndexedSink::read(shelf, &folder).await?;
                 let newest = newest_checkpoint(&files, back_to, emit).await?;
-                (read_record(&files).await?, newest)
+                // One that is damaged is made anew of what the checkpoint knows.
+                let curve = read_curve(&files).await.ok().flatten().unwrap_or_default();
+                (read_record(&files).await?, newest, curve)
             }
         };
         let back = match back_to {
@@ -85,7 +91,7 @@ impl KeptRun {
             record.rate_changes.push(change);
         }
         let run = Self {
-            file: Rc::new(RecordFile::new(sink.clone(), record)),
+            file: Rc::new(RecordFile::new(sink.clone(), record).keeping_curve(curve)),
             sink,
             shelf: shelf.clone(),
             folder,
@@ -197,7 +203,7 @@ async fn copy_name(source: &Source) -> Result<String> {
 }
 
 /// The folder of a run, where its id is one that can name a folder.
-fn folder(id: &str) -> Result<String> {
+pub(super) fn folder(id: &str) -> Result<String> {
     let is_plain = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     match is_plain {
         true => Ok(format!("{RUN}{id}")),
@@ -206,7 +212,7 @@ fn folder(id: &str) -> Result<String> {
 }
 
 /// The steps of a run's checkpoints, the newest first.
-fn steps(files: &[(String, Source)]) -> Vec<usize> {
+pub(super) fn steps(files: &[(String, Source)]) -> Vec<usize> {
     let step = |(path, _): &(String, Source)| checkpoint::step_of(path.split_once('/')?.0);
     let steps: BTreeSet<usize> = files.iter().filter_map(step).collect();
     steps.into_iter().rev().collect()
@@ -292,23 +298,31 @@ async fn read_run(shelf: &Rc<dyn Shelf>, folder: &str, is_under_way: bool) -> Re
     let step = steps(&files).first().copied();
     // A record of an older release does not say it; the checkpoint does.
     let of_checkpoint = match step {
-        Some(step) if record.max_steps.is_none() => {
-            let path = format!("{}/{}", checkpoint::folder(step), checkpoint::STATE);
-            let state = files.iter().find(|(known, _)| *known == path);
-            match state {
-                Some((_, source)) => checkpoint::max_steps(source).await.ok(),
-                None => None,
-            }
-        }
+        Some(step) if record.max_steps.is_none() => match checkpoint_state(&files, step) {
+            Some(source) => checkpoint::max_steps(source).await.ok(),
+            None => None,
+        },
         _ => None,
     };
     Ok(StoredRun {
         max_steps: record.max_steps.or(of_checkpoint).unwrap_or_default(),
         step: record.summary.as_ref().map(|summary| summary.steps).or(step),
         bytes: files.iter().map(|(_, source)| source.len_bytes()).sum(),
+        // One that is damaged keeps no run off the list.
+        sparkline: match read_curve(&files).await {
+            Ok(Some(curve)) => curve.sparkline(SPARKLINE_POINTS),
+            _ => Vec::new(),
+        },
         record,
         is_under_way,
     })
+}
+
+/// What a run's checkpoint of a step says of its past.
+pub(super) fn checkpoint_state(files: &[(String, Source)], step: usize) -> Option<&Source> {
+    let path = format!("{}/{}", checkpoint::folder(step), checkpoint::STATE);
+    let state = files.iter().find(|(known, _)| *known == path);
+    state.map(|(_, source)| source)
 }
 
 /// Removes a run, or all that are not under way, and the copies that no run needs any more.

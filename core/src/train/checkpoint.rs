@@ -33,7 +33,7 @@ use crate::formats::{
 };
 use crate::host::Emit;
 use crate::models::Model;
-use crate::protocol::RateChange;
+use crate::protocol::{RateChange, RunCurve};
 use crate::quant::{Block, Blockwise, Map};
 use crate::store::{Source, read_all};
 use burn::tensor::{Tensor, TensorData};
@@ -128,6 +128,16 @@ pub async fn state_files(
 pub(crate) async fn max_steps(state: &Source) -> Result<usize> {
     let state = read_all(state.as_ref(), MOST_STATE_BYTES).await?;
     Ok(read_state(&state)?.2)
+}
+
+/// What a run had reported by the step of a checkpoint, by its `trainer_state.json`.
+///
+/// # Errors
+/// It cannot be read.
+pub(crate) async fn history(state: &Source) -> Result<RunCurve> {
+    let state = read_all(state.as_ref(), MOST_STATE_BYTES).await?;
+    let (steps, evals) = read_state(&state)?.0.history();
+    Ok(RunCurve::of_reports(&steps, &evals))
 }
 
 /// Refuses a checkpoint of another run, and says what goes on otherwise than its run began ([`super::resume`] has the rules). A run

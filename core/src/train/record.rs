@@ -1,10 +1,13 @@
 //! `run.json`: what a run is made of, where it stands and what it came to, in the run's folder. The layout is one for both homes of
-//! runs: a folder on disk, and one in the browser's store.
+//! runs: a folder on disk, and one in the browser's store. In the latter `curve.json` stands in for the log that a folder on disk
+//! has: the run's whole curve in few points.
 
 use super::fingerprint::Fingerprint;
 use crate::config::RunConfig;
 use crate::error::{Error, Kind, Result};
-use crate::protocol::{RateChange, RunRecord, RunSample, RunState, RunSummary};
+use crate::protocol::{
+    BaselineKind, EvalInfo, RateChange, RunCurve, RunRecord, RunSample, RunScore, RunState, RunSummary, StepInfo,
+};
 use crate::store::{Sink, Source, read_all};
 use crate::task::Task;
 use lorakeet_i18n::messages::common;
@@ -14,7 +17,9 @@ use std::rc::Rc;
 
 /// The record of a run.
 pub const RECORD: &str = "run.json";
-/// The longest that is read.
+/// The curve of a run that is kept in the browser's store.
+pub const CURVE: &str = "curve.json";
+/// The longest of both that is read.
 const MOST_RECORD_BYTES: u64 = 16 << 20;
 
 /// The record of a run under way.
@@ -23,6 +28,11 @@ pub(crate) struct RecordFile {
     record: RefCell<RunRecord>,
     /// Whether it lies in the folder already.
     is_written: Cell<bool>,
+    curve: RefCell<RunCurve>,
+    /// Whether the curve is written beside it.
+    keeps_curve: bool,
+    /// The moment at which the run would have begun if it had never been interrupted, by the host's clock.
+    zero_ms: Cell<f64>,
 }
 
 impl RecordFile {
@@ -38,6 +48,18 @@ impl RecordFile {
             sink,
             record: RefCell::new(record),
             is_written: Cell::new(false),
+            curve: RefCell::default(),
+            keeps_curve: false,
+            zero_ms: Cell::new(0.0),
+        }
+    }
+
+    /// The same with the curve beside it, which goes on from `curve`.
+    pub(crate) fn keeping_curve(self, curve: RunCurve) -> Self {
+        Self {
+            curve: RefCell::new(curve),
+            keeps_curve: true,
+            ..self
         }
     }
 
@@ -56,10 +78,69 @@ impl RecordFile {
         self.change(|record| {
             let is_past = |sample: &RunSample| goes_on_from.is_some_and(|step| sample.step <= step);
             record.samples.retain(is_past);
+            let is_past = |score: &RunScore| goes_on_from.is_some_and(|step| score.step <= step);
+            record.score = record.score.take().filter(is_past);
             record.settings = RunRecord::settings_of(config);
             record.inputs = fingerprint.inputs().clone();
             (record.max_steps, record.task) = (Some(max_steps), task);
         });
+        self.curve.borrow_mut().cut(goes_on_from);
+        self.write().await
+    }
+
+    /// The run's time goes on from now, behind that of its curve. `steps` and `evals` are what it had reported before, for a curve
+    /// that was not kept.
+    pub(crate) fn go_on(&self, steps: &[StepInfo], evals: &[EvalInfo], now_ms: f64) {
+        let mut curve = self.curve.borrow_mut();
+        if curve.is_empty() {
+            *curve = RunCurve::of_reports(steps, evals);
+        }
+        self.zero_ms.set(now_ms - 1000.0 * curve.seconds());
+    }
+
+    fn seconds(&self, now_ms: f64) -> f64 {
+        ((now_ms - self.zero_ms.get()) / 1000.0).max(0.0)
+    }
+
+    /// Adds what a step reported to the curve.
+    pub(crate) fn add_step(&self, step: &StepInfo, now_ms: f64) {
+        self.curve.borrow_mut().add_step(step, self.seconds(now_ms));
+    }
+
+    /// Adds a score to the curve after so many tokens, and sees whether it is the best by the metric that judges the run. `baseline`
+    /// is what that has to beat.
+    pub(crate) fn add_eval(
+        &self,
+        eval: &EvalInfo,
+        (tokens, now_ms): (u64, f64),
+        metric: &str,
+        baseline: Option<(f64, BaselineKind)>,
+    ) {
+        let seconds = self.seconds(now_ms);
+        let mut curve = self.curve.borrow_mut();
+        curve.add_eval(eval, tokens, seconds);
+        if let Some((step, best)) = curve.best(metric) {
+            let score = RunScore {
+                metric: metric.to_owned(),
+                best,
+                step,
+                baseline: baseline.map(|baseline| baseline.0),
+                against: baseline.map(|baseline| baseline.1),
+            };
+            self.change(|record| record.score = Some(score));
+        }
+    }
+
+    /// Writes the curve and the best score as they are now, where the curve is kept.
+    ///
+    /// # Errors
+    /// Storage refuses.
+    pub(crate) async fn write_curve(&self) -> Result<()> {
+        if !self.keeps_curve {
+            return Ok(());
+        }
+        let text = serde_json::to_string(&*self.curve.borrow()).map_err(|error| unwritable(CURVE, error))?;
+        self.sink.write(CURVE, text.as_bytes()).await?;
         self.write().await
     }
 
@@ -76,7 +157,10 @@ impl RecordFile {
             record.summary = outcome.as_ref().ok().cloned();
             record.failure = outcome.as_ref().err().cloned();
         });
-        self.write().await
+        match self.keeps_curve {
+            true => self.write_curve().await,
+            false => self.write().await,
+        }
     }
 
     /// What the model wrote so far.
@@ -107,17 +191,24 @@ impl RecordFile {
     /// # Errors
     /// Storage refuses.
     pub(crate) async fn write(&self) -> Result<()> {
-        let text = serde_json::to_string_pretty(&*self.record.borrow());
-        let text = text.map_err(|error| {
-            Error::internal(common::At {
-                place: RECORD,
-                what: error,
-            })
-        })?;
-        self.sink.write(RECORD, text.as_bytes()).await?;
+        let record = self.record.borrow().clone();
+        write_record(self.sink.as_ref(), &record).await?;
         self.is_written.set(true);
         Ok(())
     }
+}
+
+/// Writes a record into the folder of its run.
+///
+/// # Errors
+/// Storage refuses.
+pub(crate) async fn write_record(sink: &dyn Sink, record: &RunRecord) -> Result<()> {
+    let text = serde_json::to_string_pretty(record).map_err(|error| unwritable(RECORD, error))?;
+    sink.write(RECORD, text.as_bytes()).await
+}
+
+fn unwritable(place: &'static str, what: serde_json::Error) -> Error {
+    Error::internal(common::At { place, what })
 }
 
 /// Where a run stands that ended so.
@@ -139,4 +230,18 @@ pub async fn read_record(files: &[(String, Source)]) -> Result<RunRecord> {
     let (_, source) = file.ok_or_else(|| Error::format(msg::NoRecord).file(RECORD))?;
     let bytes = read_all(source.as_ref(), MOST_RECORD_BYTES).await?;
     serde_json::from_slice(&bytes).map_err(|why| Error::format(msg::RecordDamaged { why }).file(RECORD))
+}
+
+/// The curve among the files of a run's folder; none where none was kept.
+///
+/// # Errors
+/// It is damaged.
+pub(crate) async fn read_curve(files: &[(String, Source)]) -> Result<Option<RunCurve>> {
+    let Some((_, source)) = files.iter().find(|(path, _)| path == CURVE) else {
+        return Ok(None);
+    };
+    let bytes = read_all(source.as_ref(), MOST_RECORD_BYTES).await?;
+    let read = serde_json::from_slice(&bytes);
+    read.map(Some)
+        .map_err(|why| Error::format(msg::RecordDamaged { why }).file(CURVE))
 }

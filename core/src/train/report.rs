@@ -106,12 +106,7 @@ pub(crate) fn written_answers(questions: &[Question], written: &[GeneratedAnswer
 pub(crate) fn report(spec: &TaskSpec, baselines: &[Baseline], scored: &Scored, seed: u64) -> Option<Report> {
     let answers = scored.answers.as_ref()?;
     let (task, metric) = (spec.task(), spec.judged_by());
-    let up = direction(metric) == Direction::HigherIsBetter;
-    let best = baselines.iter().filter(|one| one.answers.value(metric).is_finite());
-    let best = best.max_by(|a, b| {
-        let order = a.answers.value(metric).total_cmp(&b.answers.value(metric));
-        if up { order } else { order.reverse() }
-    });
+    let best = best_baseline(baselines, metric);
     let bootstrap = Bootstrap {
         seed,
         ..Bootstrap::default()
@@ -167,6 +162,16 @@ pub(crate) fn report(spec: &TaskSpec, baselines: &[Baseline], scored: &Scored, s
             })
             .collect(),
         labels,
+    })
+}
+
+/// The best of what can be had without training by a metric; none where it has a value for none of them.
+pub(crate) fn best_baseline<'a>(baselines: &'a [Baseline], metric: &str) -> Option<&'a Baseline> {
+    let up = direction(metric) == Direction::HigherIsBetter;
+    let best = baselines.iter().filter(|one| one.answers.value(metric).is_finite());
+    best.max_by(|a, b| {
+        let order = a.answers.value(metric).total_cmp(&b.answers.value(metric));
+        if up { order } else { order.reverse() }
     })
 }
 

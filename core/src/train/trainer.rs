@@ -164,8 +164,11 @@ impl<'a> Trainer<'a> {
             task: self.spec.task(),
             loss: self.spec.objective.loss.to_string(),
         }));
+        let (steps, evals) = self.progress.history();
+        if let Some(record) = &self.record {
+            record.go_on(&steps, &evals, self.saved_ms);
+        }
         if self.progress.step > 0 {
-            let (steps, evals) = self.progress.history();
             let step = self.progress.step;
             let samples = self.record.as_ref().map(|record| record.samples()).unwrap_or_default();
             emit.event(Event::Continued {
@@ -316,6 +319,7 @@ impl<'a> Trainer<'a> {
         let numbers: Vec<(&str, f64)> = metrics.iter().map(|(name, value)| (name.as_str(), *value)).collect();
         let epoch = self.progress.step as f64 / self.plan.steps_per_epoch as f64;
         self.progress.log(epoch, &numbers);
+        self.write_down_score(info, (emit.host.now_ms)());
         emit.event(Event::Eval(info.clone()));
         let value = scored.value(&self.spec.metric);
         let better = |old: f64| match direction(&self.spec.metric) {

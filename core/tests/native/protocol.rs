@@ -5,10 +5,7 @@ use lorakeet_core::Error;
 use lorakeet_core::config::RunConfig;
 use lorakeet_core::protocol::{
     AuditFinding, AuditKind, AuditPlace, AuditReport, Baseline, BaselineKind, CalibrationBin, ClassRow, Command,
-    Comparison, DataInfo, DeviceInfo, DeviceKind, Divergence, EvalInfo, Event, ExportCheck, ExportEvent, ExportForm,
-    ExportOption, ExportScore, HubEvent, HubProgress, InputFile, KnobInfo, MemoryEstimate, Metric, ModelInfo, Picture,
-    PictureRequest, PredictionTable, PreviewExample, Probe, RateChange, ReadBack, Report, RunInfo, RunInput,
-    RunPreview, RunRecord, RunSample, RunState, RunSummary, Sign, Stage, StepInfo, StoredCopy, StoredRun, TensorError,
+    Comparison, CurveEval, CurvePoint, DataInfo, DeviceInfo, DeviceKind, Divergence, EvalInfo, Event, ExportCheck, ExportEvent, ExportForm, ExportOption, ExportScore, HubEvent, HubProgress, InputFile, KnobInfo, MemoryEstimate, Metric, ModelInfo, Picture, PictureRequest, PredictionTable, PreviewExample, Probe, RateChange, ReadBack, Report, RunCurve, RunInfo, RunInput, RunLabels, RunPreview, RunRecord, RunSample, RunScore, RunState, RunSummary, Sign, Stage, StepInfo, StoredCopy, StoredRun, TensorError,
     TextPrediction, TokenProbability, Verdict,
 };
 use lorakeet_core::task::Task;
@@ -49,6 +46,11 @@ fn record(id: &str) -> RunRecord {
             before: 0.3,
             learning_rate: 0.1,
         }],
+        score: None,
+        labels: RunLabels {
+            name: Some("g".to_owned()),
+            tags: vec!["h".to_owned()],
+        },
     }
 }
 
@@ -357,12 +359,20 @@ fn events(number: f64) -> Vec<Event> {
             record: RunRecord {
                 started_ms: number,
                 summary: Some(summary),
+                score: Some(RunScore {
+                    metric: text(),
+                    best: number,
+                    step: 1,
+                    baseline: Some(number),
+                    against: Some(BaselineKind::BaseModel),
+                }),
                 ..record("a \"b\"\n")
             },
             step: Some(1),
             max_steps: 2,
             bytes: 3,
             is_under_way: true,
+            sparkline: vec![number as f32],
         }],
         copies: vec![StoredCopy {
             copy: "d".to_owned(),
@@ -373,6 +383,31 @@ fn events(number: f64) -> Vec<Event> {
         }],
         has_store: true,
         is_partial: false,
+    });
+    let point = CurvePoint {
+        step: 1,
+        loss: number,
+        tokens: 2,
+        seconds: number,
+        reports: 1,
+    };
+    let eval_of_curve = CurveEval {
+        step: 1,
+        tokens: 2,
+        seconds: number,
+        loss: number,
+        metrics: vec![Metric {
+            name: text(),
+            value: number,
+        }],
+    };
+    let curve = RunCurve {
+        points: vec![point],
+        evals: vec![eval_of_curve],
+        reports_a_point: 2,
+    };
+    events.push(Event::RunCurves {
+        curves: vec![("a".to_owned(), curve)],
     });
     let place = AuditPlace {
         row: 2,
@@ -495,6 +530,7 @@ fn kind(event: &Event) -> u32 {
         Event::Hub(_) => 32,
         Event::Export(_) => 33,
         Event::Audit(_) => 34,
+        Event::RunCurves { .. } => 35,
     }
 }
 
@@ -502,7 +538,7 @@ fn kind(event: &Event) -> u32 {
 fn every_event_comes_through_json_as_it_went_in_whatever_its_numbers() {
     for number in [0.0, -0.0, 3.0, 2.345e-4, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         let events = events(number);
-        assert_eq!(events.iter().map(kind).collect::<BTreeSet<_>>().len(), 35);
+        assert_eq!(events.iter().map(kind).collect::<BTreeSet<_>>().len(), 36);
         for event in events {
             let written = serde_json::to_string(&event).expect("it is written");
             let read: Event = serde_json::from_str(&written).unwrap_or_else(|error| panic!("{written}: {error}"));

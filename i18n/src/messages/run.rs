@@ -195,6 +195,10 @@ messages! { "run";
     NoSuchRun { id } = "there is no run '{id}'", "没有训练 '{id}'";
     RunUnreadable { run, why } = "The stored run {run} cannot be read and is not listed: {why}",
         "已保存的训练 {run} 无法读取，未列出：{why}";
+    LabelTooLong { most } = "a name or a tag of a run has {most} characters at most", "训练的名称或标签最多 {most} 个字符";
+    ShortenLabel = "Shorten it.", "请缩短它。";
+    TooManyTags { tags } = "a run has {tags} tags at most", "一次训练最多 {tags} 个标签";
+    RemoveATag = "Remove one first.", "请先删除一个标签。";
     NoRecord = "there is no record of a run", "没有训练记录";
     RecordDamaged { why } = "the record of the run is damaged: {why}", "训练记录已损坏：{why}";
     CheckpointPassedOver { folder, why } = "{folder} is damaged and is passed over: {why}", "{folder} 已损坏，将被跳过：{why}";

@@ -170,6 +170,8 @@ fn record(config: &RunConfig) -> RunRecord {
         failure: None,
         samples: Vec::new(),
         rate_changes: Vec::new(),
+        score: None,
+        labels: Default::default(),
     }
 }
 

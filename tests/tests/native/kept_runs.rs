@@ -16,7 +16,7 @@ use std::rc::Rc;
 const FOLDER: &str = "run-first";
 
 /// Four steps with scores, whose best weights are kept.
-fn short() -> RunConfig {
+pub(super) fn short() -> RunConfig {
     RunConfig {
         max_steps: 4,
         eval_steps: 2.0,
@@ -37,7 +37,7 @@ fn files(sources: &[Source]) -> RunInput {
     RunInput::Files(sources.iter().map(file).collect())
 }
 
-fn record(id: &str, started_ms: f64) -> RunRecord {
+pub(super) fn record(id: &str, started_ms: f64) -> RunRecord {
     RunRecord {
         id: id.to_owned(),
         started_ms,
@@ -54,11 +54,13 @@ fn record(id: &str, started_ms: f64) -> RunRecord {
         failure: None,
         samples: Vec::new(),
         rate_changes: Vec::new(),
+        score: None,
+        labels: Default::default(),
     }
 }
 
 /// A session that saves after every step.
-fn session(shelf: &Rc<MemoryShelf>) -> TestSession {
+pub(super) fn session(shelf: &Rc<MemoryShelf>) -> TestSession {
     let mut session = TestSession::open();
     session.inner.shelf = Some(shelf.clone());
     session.inner.save_interval_ms = 0.0;
@@ -74,11 +76,11 @@ fn command(config: RunConfig, keep: Option<Keep>) -> Command {
     }
 }
 
-fn train(session: &mut TestSession, config: RunConfig, keep: Keep) {
+pub(super) fn train(session: &mut TestSession, config: RunConfig, keep: Keep) {
     session.ask(command(config, Some(keep)), Vec::new());
 }
 
-fn runs(session: &mut TestSession) -> Vec<StoredRun> {
+pub(super) fn runs(session: &mut TestSession) -> Vec<StoredRun> {
     session.ask(Command::Runs, Vec::new());
     match session.events.last() {
         Some(Event::Runs { runs, .. }) => runs.clone(),

@@ -37,6 +37,7 @@ mod probe;
 mod reading;
 mod reserved_memory;
 mod run;
+mod run_history;
 mod small;
 mod small_buffers;
 mod tasks;

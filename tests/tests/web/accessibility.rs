@@ -12,6 +12,10 @@ use lorakeet_tests::user_actions::{REACTION, READY};
 /// A window of 1280 pixels at 400 % has 320; a lab may have 40 less.
 const NARROW: u32 = 280;
 
+/// Whether a stored run is shown, and its curve.
+const RUN_LISTED: &str = "return !!document.querySelector('[data-testid=\"run-choice\"]')";
+const CURVE_DRAWN: &str = "return !!document.querySelector('[data-testid=\"run-curve\"]')?.getAttribute('d')";
+
 fn without_webgpu(width: u32, query: String) -> Options {
     Options {
         webgpu: false,
@@ -139,6 +143,14 @@ async fn the_page_is_usable_before_and_after_a_run_at_every_width() -> Result<()
         page.train_to_the_end().await?;
         faults.add(
             &format!("after a run, {width}"),
+            page.accessibility_faults(&THEMES).await?,
+        );
+        page.press("runs-opener").await?;
+        page.wait_until("the run is listed", REACTION, RUN_LISTED).await?;
+        page.press("run-choice").await?;
+        page.wait_until("its curve is drawn", REACTION, CURVE_DRAWN).await?;
+        faults.add(
+            &format!("stored runs, {width}"),
             page.accessibility_faults(&THEMES).await?,
         );
         page.close().await?;

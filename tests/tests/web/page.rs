@@ -16,6 +16,7 @@ mod links;
 mod memory;
 mod offline;
 mod requests;
+mod run_history;
 mod sharing;
 mod turns;
 

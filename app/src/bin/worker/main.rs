@@ -161,7 +161,12 @@ fn needs_shelf(command: &Command) -> bool {
         Command::Train { keep, .. } => keep.is_some(),
         command => matches!(
             command,
-            Command::Runs | Command::ForgetRun { .. } | Command::ForgetCopy { .. } | Command::Hub(_)
+            Command::Runs
+                | Command::ForgetRun { .. }
+                | Command::ForgetCopy { .. }
+                | Command::LabelRun { .. }
+                | Command::RunCurves { .. }
+                | Command::Hub(_)
         ),
     }
 }

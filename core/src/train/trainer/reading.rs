@@ -147,6 +147,9 @@ impl Trainer<'_> {
                     ("grad_norm", info.grad_norm),
                 ];
                 progress.log(epoch, &numbers);
+                if let Some(record) = &self.record {
+                    record.add_step(&info, (emit.host.now_ms)());
+                }
                 emit.event(Event::Step(info));
             }
             self.look_out(number, result, emit).await?;

@@ -4,10 +4,11 @@ use super::Trainer;
 use crate::data::Cursor;
 use crate::error::{Error, Kind, Result};
 use crate::host::Emit;
-use crate::protocol::{Event, RunSample};
+use crate::protocol::{EvalInfo, Event, RunSample};
 use crate::store::Sink;
 use crate::train::checkpoint::{self, Checkpoint};
 use crate::train::optim::moments_bytes;
+use crate::train::report::best_baseline;
 use crate::train::watchdog::LATEST;
 use lorakeet_i18n::messages::run as msg;
 use std::collections::BTreeSet;
@@ -74,10 +75,26 @@ impl Trainer<'_> {
         self.unless_kept(written, emit)
     }
 
-    /// Writes `checkpoint-N`, and then removes what is beyond save_total_limit.
+    /// Adds a score to the run's curve, with the best of what can be had without the training by the metric that judges it.
+    pub(super) fn write_down_score(&self, info: &EvalInfo, now_ms: f64) {
+        let Some(record) = &self.record else { return };
+        let metric = self.spec.judged_by();
+        let of_texts = self.progress.texts_before.as_ref();
+        let of_texts = of_texts.map(|texts| (texts.value(metric), self.before));
+        let of_answers = || best_baseline(&self.baselines, metric).map(|best| (best.answers.value(metric), best.kind));
+        let baseline = of_texts.or_else(of_answers).filter(|baseline| baseline.0.is_finite());
+        record.add_eval(info, (self.progress.tokens_seen, now_ms), metric, baseline);
+    }
+
+    /// Writes `checkpoint-N` and the curve so far, and then removes what is beyond save_total_limit.
     pub(crate) async fn save_checkpoint(&mut self, emit: &mut Emit<'_>) -> Result<()> {
         self.saved_ms = (emit.host.now_ms)();
         let written = self.write_checkpoint(emit).await;
+        self.unless_kept(written, emit)?;
+        let Some(record) = self.record.clone() else {
+            return Ok(());
+        };
+        let written = record.write_curve().await;
         self.unless_kept(written, emit)
     }
 
