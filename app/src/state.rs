@@ -249,7 +249,7 @@ impl PageState {
             && self.is_free()
         {
             self.worker.drop_waiting(Job::Preview);
-            self.ask(Job::Preview, Command::Preview { config }, Vec::new());
+            self.ask(Job::Preview, Command::Preview { config, after: 0 }, Vec::new());
         }
     }
 

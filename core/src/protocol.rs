@@ -13,13 +13,14 @@ mod hub;
 mod kept_run;
 mod number;
 mod picture;
+mod preview;
 mod report;
 
-pub use audit::{AuditFinding, AuditKind, AuditPlace, AuditReport};
+pub use audit::{AuditDropped, AuditFinding, AuditKind, AuditPlace, AuditReport};
 pub use command::{ChatMessage, Command, DeviceChoice, GenerateOptions, Prompt};
 pub use event::{
-    DataInfo, DeviceInfo, DeviceKind, Divergence, Event, KnobInfo, MemoryEstimate, ModelInfo, PreviewExample, Probe,
-    RunInfo, RunPreview, RunSummary, Sign, Stage, StepInfo,
+    DataInfo, DeviceInfo, DeviceKind, Divergence, Event, KnobInfo, MemoryEstimate, ModelInfo, Probe, RunInfo,
+    RunSummary, Sign, Stage, StepInfo,
 };
 pub use export::{ExportCommand, ExportEvent, ExportForm, ExportOption, PIECE_BYTES};
 pub use hub::{ENDPOINT, HubCommand, HubEvent, HubFile, HubListing, HubProgress, HubSource, HubToken, StoredModel};
@@ -27,6 +28,7 @@ pub use kept_run::{
     COPIES, InputFile, Keep, RateChange, RunInput, RunRecord, RunSample, RunState, StoredCopy, StoredRun,
 };
 pub use picture::{Picture, PictureKind, PictureRequest, TokenProbability};
+pub use preview::{ColumnRole, ColumnUse, PreviewExample, RunPreview};
 pub use report::{
     Baseline, BaselineKind, CalibrationBin, ClassRow, Comparison, EvalInfo, Metric, PredictionTable, Report,
     TextPrediction, Verdict,

@@ -6,7 +6,6 @@
 // What only the command says: the page's programs do without it, for they are as large as they may be.
 #[cfg(not(target_arch = "wasm32"))]
 pub mod advice;
-#[cfg(not(target_arch = "wasm32"))]
 pub mod audit;
 pub mod command;
 pub mod common;
@@ -48,7 +47,6 @@ type Area = (&'static str, &'static [(&'static str, [&'static str; 2])]);
 pub(crate) static AREAS: &[Area] = &[
     #[cfg(not(target_arch = "wasm32"))]
     ("advice", advice::TEXTS),
-    #[cfg(not(target_arch = "wasm32"))]
     ("audit", audit::TEXTS),
     ("command", command::TEXTS),
     ("common", common::TEXTS),

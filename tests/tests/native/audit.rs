@@ -72,7 +72,7 @@ fn data_are_read_again_where_a_run_names_another_encoding() {
     let preview = |encoding| {
         let mut session = TestSession::with(DeviceChoice::Cpu, tiny::model_files(), file("rows.csv", rows));
         let config = Box::new(RunConfig { encoding, ..config() });
-        session.ask(Command::Preview { config }, Vec::new());
+        session.ask(Command::Preview { config, after: 0 }, Vec::new());
         session
     };
     let error = failure(&preview(Some(Encoding::Utf8)));
@@ -82,8 +82,11 @@ fn data_are_read_again_where_a_run_names_another_encoding() {
     });
     // What is said before data are loaded holds for them.
     let mut session = TestSession::with(DeviceChoice::Cpu, tiny::model_files(), file("rows.csv", rows));
-    let encoding = Some(Encoding::Utf8);
-    session.ask(Command::Encoding { encoding }, Vec::new());
+    let config = Box::new(RunConfig {
+        encoding: Some(Encoding::Utf8),
+        ..config()
+    });
+    session.ask(Command::ReadAs { config }, Vec::new());
     let load = Command::LoadData {
         file: "rows.csv".into(),
     };
@@ -98,6 +101,7 @@ fn the_encoding_of_a_run_is_not_that_of_data_which_are_loaded_later() {
     let mut session = TestSession::with(DeviceChoice::Cpu, tiny::model_files(), file("a.csv", plain.as_bytes()));
     let preview = |encoding| Command::Preview {
         config: Box::new(RunConfig { encoding, ..config() }),
+        after: 0,
     };
     session.ask(preview(Some(Encoding::Gb18030)), Vec::new());
     find(&session, |event| matches!(event, Event::Preview { .. }).then_some(()));

@@ -20,6 +20,7 @@ fn a_preview_says_which_task_was_found_and_how_many_rows_each_label_has() {
         session.ask(
             Command::Preview {
                 config: Box::new(config),
+                after: 0,
             },
             Vec::new(),
         );
@@ -80,7 +81,7 @@ fn a_preview_says_which_task_was_found_and_how_many_rows_each_label_has() {
 fn previewed(session: &mut TestSession, config: &RunConfig) -> (Event, u64) {
     let config = Box::new(config.clone());
     let mut most = 0;
-    session.ask_and(Command::Preview { config }, Vec::new(), &mut |event, _| {
+    session.ask_and(Command::Preview { config, after: 0 }, Vec::new(), &mut |event, _| {
         if let Event::Progress { total, .. } = event {
             most = most.max(*total);
         }
