@@ -1,5 +1,6 @@
 //! The page. It holds no engine: it drives one in a worker through `lorakeet_core::protocol` and draws what comes back.
 
+mod audit;
 mod bundled;
 mod client;
 mod components;

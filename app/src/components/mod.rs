@@ -1,10 +1,12 @@
 //! The parts of the page, in the order in which a person meets them.
 
 pub mod ask;
+pub mod audit;
 pub mod baselines;
 pub mod calibration;
 pub mod chart;
 pub mod classes;
+pub mod columns;
 pub mod confusion;
 pub mod data;
 pub mod data_file;

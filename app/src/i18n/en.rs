@@ -1,6 +1,6 @@
 //! English.
 
-use super::{Words, hub, inside, runs, share, storage, take_away, tasks};
+use super::{Words, audit, hub, inside, runs, share, storage, take_away, tasks};
 use lorakeet_core::config::Group;
 use lorakeet_core::error::Kind;
 use lorakeet_core::protocol::DeviceChoice;
@@ -51,6 +51,7 @@ pub static WORDS: Words = Words {
     restart_engine: "Restart the engine",
     use_cpu: "Use the CPU",
 
+    audit: &audit::ENGLISH,
     tasks: &tasks::ENGLISH,
 
     model: "Model",

@@ -3,6 +3,7 @@
 //! Two kinds of text live elsewhere, in all languages as well: the guidance beside a knob in the knob table of
 //! `lorakeet_core::config`, and what the engine says in the crate `lorakeet_i18n`.
 
+pub mod audit;
 mod en;
 mod hub;
 pub mod inside;
@@ -115,6 +116,8 @@ pub struct Words {
     /// Button after a lost GPU.
     pub use_cpu: &'static str,
 
+    /// What is said about the audit of data, columns and the preview of rows.
+    pub audit: &'static audit::AuditWords,
     /// What is said about tasks and what runs come to.
     pub tasks: &'static tasks::TaskWords,
 

@@ -1,6 +1,6 @@
 //! 简体中文。
 
-use super::{Words, hub, inside, runs, share, storage, take_away, tasks};
+use super::{Words, audit, hub, inside, runs, share, storage, take_away, tasks};
 use lorakeet_core::config::Group;
 use lorakeet_core::error::Kind;
 use lorakeet_core::protocol::DeviceChoice;
@@ -51,6 +51,7 @@ pub static WORDS: Words = Words {
     restart_engine: "重新启动引擎",
     use_cpu: "改用 CPU",
 
+    audit: &audit::CHINESE,
     tasks: &tasks::CHINESE,
 
     model: "模型",
