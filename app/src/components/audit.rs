@@ -106,7 +106,7 @@ fn left_out(state: PageState, words: Vec<String>, report: Memo<Option<AuditRepor
         .map(|kind| {
             let text = move || {
                 let words = state.words().audit;
-                let rows = report.with(|report| {
+                let rows: u64 = report.with(|report| {
                     let dropped = report.iter().flat_map(|report| &report.dropped);
                     dropped
                         .filter(|dropped| dropped.kind == kind)

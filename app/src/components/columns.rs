@@ -38,7 +38,7 @@ pub fn Columns() -> impl IntoView {
             let ColumnUse { column, role } = of;
             let field = match can_choose && CHOICES.iter().any(|(known, _)| *known == role) {
                 true => choice(state, column.clone(), role),
-                false => view! { {move || (state.words().audit.role_name)(role)} }.into_any(),
+                false => view! { <span>{move || (state.words().audit.role_name)(role)}</span> }.into_any(),
             };
             view! { <tr><th scope="row"><code>{column}</code></th><td>{field}</td></tr> }
         };

@@ -1,6 +1,7 @@
 //! The page in a real browser: it opens, trains, pauses, changes a text, hands over an adapter, and says what is wrong
 //! when something is missing. `cargo xtask test web` builds the page and runs these.
 
+mod audit;
 mod devices;
 mod endurance;
 mod exports;
