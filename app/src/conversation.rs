@@ -39,6 +39,10 @@ pub enum Job {
     Validation,
     /// Examples of step 3.
     Preview,
+    /// What is wrong with the data of step 3.
+    Audit,
+    /// The rows that are left of them, as a file.
+    KeptRows,
     /// Memory in step 4.
     Estimate,
     /// Recommended settings and cautions in step 4.
@@ -73,6 +77,8 @@ pub enum Job {
 
 struct Request {
     job: Job,
+    /// What is said before it and has no answer.
+    first: Option<Command>,
     command: Command,
     files: Vec<File>,
 }
@@ -148,8 +154,19 @@ impl Conversation {
     /// Queues a request; where that is the first and is not passed on, gives back why.
     #[must_use]
     pub fn ask(self, job: Job, command: Command, files: Vec<File>) -> Option<Error> {
-        self.queue
-            .update_value(|queue| queue.push_back(Request { job, command, files }));
+        self.ask_after(None, job, command, files)
+    }
+
+    /// The same, with a command right before it that has no answer.
+    #[must_use]
+    pub fn ask_after(self, first: Option<Command>, job: Job, command: Command, files: Vec<File>) -> Option<Error> {
+        let request = Request {
+            job,
+            first,
+            command,
+            files,
+        };
+        self.queue.update_value(|queue| queue.push_back(request));
         self.next()
     }
 
@@ -160,7 +177,8 @@ impl Conversation {
         }
         let request = self.queue.try_update_value(VecDeque::pop_front).flatten()?;
         self.job.set(Some(request.job));
-        self.send(&request.command, &request.files).err()
+        let said = request.first.map_or(Ok(()), |first| self.send(&first, &[]));
+        said.and_then(|()| self.send(&request.command, &request.files)).err()
     }
 
     /// The answer to a request is there; gives back why the next one is not passed on.

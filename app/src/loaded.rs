@@ -3,7 +3,9 @@
 use crate::bundled::{self, DataSet};
 use leptos::prelude::*;
 use lorakeet_core::Error;
-use lorakeet_core::protocol::{Command, DataInfo, HubCommand, MemoryEstimate, ModelInfo, PreviewExample, RunPreview};
+use lorakeet_core::protocol::{
+    ColumnUse, Command, DataInfo, HubCommand, MemoryEstimate, ModelInfo, PreviewExample, RunPreview,
+};
 use web_sys::File;
 
 /// Where the model comes from.
@@ -48,8 +50,12 @@ pub struct Loaded {
     pub validation_files: RwSignal<Vec<File>, LocalStorage>,
     /// What was found in them.
     pub validation: RwSignal<Option<DataInfo>>,
-    /// First examples.
+    /// A few examples.
     pub preview: RwSignal<Vec<PreviewExample>>,
+    /// How many rows come before them, and how many there are.
+    pub preview_place: RwSignal<(usize, usize)>,
+    /// What the columns are to a run.
+    pub columns: RwSignal<Vec<ColumnUse>>,
     /// What a run would take under the present settings, and the most that the device can give where that is known.
     pub estimate: RwSignal<Option<(MemoryEstimate, Option<u64>)>>,
     /// About how long a step of it would take, where the device was measured.
@@ -73,6 +79,8 @@ impl Loaded {
             validation_files: RwSignal::new_local(Vec::new()),
             validation: RwSignal::new(None),
             preview: RwSignal::new(Vec::new()),
+            preview_place: RwSignal::new((0, 0)),
+            columns: RwSignal::new(Vec::new()),
             estimate: RwSignal::new(None),
             seconds_per_step: RwSignal::new(None),
             outlook: RwSignal::new(None),
@@ -92,6 +100,13 @@ impl Loaded {
         self.data.set(None);
         self.validation.set(None);
         self.forget_outlook();
+        self.forget_columns();
+    }
+
+    /// Forgets what columns are, and which rows were looked at.
+    pub fn forget_columns(self) {
+        self.columns.set(Vec::new());
+        self.preview_place.set((0, 0));
     }
 
     /// Forgets the model and what it takes.

@@ -1,6 +1,7 @@
 //! The page. It holds no engine: it drives one in a worker through `lorakeet_core::protocol` and draws what comes back.
 
 mod advice;
+mod audit;
 mod bundled;
 mod chart_view;
 mod client;

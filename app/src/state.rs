@@ -1,6 +1,7 @@
 //! The page's state: what the person chose, what is loaded, what runs; and what a person can have done with it.
 
 mod advice;
+mod audit;
 mod events;
 mod export;
 mod history;
@@ -10,6 +11,7 @@ mod storage;
 mod turns;
 
 use crate::advice::{Advised, Search};
+use crate::audit::Audit;
 use crate::bundled;
 use crate::conversation::{Conversation, Engine, Job};
 use crate::history::History;
@@ -73,6 +75,8 @@ pub struct PageState {
     pub loaded: Loaded,
     /// What the engine advises for them.
     pub advice: Advised,
+    /// What was found in the data.
+    pub audit: Audit,
     /// The run.
     pub training: Training,
     /// Pictures that explain.
@@ -109,6 +113,7 @@ impl PageState {
             gpu_tries: StoredValue::new(0),
             loaded: Loaded::new(),
             advice: Advised::new(),
+            audit: Audit::new(),
             training: Training::new(),
             pictures: Pictures::new(),
             stored: StoredRuns::new(),
@@ -226,7 +231,9 @@ impl PageState {
         self.forget_advice();
         self.loaded.data.set(None);
         self.loaded.forget_preview();
+        self.loaded.forget_columns();
         self.worker.clear_error(&[Job::Data, Job::Preview, Job::Train]);
+        self.take_all_in();
         self.load_data();
     }
 
@@ -257,14 +264,20 @@ impl PageState {
         !self.training.phase.with_untracked(Phase::is_under_way)
     }
 
-    /// Asks for the first examples under the present settings.
+    /// Asks for a few examples under the present settings, and for an audit.
     pub fn ask_preview(self) {
+        self.ask_examples();
+        self.ask_audit(false);
+    }
+
+    fn ask_examples(self) {
         if let Some(config) = self.config()
             && untrack(|| self.loaded.is_complete())
             && self.is_free()
         {
             self.worker.drop_waiting(Job::Preview);
-            self.ask(Job::Preview, Command::Preview { config }, Vec::new());
+            let (after, _) = self.loaded.preview_place.get_untracked();
+            self.ask(Job::Preview, Command::Preview { config, after }, Vec::new());
         }
     }
 
@@ -300,6 +313,7 @@ impl PageState {
                 self.worker.job.get(),
                 None | Some(
                     Job::Preview
+                        | Job::Audit
                         | Job::Estimate
                         | Job::Advice
                         | Job::Probe
@@ -411,12 +425,21 @@ impl PageState {
 
     fn load_data(self) {
         let (command, files) = self.loaded.data_command();
-        self.ask(Job::Data, command, files);
+        self.ask_to_read(Job::Data, command, files);
     }
 
     fn load_validation(self) {
         let (command, files) = self.loaded.validation_command();
-        self.ask(Job::Validation, command, files);
+        self.ask_to_read(Job::Validation, command, files);
+    }
+
+    /// Has files read as a run under the present settings reads them.
+    fn ask_to_read(self, job: Job, command: Command, files: Vec<File>) {
+        let config = self.config().unwrap_or_default();
+        let read_as = Command::ReadAs { config };
+        if let Some(error) = self.worker.ask_after(Some(read_as), job, command, files) {
+            self.fail(error);
+        }
     }
 
     fn ask(self, job: Job, command: Command, files: Vec<File>) {

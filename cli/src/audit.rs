@@ -24,6 +24,9 @@ use std::process::ExitCode;
 /// Row numbers that are listed of those that were left out.
 const MOST_ROWS: usize = 10;
 
+/// Rows of a finding that are shown.
+const MOST_PLACES: usize = 5;
+
 /// Classes and scripts that are listed.
 const MOST_NAMES: usize = 12;
 
@@ -198,7 +201,7 @@ fn as_text(report: &AuditReport) -> String {
 fn finding_text(finding: &AuditFinding) -> String {
     let weight = if finding.serious { "serious" } else { "note" };
     let mut text = format!("{weight:<9}{}\n", finding.what.english());
-    for place in &finding.rows {
+    for place in finding.rows.iter().take(MOST_PLACES) {
         let file = if place.in_validation { " (validation)" } else { "" };
         let like = place.like.map(|row| format!(", like row {row}")).unwrap_or_default();
         text.push_str(&format!("         row {}{file}{like}: {}\n", place.row, place.excerpt));

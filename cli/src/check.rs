@@ -93,8 +93,8 @@ impl<'a> Scorer<'a> {
         if let Some(adapter) = adapter {
             session.load_adapter_files(sources(adapter)?, &mut |_, _| ()).await?;
         }
-        let encoding = self.run.encoding;
-        ask(&mut session, Command::Encoding { encoding }, Vec::new()).await?;
+        let config = Box::new(self.run.clone());
+        ask(&mut session, Command::ReadAs { config }, Vec::new()).await?;
         let file = self.run.train_file.clone();
         ask(&mut session, Command::LoadData { file }, self.data.clone()).await?;
         if let Some(files) = &self.validation {

@@ -4,7 +4,8 @@ use crate::Export;
 use crate::commands::{EventSink, HOST, data_sources, load, sources};
 use crate::export::{SETTINGS, refuse_full, settings_in};
 use crate::screen::{hand_out, hand_out_json, say};
-use lorakeet_core::config::{Encoding, RunConfig, Trainer};
+use lorakeet_core::config::{RunConfig, Trainer};
+use lorakeet_core::data::audit::Reading;
 use lorakeet_core::data::{self, Dataset};
 use lorakeet_core::error::{Error, Result};
 use lorakeet_core::export::cluster;
@@ -60,9 +61,9 @@ pub async fn write_run_file(wish: Export, trainer: Trainer, json: bool) -> Resul
     }
     config.require_paths()?;
     refuse_full(&wish.target.output_dir)?;
-    let train = rows(&config.train_file, config.encoding).await?;
+    let train = rows(&config.train_file, &config, None).await?;
     let validation = match &config.validation_file {
-        Some(path) => Some(rows(path, config.encoding).await?),
+        Some(path) => Some(rows(path, &config, Some(&train)).await?),
         None => None,
     };
     let sink = DirectorySink::claim(&wish.target.output_dir)?;
@@ -111,12 +112,12 @@ async fn opened(folder: &Path) -> Result<Checkpoint> {
 }
 
 /// The rows of a data file of texts.
-async fn rows(path: &str, encoding: Option<Encoding>) -> Result<Dataset> {
+async fn rows(path: &str, config: &RunConfig, trained: Option<&Dataset>) -> Result<Dataset> {
     let files = data_sources(path)?;
     // Behind images there are their labels, and neither are texts.
     let file = files.first().ok_or_else(|| Error::config(msg::NoRunFile).file(path))?;
     let bytes = read_all(file.as_ref(), data::MAX_FILE_BYTES).await?;
-    let rows = Dataset::parse_as(file.name(), &bytes, encoding)?;
+    let (rows, _) = Dataset::read_by(file.name(), &bytes, &Reading::of(config), trained, false)?;
     rows.notes.iter().cloned().for_each(note);
     rows.text_notes.iter().cloned().for_each(note);
     Ok(rows)

@@ -377,8 +377,10 @@ pub async fn load(
     let adapter = config.adapter_name_or_path.as_ref().map(Path::new);
     let path = Path::new(&config.model_name_or_path);
     load_model(session, (path, Some(config)), adapter, device, events).await?;
-    let encoding = config.encoding;
-    events.ask(session, Command::Encoding { encoding }, Vec::new()).await?;
+    let read_as = Command::ReadAs {
+        config: Box::new(config.clone()),
+    };
+    events.ask(session, read_as, Vec::new()).await?;
     events
         .ask(
             session,

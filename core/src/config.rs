@@ -27,8 +27,8 @@ pub use plan::Plan;
 pub use sweep_file::SweptKnob;
 pub use trainers::{RowForm, RowsFile, RunFileOf, Trainer, run_file_of};
 pub use values::{
-    DivergenceAction, Encoding, FinetuningType, Fp8Format, Fp8Scale, HeadActivation, HeadPooling, Interval, Optimizer,
-    ProblemType, QuantType, ScaleInputs, SchedulerType, TargetModules,
+    DROP_WORDS, DivergenceAction, Encoding, FinetuningType, Fp8Format, Fp8Scale, HeadActivation, HeadPooling, Interval,
+    Optimizer, ProblemType, QuantType, ScaleInputs, SchedulerType, TargetModules,
 };
 
 use crate::error::{Error, Result};
@@ -316,6 +316,7 @@ impl RunConfig {
                 .field("problem_type")
                 .remedy(common::KeepOne));
         }
+        check::drop_words(&self.drop_rows)?;
         if self.quantization_bit.is_some() && self.fp8.is_some() {
             return Err(Error::config(msg::TwoFormats).field("fp8").remedy(msg::TakeOneOut));
         }

@@ -2,8 +2,9 @@
 //! elsewhere: files in [`crate::formats`], examples in [`crate::data`], what a task decides in [`crate::tasks`], the model in
 //! [`crate::models`], one step in [`crate::train::step`].
 
-use crate::config::{Encoding, RunConfig};
+use crate::config::RunConfig;
 use crate::data::Dataset;
+use crate::data::audit::Reading;
 use crate::device;
 use crate::error::{Kind, Result};
 use crate::estimate;
@@ -28,8 +29,10 @@ use std::rc::Rc;
 pub(crate) struct Data {
     pub(crate) rows: Dataset,
     pub(crate) digest: String,
-    /// What was said of the files' encoding when they were read.
-    pub(crate) encoding: Option<Encoding>,
+    /// How they were read.
+    pub(crate) reading: Reading,
+    /// Of validation rows, the digest of the data that they were compared with, where those that leak were left out.
+    pub(crate) compared: Option<String>,
 }
 
 /// What a run is made of.

@@ -14,14 +14,15 @@ mod kept_run;
 mod number;
 mod picture;
 mod rate;
+mod preview;
 mod report;
 mod run_curve;
 
-pub use audit::{AuditFinding, AuditKind, AuditPlace, AuditReport};
+pub use audit::{AuditDropped, AuditFinding, AuditKind, AuditPlace, AuditReport};
 pub use command::{ChatMessage, Command, DeviceChoice, GenerateOptions, Prompt};
 pub use event::{
-    DataInfo, DeviceInfo, DeviceKind, Divergence, Event, KnobInfo, MemoryEstimate, ModelInfo, PreviewExample, Probe,
-    RunInfo, RunPreview, RunSummary, Sign, Stage, StepInfo,
+    DataInfo, DeviceInfo, DeviceKind, Divergence, Event, KnobInfo, MemoryEstimate, ModelInfo, Probe, RunInfo,
+    RunSummary, Sign, Stage, StepInfo,
 };
 pub use export::{
     ExportCheck, ExportCommand, ExportEvent, ExportForm, ExportOption, ExportScore, PIECE_BYTES, ReadBack, TensorError,
@@ -33,6 +34,7 @@ pub use kept_run::{
 };
 pub use picture::{Picture, PictureKind, PictureRequest, TokenProbability};
 pub use rate::{RatePoint, RateSearch, SearchEnd};
+pub use preview::{ColumnRole, ColumnUse, PreviewExample, RunPreview};
 pub use report::{
     Baseline, BaselineKind, CalibrationBin, ClassRow, Comparison, EvalInfo, Metric, PredictionTable, Report,
     TextPrediction, Verdict,

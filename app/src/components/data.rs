@@ -1,5 +1,7 @@
 //! Step 3: the data, one of the page's texts or the person's own file, what it is scored on, and the first examples of it.
 
+use super::audit::Audit;
+use super::columns::Columns;
 use super::data_file::{names, rows};
 use super::drop_zone::DropZone;
 use super::labels::Labels;
@@ -78,6 +80,8 @@ pub fn Data() -> impl IntoView {
             <DropZone id="data-input" label=Signal::derive(state.text(|w| w.data_drop))
                 hint=Signal::derive(state.text(|w| w.data_drop_hint)) disabled=locked take/>
             {move || state.loaded.data.get().map(|info| view! { <Facts info/> })}
+            <Audit/>
+            <Columns/>
             <Labels/>
             <Validation/>
             <Preview/>

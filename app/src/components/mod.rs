@@ -3,12 +3,14 @@
 pub mod accumulation;
 pub mod advice;
 pub mod ask;
+pub mod audit;
 pub mod baselines;
 pub mod calibration;
 pub mod chart;
 pub mod chart_controls;
 pub mod chart_table;
 pub mod classes;
+pub mod columns;
 pub mod confusion;
 pub mod data;
 pub mod data_file;

@@ -1,6 +1,6 @@
 //! English.
 
-use super::{Words, advice, chart, export, history, hub, inside, runs, share, storage, tasks};
+use super::{Words, advice, audit, chart, export, history, hub, inside, runs, share, storage, tasks};
 use lorakeet_core::config::Group;
 use lorakeet_core::error::Kind;
 use lorakeet_core::protocol::DeviceChoice;
@@ -53,6 +53,7 @@ pub static WORDS: Words = Words {
     restart_engine: "Restart the engine",
     use_cpu: "Use the CPU",
 
+    audit: &audit::ENGLISH,
     tasks: &tasks::ENGLISH,
 
     model: "Model",

@@ -5,6 +5,7 @@
 
 mod chart;
 mod advice;
+pub mod audit;
 mod en;
 mod export;
 mod history;
@@ -122,6 +123,8 @@ pub struct Words {
     /// Button after a lost GPU.
     pub use_cpu: &'static str,
 
+    /// What is said about the audit of data, columns and the preview of rows.
+    pub audit: &'static audit::AuditWords,
     /// What is said about tasks and what runs come to.
     pub tasks: &'static tasks::TaskWords,
 

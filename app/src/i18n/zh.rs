@@ -1,6 +1,6 @@
 //! 简体中文。
 
-use super::{Words, advice, chart, export, history, hub, inside, runs, share, storage, tasks};
+use super::{Words, advice, audit, chart, export, history, hub, inside, runs, share, storage, tasks};
 use lorakeet_core::config::Group;
 use lorakeet_core::error::Kind;
 use lorakeet_core::protocol::DeviceChoice;
@@ -53,6 +53,7 @@ pub static WORDS: Words = Words {
     restart_engine: "重新启动引擎",
     use_cpu: "改用 CPU",
 
+    audit: &audit::CHINESE,
     tasks: &tasks::CHINESE,
 
     model: "模型",

@@ -52,6 +52,20 @@ impl PageState {
                 }
             }
             Job::Preview => self.loaded.forget_preview(),
+            // It is said where the findings would stand.
+            Job::Audit | Job::KeptRows => {
+                if job == Job::Audit {
+                    self.audit.forget();
+                }
+                // Of data that cannot be read at all it is said above.
+                let is_said = self
+                    .worker
+                    .error
+                    .get_untracked()
+                    .is_some_and(|(job, _)| job == Job::Data);
+                self.audit.problem.set(Some(error).filter(|_| !is_said));
+                return self.finish(job);
+            }
             // The engine has none now, unless the next one is on its way.
             Job::Validation if !self.worker.waits(Job::Validation) => self.loaded.validation_files.set(Vec::new()),
             // Without a device nothing that waits can succeed, and this error is the one to show.
@@ -100,6 +114,9 @@ impl PageState {
         if job == Job::Label {
             // What the run is really called.
             self.ask_runs();
+        }
+        if job == Job::Data {
+            self.ask_audit(false);
         }
         if job == Job::Train {
             self.ask_forms();
@@ -168,21 +185,36 @@ impl PageState {
             }
             Event::Data(info) => {
                 loaded.data.set(Some(info));
-                self.finish(Job::Data);
-                self.ask_preview();
-                self.ask_advice();
+                // Else they were read again for what is asked now.
+                if worker.job.get_untracked() == Some(Job::Data) {
+                    self.finish(Job::Data);
+                    self.ask_preview();
+                    self.ask_advice();
+                }
             }
             Event::Validation { data } => {
                 loaded.validation.set(data);
-                self.look_anew(Job::Validation);
+                if worker.job.get_untracked() == Some(Job::Validation) {
+                    self.look_anew(Job::Validation);
+                }
+            }
+            Event::Audit(report) => {
+                self.audit.forget();
+                self.audit.report.set(Some(*report));
+                self.finish(Job::Audit);
             }
             Event::Preview {
                 examples,
+                after,
+                total,
+                columns,
                 outlook,
                 problem,
                 validation_problem,
             } => {
                 loaded.preview.set(examples);
+                loaded.preview_place.set((after, total));
+                loaded.columns.set(columns);
                 loaded.outlook.set(outlook);
                 loaded.problem.set(problem);
                 loaded.validation_problem.set(validation_problem);
@@ -314,9 +346,12 @@ impl PageState {
                 }
             }
             // The page has the table of knobs itself.
-            Event::Knobs { .. } | Event::Audit(_) => {}
-            // The page has files come in pieces.
-            Event::File { .. } => {}
+            Event::Knobs { .. } => {}
+            // What was trained comes in pieces; these are rows.
+            Event::File { name, .. } => {
+                self.save_kept_rows(&name, bytes);
+                self.finish(Job::KeptRows);
+            }
         }
     }
 

@@ -19,7 +19,15 @@ impl PageState {
     pub fn hub_is_free(self) -> bool {
         let is_idle = matches!(
             self.worker.job.get(),
-            None | Some(Job::Preview | Job::Estimate | Job::Advice | Job::Probe | Job::Forms | Job::HubModels)
+            None | Some(
+                Job::Preview
+                    | Job::Audit
+                    | Job::Estimate
+                    | Job::Advice
+                    | Job::Probe
+                    | Job::Forms
+                    | Job::HubModels
+            )
         );
         self.worker.engine.get() == Engine::Ready && is_idle && !self.training.phase.with(Phase::is_under_way)
     }

@@ -19,13 +19,14 @@ const MOST: usize = 10_000;
 const DIGEST_LETTERS: usize = 8;
 
 /// Knobs beside [`PLACES`] by which runs would not be compared on the same rows.
-const HELD_OUT: [&str; 18] = [
+const HELD_OUT: [&str; 19] = [
     "model_name_or_path",
     "train_file",
     "validation_file",
     "val_size",
     "max_samples",
     "data_seed",
+    "drop_rows",
     "text_columns",
     "label_columns",
     "task",

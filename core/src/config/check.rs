@@ -5,6 +5,7 @@ use super::knobs::KNOBS;
 use super::read::Node;
 use super::setting::Setting;
 use super::unsupported_keys::{self, Treatment};
+use super::values::DROP_WORDS;
 use crate::error::{Error, Result};
 use lorakeet_i18n::messages::common;
 use lorakeet_i18n::messages::config as msg;
@@ -66,6 +67,19 @@ pub(super) fn meaning(key: &str, node: &Node) -> Result<ParsedKey> {
             (None, None) => Err(unknown(key, node)),
         },
     }
+}
+
+/// Refuses a word of `drop_rows` that is none.
+pub(super) fn drop_words(words: &[String]) -> Result<()> {
+    let Some(got) = words.iter().find(|word| !DROP_WORDS.contains(&word.as_str())) else {
+        return Ok(());
+    };
+    let known = Field::list(DROP_WORDS);
+    let error = Error::config(msg::UnknownDropWord { got, known }).field("drop_rows");
+    Err(match crate::did_you_mean::nearest(got, DROP_WORDS.into_iter()) {
+        Some(name) => error.remedy(common::DidYouMean { name }),
+        None => error,
+    })
 }
 
 fn scheduler_arguments(node: &Node) -> Result<ParsedKey> {

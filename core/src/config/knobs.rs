@@ -195,6 +195,11 @@ Data {
         "数据文件的编码，用 Python 的名称；不填则根据字节判断。",
         "Give it where a note names the wrong one, or texts look garbled. gb18030 reads GBK, cp1252 Latin-1.",
         "提示的编码不对或文本出现乱码时请指定。gb18030 可读 GBK，cp1252 可读 Latin-1。";
+    drop_rows: Vec<String> = Vec::new(), Kind::Names,
+        "Rows that are left out: findings of the audit by name, such as empty_rows, exact_duplicates or exact_leakage.",
+        "不参与的数据：填数据检查中的问题名称，如 empty_rows、exact_duplicates、exact_leakage。",
+        "Audit first (step 3, or `lorakeet audit`), and look at the rows. The file itself stays as it is.",
+        "请先做数据检查（第 3 步，或 `lorakeet audit`）并查看相应的数据。文件本身不会改动。";
     text_columns: Vec<String> = Vec::new(), Kind::Names,
         aliases: ["text_column", "text_column_name", "text_column_names"],
         "Columns with the text, the two texts of a pair, or numeric inputs; not given: found by their names.",

@@ -43,6 +43,25 @@ macro_rules! words {
     )* };
 }
 
+/// What `drop_rows` leaves out: findings of an audit that are rows, by their names in it.
+pub const DROP_WORDS: [&str; 15] = [
+    "empty_rows",
+    "missing_labels",
+    "conflicting_labels",
+    "exact_duplicates",
+    "near_duplicates",
+    "exact_leakage",
+    "near_leakage",
+    "mojibake",
+    "replacement_characters",
+    "control_characters",
+    "email_addresses",
+    "phone_numbers",
+    "ibans",
+    "payment_cards",
+    "resident_ids",
+];
+
 words! {
     /// What is trained.
     #[derive(Default)]

@@ -5,9 +5,9 @@
 //! the field. Tokens come from [`crate::tokenizer`], the layout of conversations from [`crate::chat`]. Nothing here
 //! knows a tensor; a [`Batch`] is plain numbers that the training loop sends to the device.
 
-#[cfg(not(target_arch = "wasm32"))]
 pub mod audit;
 mod batch;
+mod column_roles;
 mod encoding;
 mod examples;
 mod form;
@@ -207,12 +207,12 @@ impl Dataset {
         }
     }
 
-    /// The same file as if it ended after the first `rows`.
-    pub fn start(&self, rows: usize) -> Self {
+    /// The same file as if of its texts there were only `most`, from the one behind `after` others on.
+    pub fn part(&self, after: usize, most: usize) -> Self {
         Self {
             name: self.name.clone(),
             form: self.form,
-            rows: self.rows.iter().take(rows).cloned().collect(),
+            rows: self.rows.iter().skip(after).take(most).cloned().collect(),
             columns: self.columns.clone(),
             notes: self.notes.clone(),
             text_notes: self.text_notes.clone(),

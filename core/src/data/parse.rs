@@ -105,6 +105,11 @@ impl Table {
         })
     }
 
+    /// Keeps the rows whose numbers are kept.
+    pub fn retain(&mut self, is_kept: impl Fn(usize) -> bool) {
+        self.rows.retain(|row| is_kept(row.number));
+    }
+
     /// Adds a column of this name, if there is none yet; gives its place.
     pub(super) fn column(&mut self, name: &str) -> u32 {
         let key = key(name);

@@ -40,7 +40,8 @@ pub fn preview(example: &Example, tokenizer: &Tokenizer) -> Result<PreviewExampl
     Ok(PreviewExample {
         tokens,
         truncated: example.truncated,
-        label: String::new(),
+        row: example.row,
+        ..PreviewExample::default()
     })
 }
 

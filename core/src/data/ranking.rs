@@ -78,6 +78,16 @@ impl Dataset {
         Some(Plan::Graded(query, find(DOCUMENTS)?, find(GRADES)?))
     }
 
+    /// Whether a ranking reads the column of this key.
+    pub(super) fn is_of_ranking(&self, key: &str) -> bool {
+        let columns = match self.ranking() {
+            Some(Plan::Named(query, positive, negatives)) => [vec![query, positive], negatives].concat(),
+            Some(Plan::Graded(query, document, grade)) => vec![query, document, grade],
+            None => Vec::new(),
+        };
+        columns.iter().any(|column| column == key)
+    }
+
     /// The file's queries with their documents.
     ///
     /// # Errors

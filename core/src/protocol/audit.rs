@@ -24,6 +24,9 @@ pub struct AuditReport {
     pub notes: Vec<Message>,
     /// What was found, serious things first.
     pub findings: Vec<AuditFinding>,
+    /// What `drop_rows` left out of both files before they were looked at.
+    #[serde(default)]
+    pub dropped: Vec<AuditDropped>,
 }
 
 impl AuditReport {
@@ -50,6 +53,18 @@ pub struct AuditFinding {
     pub effect: Message,
     /// What to do.
     pub remedy: Message,
+    /// The word of `drop_rows` that leaves such rows out of a run, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drop_as: Option<AuditKind>,
+}
+
+/// Rows that `drop_rows` left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditDropped {
+    /// By which of its words.
+    pub kind: AuditKind,
+    /// How many.
+    pub count: u64,
 }
 
 /// A row in which something was found.
@@ -113,6 +128,35 @@ pub enum AuditKind {
 }
 
 impl AuditKind {
+    /// All of them.
+    pub const ALL: [Self; 20] = [
+        Self::ExactLeakage,
+        Self::NearLeakage,
+        Self::ConflictingLabels,
+        Self::MissingLabels,
+        Self::AllMasked,
+        Self::EmptyRows,
+        Self::Mojibake,
+        Self::ReplacementCharacters,
+        Self::ControlCharacters,
+        Self::EmailAddresses,
+        Self::PhoneNumbers,
+        Self::Ibans,
+        Self::PaymentCards,
+        Self::ResidentIds,
+        Self::ExactDuplicates,
+        Self::NearDuplicates,
+        Self::TooLong,
+        Self::RareClasses,
+        Self::Imbalance,
+        Self::MixedScripts,
+    ];
+
+    /// The one of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
     /// Its name in events.
     pub fn name(self) -> &'static str {
         match self {

@@ -6,7 +6,7 @@ use super::export::ExportCommand;
 use super::hub::HubCommand;
 use super::kept_run::{Keep, RunLabels};
 use super::picture::PictureRequest;
-use crate::config::{Encoding, RunConfig};
+use crate::config::RunConfig;
 use serde::{Deserialize, Serialize};
 
 /// A front end's request.
@@ -42,22 +42,32 @@ pub enum Command {
         /// File name; none takes the validation data away again, and a part of the training data is held out.
         file: Option<String>,
     },
-    /// How data files that are loaded after this are encoded, until it is said otherwise. A run's own `encoding` goes before it: its
-    /// data are read again where they were read otherwise.
-    Encoding {
-        /// None tells it from the bytes.
-        encoding: Option<Encoding>,
+    /// Data files that are loaded after this are read as a run with these settings reads them (encoding, drop_rows), until it is
+    /// said otherwise. A run's own settings go before it: its data are read again where they were read otherwise, which is told by
+    /// another [`Event::Data`].
+    ReadAs {
+        /// The settings.
+        config: Box<RunConfig>,
     },
-    /// Show the first examples as the model will see them: answered by [`Event::Preview`].
+    /// Show a few examples as the model will see them: answered by [`Event::Preview`].
     Preview {
         /// The settings that shape examples (cutoff_len, packing, columns).
         config: Box<RunConfig>,
+        /// How many rows of the data come before the first one shown.
+        #[serde(default)]
+        after: usize,
     },
     /// Audit data: the file beside this command, with the validation file behind it where there is one, else the files of the loaded
     /// data, whether or not a run can use them. Lengths are in tokens of the loaded model, where one is loaded. Answered by
     /// [`Event::Audit`].
     Audit {
-        /// The settings that shape examples (cutoff_len, val_size, columns, encoding).
+        /// The settings that shape examples (cutoff_len, val_size, columns, encoding, drop_rows).
+        config: Box<RunConfig>,
+    },
+    /// Hand over the rows of the loaded data that `drop_rows` leaves, as lines of JSON with all columns: answered by
+    /// [`Event::File`].
+    KeptRows {
+        /// The settings that say which rows these are (columns, encoding, drop_rows).
         config: Box<RunConfig>,
     },
     /// Tell what a run on the loaded model would take: answered by [`Event::Estimate`].

@@ -7,6 +7,7 @@ use super::kept_run::{RunSample, StoredCopy, StoredRun};
 use super::number;
 use super::picture::Picture;
 use super::rate::RateSearch;
+use super::preview::{ColumnUse, PreviewExample, RunPreview};
 use super::report::{Baseline, EvalInfo, PredictionTable, Report, TextPrediction};
 use crate::advice::Advice;
 use super::run_curve::RunCurve;
@@ -44,10 +45,19 @@ pub enum Event {
         /// What was loaded.
         data: Option<DataInfo>,
     },
-    /// The first examples, token by token.
+    /// Examples, token by token.
     Preview {
         /// One entry an example.
         examples: Vec<PreviewExample>,
+        /// How many rows of the data come before the first of them.
+        #[serde(default)]
+        after: usize,
+        /// How many rows there are to show.
+        #[serde(default)]
+        total: usize,
+        /// What the columns of a table are to the run, in the file's order.
+        #[serde(default)]
+        columns: Vec<ColumnUse>,
         /// What a run would do with them.
         #[serde(default)]
         outlook: Option<RunPreview>,
@@ -401,33 +411,6 @@ pub struct DataInfo {
     pub columns: Vec<String>,
     /// Things worth knowing (skipped empty rows, repaired encodings).
     pub notes: Vec<Message>,
-}
-
-/// One example as the model will see it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct PreviewExample {
-    /// Tokens in order: text, and whether it is trained on.
-    pub tokens: Vec<(String, bool)>,
-    /// Whether the row was cut at cutoff_len.
-    pub truncated: bool,
-    /// What is to be answered to the row; empty where the tokens themselves are learnt.
-    #[serde(default)]
-    pub label: String,
-}
-
-/// What a run on the loaded model and data would do.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct RunPreview {
-    /// What is learnt.
-    pub task: Task,
-    /// What is made small, as a run file writes it.
-    pub loss: String,
-    /// The metric by which the run is judged.
-    pub metric: String,
-    /// What was decided without being asked for, and why.
-    pub notes: Vec<Message>,
-    /// Rows of each label, the most frequent first; of words with classes, words.
-    pub labels: Vec<(String, u64)>,
 }
 
 /// A run that starts.

@@ -1,12 +1,12 @@
-//! The audit of data, of files that are given or of those that are loaded.
+//! The audit of data, of files that are given or of those that are loaded, and the rows that are left of them.
 
 use super::{Session, no_data};
 use crate::config::RunConfig;
-use crate::data::audit::{Cleaned, audit, cleaned};
+use crate::data::audit::{Cleaned, Reading, audit, cleaned, lines};
 use crate::data::{self, Dataset};
 use crate::error::Result;
 use crate::host::Emit;
-use crate::protocol::{AuditReport, Event};
+use crate::protocol::{AuditDropped, AuditReport, Event};
 use crate::store::{self, Source};
 use crate::tokenizer::Tokenizer;
 
@@ -23,9 +23,19 @@ impl Session {
         emit.event(Event::Audit(Box::new(report)));
         Ok(())
     }
+
+    /// [`crate::protocol::Command::KeptRows`].
+    pub(super) async fn hand_over_kept_rows(&self, config: &RunConfig, emit: &mut Emit<'_>) -> Result<()> {
+        let file = self.inputs.data.first().ok_or_else(no_data)?;
+        let (rows, _) = read(config, file, None).await?;
+        let name = file.name().rsplit_once('.').map_or(file.name(), |(name, _)| name);
+        emit.file(format!("{name}.clean.jsonl"), lines(&rows)?.into_bytes());
+        Ok(())
+    }
 }
 
-/// Audits a file as the data of a run, with its validation file; with a tokenizer, lengths are in tokens.
+/// Audits a file as the data of a run, with its validation file, without the rows that the run leaves out; with a tokenizer, lengths
+/// are in tokens.
 ///
 /// # Errors
 /// A file that cannot be read, is no text, or holds numbers; a column that is not there.
@@ -35,24 +45,32 @@ pub async fn audit_files(
     validation: Option<&Source>,
     tokenizer: Option<&Tokenizer>,
 ) -> Result<AuditReport> {
-    let read = read(config, file).await?;
-    let of_validation = match validation {
-        Some(file) => Some(self::read(config, file).await?),
+    let (rows, mut dropped) = read(config, file, None).await?;
+    let held_out = match validation {
+        Some(file) => Some(read(config, file, Some(&rows)).await?),
         None => None,
     };
-    audit(&read, of_validation.as_ref(), config, tokenizer)
+    let (held_out, of_held_out) = held_out.unzip();
+    for AuditDropped { kind, count } in of_held_out.into_iter().flatten() {
+        match dropped.iter_mut().find(|known| known.kind == kind) {
+            Some(known) => known.count += count,
+            None => dropped.push(AuditDropped { kind, count }),
+        }
+    }
+    let report = audit(&rows, held_out.as_ref(), config, tokenizer)?;
+    Ok(AuditReport { dropped, ..report })
 }
 
-/// The rows of a file without those that are empty or the same as an earlier one.
+/// The rows of a file without those that are empty or the same as an earlier one, and without what the run leaves out.
 ///
 /// # Errors
 /// As [`audit_files`]; a file without columns.
 pub async fn clean_file(config: &RunConfig, file: &Source) -> Result<Cleaned> {
-    cleaned(&read(config, file).await?, config)
+    cleaned(&read(config, file, None).await?.0, config)
 }
 
-async fn read(config: &RunConfig, file: &Source) -> Result<Dataset> {
+async fn read(config: &RunConfig, file: &Source, trained: Option<&Dataset>) -> Result<(Dataset, Vec<AuditDropped>)> {
     data::check_size(file.name(), file.len_bytes())?;
     let bytes = store::read_all(file.as_ref(), data::MAX_FILE_BYTES).await?;
-    Dataset::parse_to_audit(file.name(), &bytes, config.encoding)
+    Dataset::read_by(file.name(), &bytes, &Reading::of(config), trained, true)
 }

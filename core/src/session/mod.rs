@@ -1,8 +1,8 @@
 //! What a front end talks to: commands come in, events go out. [`Session`] keeps what is loaded from one command to the next;
 //! a run itself is `finetune.rs`.
 
-#[cfg(not(target_arch = "wasm32"))]
 pub mod audit;
+mod cut;
 mod export;
 mod facts;
 mod find_rate;
@@ -11,10 +11,12 @@ mod hub;
 mod predict;
 mod prepared;
 mod preview;
+mod reading;
 mod runs;
 
-use crate::config::{Encoding, RunConfig, find};
-use crate::data::{self, Columns, Dataset};
+use crate::config::{RunConfig, find};
+use crate::data::audit::Reading;
+use crate::data::{self, Columns};
 use crate::device;
 use crate::error::{Error, Kind, Result};
 use crate::finetune::{Data, Job, finetune};
@@ -33,7 +35,6 @@ use crate::protocol::{Command, DeviceChoice, DeviceInfo, Event, Keep, KnobInfo, 
 use crate::quant::BaseFormat;
 use crate::store::{self, Shelf, Sink, Source};
 use crate::train::checkpoint::Checkpoint;
-use crate::train::fingerprint::sha256;
 use crate::train::record::RecordFile;
 use burn::tensor::Device;
 use lorakeet_i18n::messages::run as msg;
@@ -72,8 +73,8 @@ pub struct Session {
     validation: Option<Data>,
     adapter: Option<Adapter>,
     inputs: Inputs,
-    /// How data files are encoded that are still to come, where [`Command::Encoding`] said it.
-    encoding: Option<Encoding>,
+    /// How data files are read that are still to come, where [`Command::ReadAs`] said it.
+    reading: Reading,
     /// The run that the model's weights come from.
     trained: Option<export::LastRun>,
     /// What advice knows of the rows.
@@ -104,7 +105,7 @@ impl Session {
             in_memory: Vec::new(),
             save_interval_ms: SAVE_INTERVAL_MS,
             inputs: Inputs::default(),
-            encoding: None,
+            reading: Reading::default(),
             host,
             control: Control::default(),
             device: None,
@@ -145,10 +146,8 @@ impl Session {
                 self.load_model(name, base, files, emit).await
             }
             Command::LoadData { .. } => {
-                self.inputs.data = files.clone();
-                let data = read_data(files, self.encoding).await?;
-                emit.event(Event::Data(data.rows.info()));
-                self.data = Some(data);
+                self.load_data(files).await?;
+                emit.event(Event::Data(self.data.as_ref().ok_or_else(no_data)?.rows.info()));
                 Ok(())
             }
             Command::LoadValidation { file } => {
@@ -162,17 +161,18 @@ impl Session {
                 emit.event(Event::Validation { data });
                 Ok(())
             }
-            Command::Encoding { encoding } => {
-                self.encoding = encoding;
+            Command::ReadAs { config } => {
+                self.reading = Reading::of(&config);
                 Ok(())
             }
-            Command::Preview { config } => {
+            Command::Preview { config, after } => {
                 loaded(&self.model)?;
-                self.read_as(config.encoding, emit).await?;
+                self.read_as(&config, emit).await?;
                 let data = self.data.as_ref().ok_or_else(no_data)?;
                 fit_inputs_to_data(&mut self.model, &data.rows, &config, emit).await?;
                 let validation = self.validation.as_ref().map(|data| &data.rows);
-                let shown = preview::preview(loaded(&self.model)?, &data.rows, validation, &config, emit).await?;
+                let shown =
+                    preview::preview(loaded(&self.model)?, (&data.rows, after), validation, &config, emit).await?;
                 emit.event(shown);
                 Ok(())
             }
@@ -182,6 +182,7 @@ impl Session {
                 Ok(())
             }
             Command::Audit { config } => self.answer_audit(&config, files, emit).await,
+            Command::KeptRows { config } => self.hand_over_kept_rows(&config, emit).await,
             Command::Estimate { config } => self.estimate(&config, emit).await,
             Command::Advise { config } => self.answer_advice(&config, emit).await,
             Command::FindRate { config } => self.answer_rate(&config, emit).await,
@@ -307,36 +308,6 @@ impl Session {
         Ok(())
     }
 
-    /// Takes validation data that is in a file of its own (of images in the IDX format, two), for the next run.
-    ///
-    /// # Errors
-    /// The file cannot be read or understood.
-    pub async fn load_validation(&mut self, files: Vec<Source>) -> Result<()> {
-        self.validation = Some(read_data(files, self.encoding).await?);
-        Ok(())
-    }
-
-    /// Reads the data again where a run says of their encoding something else than what they were read in.
-    async fn read_as(&mut self, encoding: Option<Encoding>, emit: &mut Emit<'_>) -> Result<()> {
-        let mut read = [None, None];
-        let loaded = [
-            (&self.data, &self.inputs.data),
-            (&self.validation, &self.inputs.validation),
-        ];
-        for (place, (data, files)) in read.iter_mut().zip(loaded) {
-            let is_other = data.as_ref().is_some_and(|data| data.encoding != encoding);
-            if is_other && !files.is_empty() {
-                let again = read_data(files.clone(), encoding).await?;
-                emit.warn_all(again.rows.notes.iter().cloned());
-                *place = Some(again);
-            }
-        }
-        let [data, validation] = read;
-        self.data = data.or(self.data.take());
-        self.validation = validation.or(self.validation.take());
-        Ok(())
-    }
-
     /// Puts a saved adapter on the loaded model; the next LoRA run goes on from it.
     ///
     /// # Errors
@@ -381,11 +352,6 @@ impl Session {
             read_again(&mut self.model, (wanted, None), weights, emit).await?;
         }
         self.load_adapter(adapter)
-    }
-
-    #[cfg(target_arch = "wasm32")]
-    async fn answer_audit(&self, _: &RunConfig, _: Vec<Source>, _: &mut Emit<'_>) -> Result<()> {
-        Err(Error::config(msg::NoAuditHere).remedy(msg::AuditByCommand))
     }
 
     /// Answers what was asked for while a run ended.
@@ -442,7 +408,7 @@ impl Session {
     ) -> Result<()> {
         self.control.begin_run();
         loaded(&self.model)?;
-        self.read_as(config.encoding, emit).await?;
+        self.read_as(&config, emit).await?;
         self.trained = None;
         let kept = match keep {
             Some(keep) => self.keep(keep, &config, emit).await?,
@@ -542,37 +508,6 @@ impl Session {
             is_partial,
         });
         Ok(())
-    }
-}
-
-/// The data in a file, or in two of images.
-async fn read_data(files: Vec<Source>, encoding: Option<Encoding>) -> Result<Data> {
-    for file in &files {
-        data::check_size(file.name(), file.len_bytes())?;
-    }
-    let read = async |file: &Source| store::read_all(file.as_ref(), data::MAX_FILE_BYTES).await;
-    match files.as_slice() {
-        [file] => {
-            let bytes = read(file).await?;
-            Ok(Data {
-                rows: Dataset::parse_as(file.name(), &bytes, encoding)?,
-                digest: sha256(&bytes),
-                encoding,
-            })
-        }
-        [one, other] => {
-            let (first, second) = (read(one).await?, read(other).await?);
-            let digests = [sha256(&first), sha256(&second)].concat();
-            Ok(Data {
-                rows: Dataset::parse_images((one.name(), &first), (other.name(), &second))?,
-                digest: sha256(digests.as_bytes()),
-                encoding,
-            })
-        }
-        _ => {
-            let files = files.len();
-            Err(Error::data(msg::TooManyFiles { files }).remedy(msg::GiveOneFile))
-        }
     }
 }
 

@@ -52,7 +52,7 @@ const SAID: [&str; 12] = [
 ];
 
 /// [`Change::Refused`].
-const REFUSED: [&str; 64] = [
+const REFUSED: [&str; 65] = [
     "quantization_bit",
     "bnb_4bit_quant_type",
     "bnb_4bit_use_double_quant",
@@ -72,6 +72,7 @@ const REFUSED: [&str; 64] = [
     "scale_targets",
     "scale_inputs",
     "encoding",
+    "drop_rows",
     "text_columns",
     "label_columns",
     "forecast_window",

@@ -1,9 +1,9 @@
 //! The audit of data: a made-up file for each finding, and one without any.
 
-use lorakeet_core::config::RunConfig;
+use lorakeet_core::config::{DROP_WORDS, RunConfig};
 use lorakeet_core::data::Dataset;
-use lorakeet_core::data::audit::{audit, cleaned};
-use lorakeet_core::protocol::{AuditFinding, AuditKind, AuditReport};
+use lorakeet_core::data::audit::{Reading, audit, cleaned, lines};
+use lorakeet_core::protocol::{AuditDropped, AuditFinding, AuditKind, AuditReport};
 
 const SUBJECTS: [&str; 6] = ["parcel", "invoice", "password", "driver", "refund", "contract"];
 const PLACES: [&str; 5] = ["Berlin", "Oslo", "Lima", "Cairo", "Quito"];
@@ -387,4 +387,115 @@ fn the_same_data_give_the_same_report_and_many_rows_are_read() {
         Some(300)
     );
     assert_eq!(report, audited(&file, None, &config()));
+}
+
+/// A run that leaves out what these words name.
+fn dropping(words: &[&str]) -> RunConfig {
+    RunConfig {
+        drop_rows: words.iter().map(|word| (*word).to_owned()).collect(),
+        ..config()
+    }
+}
+
+/// The file as that run reads it, strictly, and what it left out.
+fn read_without(file: &str, trained: Option<&Dataset>, words: &[&str]) -> (Dataset, Vec<(AuditKind, u64)>) {
+    let reading = Reading::of(&dropping(words));
+    let read = Dataset::read_by("a.csv", file.as_bytes(), &reading, trained, false);
+    let (rows, dropped) = read.unwrap_or_else(|error| panic!("{error}"));
+    let dropped = dropped.into_iter().map(|AuditDropped { kind, count }| (kind, count));
+    (rows, dropped.collect())
+}
+
+fn numbers(rows: &Dataset) -> Vec<usize> {
+    rows.rows.iter().map(|row| row.number).collect()
+}
+
+#[test]
+fn every_word_of_drop_rows_is_a_finding() {
+    for word in DROP_WORDS {
+        assert_eq!(AuditKind::named(word).map(AuditKind::name), Some(word));
+    }
+    assert!(dropping(&DROP_WORDS).validate().is_ok());
+    let error = dropping(&["empty_row"]).validate().expect_err("it is no word");
+    assert_eq!(error.field_name(), Some("drop_rows"));
+    assert!(error.to_string().contains("empty_rows"), "{error}");
+}
+
+#[test]
+fn what_drop_rows_names_is_left_out_and_the_audit_does_not_find_it_again() {
+    let mut rows = clean(30);
+    rows.push(rows[3].clone());
+    rows.push((rows[5].0.replace(PLACES[0], "Paris"), rows[5].1));
+    rows.push((rows[7].0.clone(), "a"));
+    rows.push((sentence(90), " "));
+    rows.push((format!("{} write to anna.lee@company.org", sentence(91)), "b"));
+    rows.push(("GrÃ¶ÃŸe of the parcel".to_owned(), "b"));
+    let file = labelled(&rows);
+    let words = [
+        "exact_duplicates",
+        "near_duplicates",
+        "conflicting_labels",
+        "missing_labels",
+        "email_addresses",
+        "mojibake",
+    ];
+    for word in words {
+        let kind = AuditKind::named(word).expect("a finding");
+        let report = audited(&file, None, &config());
+        let finding = report
+            .finding(kind)
+            .unwrap_or_else(|| panic!("{word}: {:?}", report.findings));
+        assert_eq!((finding.count, finding.drop_as), (1, Some(kind)), "{word}");
+        let (left, dropped) = read_without(&file, None, &[word]);
+        assert_eq!((left.rows.len(), dropped), (35, vec![(kind, 1)]), "{word}");
+        assert!(!numbers(&left).contains(&finding.rows[0].row), "{word}");
+        let again = audit(&left, None, &config(), None).unwrap_or_else(|error| panic!("{error}"));
+        assert!(again.finding(kind).is_none(), "{word}: {:?}", again.findings);
+        assert_eq!(lines(&left).expect("it has columns").lines().count(), 35);
+    }
+    let (left, dropped) = read_without(&file, None, &words);
+    assert_eq!((left.rows.len(), dropped.len()), (30, 6));
+    // Rows keep the numbers that they have in the file.
+    assert_eq!(numbers(&left), (2..32).collect::<Vec<_>>());
+    // None of them is left out unasked.
+    assert_eq!(read_without(&file, None, &[]).0.rows.len(), 36);
+}
+
+#[test]
+fn a_file_that_a_run_refuses_is_read_without_its_empty_rows() {
+    let pairs = "prompt,completion\nwho,me\nwhat,\n,,\n,that\n";
+    assert!(Dataset::parse("a.csv", pairs.as_bytes()).is_err());
+    let (left, dropped) = read_without(pairs, None, &["empty_rows"]);
+    assert_eq!((numbers(&left), dropped), (vec![2, 5], vec![(AuditKind::EmptyRows, 2)]));
+    let read = |name: &str, text: &str| {
+        let reading = Reading::of(&dropping(&["empty_rows"]));
+        Dataset::read_by(name, text.as_bytes(), &reading, None, false).expect_err("nothing could be left out")
+    };
+    for (name, text) in [
+        ("a.txt", "a text\n\nof two paragraphs"),
+        ("a.csv", "x,y,label\n1,2,a\n3,4,b\n"),
+        ("a.csv", "prompt,completion\nwhat,\n"),
+    ] {
+        let error = read(name, text);
+        assert_eq!(error.field_name(), Some("drop_rows"), "{error}");
+        assert!(error.remedy.is_some() && error.file.is_some(), "{error}");
+    }
+}
+
+#[test]
+fn validation_rows_that_are_trained_on_are_left_out() {
+    let rows = clean(40);
+    let mut held: Vec<(String, &str)> = (100..110).map(|row| (sentence(row), ["a", "b"][row % 2])).collect();
+    held[2] = rows[7].clone();
+    held[4] = (rows[10].0.replace(PLACES[0], "Paris"), rows[10].1);
+    let trained = read("a.csv", &labelled(&rows));
+    let held = labelled(&held);
+    let words = ["exact_leakage", "near_leakage"];
+    let (left, dropped) = read_without(&held, Some(&trained), &words);
+    assert_eq!(dropped, [(AuditKind::ExactLeakage, 1), (AuditKind::NearLeakage, 1)]);
+    assert_eq!(numbers(&left), [2, 3, 5, 7, 8, 9, 10, 11]);
+    let report = audit(&trained, Some(&left), &config(), None).unwrap_or_else(|error| panic!("{error}"));
+    assert!(report.findings.is_empty(), "{:?}", report.findings);
+    // The rows that are trained on stay.
+    assert_eq!(read_without(&labelled(&rows), None, &words).0.rows.len(), 40);
 }

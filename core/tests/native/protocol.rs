@@ -4,8 +4,7 @@
 use lorakeet_core::Error;
 use lorakeet_core::config::RunConfig;
 use lorakeet_core::protocol::{
-    AuditFinding, AuditKind, AuditPlace, AuditReport, Baseline, BaselineKind, CalibrationBin, ClassRow, Command,
-    Comparison, CurveEval, CurvePoint, DataInfo, DeviceInfo, DeviceKind, Divergence, EvalInfo, Event, ExportCheck, ExportEvent, ExportForm, ExportOption, ExportScore, HubEvent, HubProgress, InputFile, KnobInfo, MemoryEstimate, Metric, ModelInfo, Picture, PictureRequest, PredictionTable, PreviewExample, Probe, RateChange, ReadBack, Report, RunCurve, RunInfo, RunInput, RunLabels, RunPreview, RunRecord, RunSample, RunScore, RunState, RunSummary, Sign, Stage, StepInfo, StoredCopy, StoredRun, TensorError,
+    AuditDropped, AuditFinding, AuditKind, AuditPlace, AuditReport, Baseline, BaselineKind, CalibrationBin, ClassRow, ColumnRole, ColumnUse, Command, Comparison, CurveEval, CurvePoint, DataInfo, DeviceInfo, DeviceKind, Divergence, EvalInfo, Event, ExportCheck, ExportEvent, ExportForm, ExportOption, ExportScore, HubEvent, HubProgress, InputFile, KnobInfo, MemoryEstimate, Metric, ModelInfo, Picture, PictureRequest, PredictionTable, PreviewExample, Probe, RateChange, ReadBack, Report, RunCurve, RunInfo, RunInput, RunLabels, RunPreview, RunRecord, RunSample, RunScore, RunState, RunSummary, Sign, Stage, StepInfo, StoredCopy, StoredRun, TensorError,
     TextPrediction, TokenProbability, Verdict,
 };
 use lorakeet_core::task::Task;
@@ -204,8 +203,17 @@ fn events(number: f64) -> Vec<Event> {
         Event::Preview {
             examples: vec![PreviewExample {
                 tokens: vec![(text(), true)],
-                truncated: false,
+                truncated: true,
                 label: text(),
+                row: 3,
+                cut: 2,
+                cut_tokens: vec![text()],
+            }],
+            after: 4,
+            total: 9,
+            columns: vec![ColumnUse {
+                column: text(),
+                role: ColumnRole::SecondText,
             }],
             outlook: Some(RunPreview {
                 task: Task::Classification,
@@ -423,6 +431,11 @@ fn events(number: f64) -> Vec<Event> {
         what: said(),
         effect: said(),
         remedy: said(),
+        drop_as: Some(AuditKind::ExactLeakage),
+    };
+    let dropped = AuditDropped {
+        kind: AuditKind::EmptyRows,
+        count: 1 << 40,
     };
     events.push(Event::Audit(Box::new(AuditReport {
         name: text(),
@@ -434,6 +447,7 @@ fn events(number: f64) -> Vec<Event> {
         scripts: vec![(text(), 2)],
         notes: vec![said()],
         findings: vec![finding],
+        dropped: vec![dropped],
     })));
     let option = ExportOption {
         form: ExportForm::GgufAdapter,

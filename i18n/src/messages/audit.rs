@@ -7,6 +7,10 @@ messages! { "audit";
     AuditTexts = "Choose a file with texts in its rows.", "请选择数据中含有文本的文件。";
     NoRowsToClean = "there are no rows with columns to choose from", "没有带列的数据可供筛选";
     CleanTable = "Choose a csv, tsv, json or jsonl file.", "请选择 csv、tsv、json 或 jsonl 文件。";
+    NoRowsToDrop = "there are no rows of texts in columns that could be left out", "没有按列存放的文本数据可供舍去";
+    TakeDropOut = "Take words out of drop_rows, or choose another file.", "请减少 drop_rows 中的词，或选择其他文件。";
+    NothingLeft = "drop_rows leaves no row", "按 drop_rows 舍去后没有剩下数据";
+    RowsLeftOut { count, kind } = "Rows left out by drop_rows: {count} ({kind}).", "按 drop_rows 舍去的数据：{count} 条（{kind}）。";
     NothingStays = "every row is empty, so that no row would be written", "每条数据都是空的，没有可写出的数据";
 
     ExactLeakage { count } = "Held-out rows whose text is trained on, too: {count}.", "与训练数据文本相同的验证数据：{count} 条。";
@@ -15,8 +19,9 @@ messages! { "audit";
     ScoresFlatter = "The validation scores are too good: memorized rows count as understood.",
         "验证分数会偏高：背下来的内容被当成学会了。";
     TakeOutOfOne = "Take these rows out of one of the two files.", "请从两个文件之一中删去这些数据。";
-    CleanBeforeSplit = "Write a file without duplicates with --write and train on it, or give a validation_file of its own.",
-        "请用 --write 写出去重后的文件再训练，或单独提供 validation_file。";
+    CleanBeforeSplit = "Set drop_rows: [exact_duplicates], write a file without duplicates with --write, or give a validation_file \
+         of its own.",
+        "请设置 drop_rows: [exact_duplicates]，或用 --write 写出去重后的文件，或单独提供 validation_file。";
     SplitByOrigin = "Give a validation_file whose rows come from other documents, authors or days.",
         "请提供来自其他文档、作者或日期的 validation_file。";
 
@@ -24,8 +29,8 @@ messages! { "audit";
         "文本与前面某条数据相同而标签不同的数据：{count} 条。";
     LearnsNeither = "The model can learn neither label, and one of the two always counts as an error.",
         "模型两个标签都学不好，其中一个总会被算作错误。";
-    DecideLabels = "Decide which label is right, or take these rows out; where both are, make it a multi_label task.",
-        "请确定正确的标签，或删去这些数据；若两者都对，请改用 multi_label 任务。";
+    DecideLabels = "Decide which label is right, or take these rows out (drop_rows); where both are, make it a multi_label task.",
+        "请确定正确的标签，或删去这些数据（drop_rows）；若两者都对，请改用 multi_label 任务。";
     MissingLabels { count } = "Rows with a text and no label: {count}.", "有文本而没有标签的数据：{count} 条。";
     RunRefusesLabels = "A run refuses the file at the first of them.", "训练会在遇到第一条时拒绝该文件。";
     FillLabels = "Fill the labels in, or delete the rows.", "请补上标签，或删除这些数据。";
@@ -41,19 +46,21 @@ messages! { "audit";
     EmptyRows { count } = "Rows without a text, or without an answer: {count}.", "没有文本或没有回答的数据：{count} 条。";
     RunRefusesEmpty = "A run skips rows that are empty as a whole, and refuses the file where only a part of one is.",
         "训练会跳过整条为空的数据；若只有一部分为空，则拒绝该文件。";
-    WriteClean = "--write CLEAN.jsonl writes the file without them.", "--write CLEAN.jsonl 可写出不含它们的文件。";
+    WriteClean = "`drop_rows` leaves them out of a run; --write CLEAN.jsonl writes the file without them.",
+        "`drop_rows` 可在训练中舍去它们；--write CLEAN.jsonl 可写出不含它们的文件。";
     AllMasked { count, cutoff } = "Rows whose answer begins beyond cutoff_len ({cutoff} tokens): {count}.",
         "回答在 cutoff_len（{cutoff} 个 token）之后才开始的数据：{count} 条。";
     PerhapsAllMasked { count, cutoff } =
-        "Rows whose answer seems to begin beyond cutoff_len ({cutoff} tokens): {count}. Estimated from letters; with --model \
-         tokens are counted.",
-        "回答似乎在 cutoff_len（{cutoff} 个 token）之后才开始的数据：{count} 条。这是按字数估算的；加上 --model 则会统计 token。";
+        "Rows whose answer seems to begin beyond cutoff_len ({cutoff} tokens): {count}. Estimated from letters; with a \
+         tokenizer (--model) tokens are counted.",
+        "回答似乎在 cutoff_len（{cutoff} 个 token）之后才开始的数据：{count} 条。这是按字数估算的；有分词器（--model）时则会统计 token。";
     NothingLearnt = "Nothing of them is trained on: a run drops them.", "其中没有任何内容参与训练：训练会舍弃它们。";
     TooLong { count, cutoff } = "Rows longer than cutoff_len ({cutoff} tokens): {count}.",
         "长于 cutoff_len（{cutoff} 个 token）的数据：{count} 条。";
     PerhapsTooLong { count, cutoff } =
-        "Rows that seem longer than cutoff_len ({cutoff} tokens): {count}. Estimated from letters; with --model tokens are counted.",
-        "似乎长于 cutoff_len（{cutoff} 个 token）的数据：{count} 条。这是按字数估算的；加上 --model 则会统计 token。";
+        "Rows that seem longer than cutoff_len ({cutoff} tokens): {count}. Estimated from letters; with a tokenizer (--model) \
+         tokens are counted.",
+        "似乎长于 cutoff_len（{cutoff} 个 token）的数据：{count} 条。这是按字数估算的；有分词器（--model）时则会统计 token。";
     EndsAreCut = "Their ends are cut off, and with them what is learnt or decides the label.",
         "它们的结尾会被截断，其中可能有要学习或决定标签的内容。";
     RaiseCutoffOrShorten = "Raise cutoff_len, or shorten the texts.", "请调大 cutoff_len，或缩短文本。";

@@ -4,8 +4,6 @@
 //! What an error says (`what`) is a clause without a full stop; remedies and notes are sentences.
 
 pub mod advice;
-// What only the command says: the page's programs do without it, for they are as large as they may be.
-#[cfg(not(target_arch = "wasm32"))]
 pub mod audit;
 pub mod command;
 pub mod common;
@@ -44,7 +42,6 @@ type Area = (&'static str, &'static [(&'static str, [&'static str; 2])]);
 
 pub(crate) static AREAS: &[Area] = &[
     ("advice", advice::TEXTS),
-    #[cfg(not(target_arch = "wasm32"))]
     ("audit", audit::TEXTS),
     ("command", command::TEXTS),
     ("common", common::TEXTS),

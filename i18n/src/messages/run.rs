@@ -8,8 +8,6 @@ messages! { "run";
     LoadModel = "Load a GGUF file, or a folder with config.json and safetensors.",
         "请加载一个 GGUF 文件，或包含 config.json 和 safetensors 的文件夹。";
     NoData = "no training data is loaded", "尚未加载训练数据";
-    NoAuditHere = "the page does not audit data", "页面不支持检查数据";
-    AuditByCommand = "The command does: `lorakeet audit FILE`.", "请使用命令 `lorakeet audit FILE`。";
     LoadData = "Load a txt, csv, json or jsonl file.", "请加载 txt、csv、json 或 jsonl 文件。";
     NoDevice = "no device is open", "尚未打开设备";
     WaitForRun = "this has to wait until the run is over", "要等训练结束后才能执行";

@@ -72,7 +72,7 @@ fn data_are_read_again_where_a_run_names_another_encoding() {
     let preview = |encoding| {
         let mut session = TestSession::with(DeviceChoice::Cpu, tiny::model_files(), file("rows.csv", rows));
         let config = Box::new(RunConfig { encoding, ..config() });
-        session.ask(Command::Preview { config }, Vec::new());
+        session.ask(Command::Preview { config, after: 0 }, Vec::new());
         session
     };
     let error = failure(&preview(Some(Encoding::Utf8)));
@@ -82,8 +82,11 @@ fn data_are_read_again_where_a_run_names_another_encoding() {
     });
     // What is said before data are loaded holds for them.
     let mut session = TestSession::with(DeviceChoice::Cpu, tiny::model_files(), file("rows.csv", rows));
-    let encoding = Some(Encoding::Utf8);
-    session.ask(Command::Encoding { encoding }, Vec::new());
+    let config = Box::new(RunConfig {
+        encoding: Some(Encoding::Utf8),
+        ..config()
+    });
+    session.ask(Command::ReadAs { config }, Vec::new());
     let load = Command::LoadData {
         file: "rows.csv".into(),
     };
@@ -98,6 +101,7 @@ fn the_encoding_of_a_run_is_not_that_of_data_which_are_loaded_later() {
     let mut session = TestSession::with(DeviceChoice::Cpu, tiny::model_files(), file("a.csv", plain.as_bytes()));
     let preview = |encoding| Command::Preview {
         config: Box::new(RunConfig { encoding, ..config() }),
+        after: 0,
     };
     session.ask(preview(Some(Encoding::Gb18030)), Vec::new());
     find(&session, |event| matches!(event, Event::Preview { .. }).then_some(()));
@@ -131,4 +135,118 @@ fn the_encoding_of_a_run_is_not_that_of_data_which_are_loaded_later() {
     );
     session.ask(preview(Some(Encoding::Utf8)), Vec::new());
     assert!(failure(&session).to_string().contains("is not UTF-8"));
+}
+
+fn dropping(words: &[&str]) -> Box<RunConfig> {
+    Box::new(RunConfig {
+        drop_rows: words.iter().map(|word| (*word).to_owned()).collect(),
+        ..config()
+    })
+}
+
+/// Rows of the loaded data, as they were told last.
+fn rows(session: &TestSession) -> usize {
+    find(session, |event| match event {
+        Event::Data(info) => Some(info.rows),
+        _ => None,
+    })
+}
+
+const PAIRS: &[u8] = b"prompt,completion\nsay a,aaa.\nsay b,bbb.\nsay a,aaa.\nsay c,ccc.\nsay d,ddd.\nsay e,eee.\n";
+
+#[test]
+fn rows_that_a_run_leaves_out_are_in_neither_its_preview_nor_its_audit_nor_its_steps() {
+    let mut session = TestSession::with(DeviceChoice::Cpu, tiny::model_files(), file("rows.csv", PAIRS));
+    let total = |session: &TestSession| match session.events.last() {
+        Some(Event::Preview { total, .. }) => *total,
+        other => panic!("no preview: {other:?}"),
+    };
+    for (words, left) in [(&["exact_duplicates"][..], 5), (&[][..], 6)] {
+        let config = dropping(words);
+        let after = 0;
+        session.ask(Command::Preview { config, after }, Vec::new());
+        assert_eq!((total(&session), rows(&session)), (left, left));
+    }
+    let config = dropping(&["exact_duplicates"]);
+    session.ask(Command::Audit { config }, Vec::new());
+    let report = report(&session);
+    assert!(
+        report.finding(AuditKind::ExactDuplicates).is_none(),
+        "{:?}",
+        report.findings
+    );
+    let dropped: Vec<_> = report
+        .dropped
+        .iter()
+        .map(|dropped| (dropped.kind, dropped.count))
+        .collect();
+    assert_eq!((dropped, report.rows), (vec![(AuditKind::ExactDuplicates, 1)], 5));
+
+    let mut config = *dropping(&["exact_duplicates"]);
+    config.max_steps = 1;
+    session.train(config);
+    let trained = find(&session, |event| match event {
+        Event::Started(info) => Some(info.train_examples),
+        _ => None,
+    });
+    assert_eq!(trained, 5);
+
+    let config = dropping(&["exact_duplicates"]);
+    session.ask(Command::KeptRows { config }, Vec::new());
+    let kept = String::from_utf8(session.exported["rows.clean.jsonl"].clone()).expect("UTF-8");
+    assert_eq!(kept.lines().count(), 5);
+    assert!(kept.starts_with(r#"{"prompt":"say a","completion":"aaa."}"#), "{kept}");
+}
+
+#[test]
+fn a_file_that_is_refused_is_audited_and_read_without_what_is_wrong() {
+    let mut session = TestSession::with(DeviceChoice::Cpu, tiny::model_files(), file("rows.csv", PAIRS));
+    let broken = || vec![file("broken.csv", b"prompt,completion\na,b\nc,\nd,e\n")];
+    let load = || Command::LoadData {
+        file: "broken.csv".into(),
+    };
+    session.ask(load(), broken());
+    assert_eq!(failure(&session).row, Some(3));
+    let config = dropping(&[]);
+    session.ask(Command::Audit { config }, Vec::new());
+    let found = report(&session);
+    let empty = found.finding(AuditKind::EmptyRows).expect("it is found");
+    assert_eq!((empty.rows[0].row, empty.drop_as), (3, Some(AuditKind::EmptyRows)));
+    let config = dropping(&["empty_rows"]);
+    session.ask(Command::ReadAs { config }, Vec::new());
+    session.ask(load(), broken());
+    assert_eq!(rows(&session), 2);
+}
+
+#[test]
+fn held_out_rows_that_leak_are_left_out_once_the_training_rows_are_known() {
+    let mut session = TestSession::with(DeviceChoice::Cpu, tiny::model_files(), file("rows.csv", PAIRS));
+    let held = file("held.csv", b"prompt,completion\nsay b,bbb.\nsay f,fff.\n");
+    let load = Command::LoadValidation {
+        file: Some("held.csv".into()),
+    };
+    session.ask(load, vec![held]);
+    let left = |session: &TestSession| {
+        find(session, |event| match event {
+            Event::Validation { data } => data.as_ref().map(|data| data.rows),
+            _ => None,
+        })
+    };
+    assert_eq!(left(&session), 2);
+    let ask = |session: &mut TestSession| {
+        let (config, after) = (dropping(&["exact_leakage"]), 0);
+        session.ask(Command::Preview { config, after }, Vec::new());
+    };
+    ask(&mut session);
+    assert_eq!(left(&session), 1);
+    // Beside other training rows it does not leak.
+    let load = Command::LoadData {
+        file: "other.csv".into(),
+    };
+    session.ask(
+        load,
+        vec![file("other.csv", b"prompt,completion\nsay x,xxx.\nsay y,yyy.\n")],
+    );
+    ask(&mut session);
+    assert_eq!(left(&session), 2);
 }

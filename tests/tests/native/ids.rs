@@ -100,6 +100,7 @@ fn a_token_beyond_the_embedding_is_refused_with_its_row_and_harms_nobody_unused(
     assert_names_token(&failure(&session), "rows.jsonl", Some(3));
     let preview = Command::Preview {
         config: Box::new(config.clone()),
+        after: 0,
     };
     session.ask(preview, Vec::new());
     assert_names_token(&failure(&session), "rows.jsonl", Some(3));

@@ -434,7 +434,7 @@ fn text_models_and_models_of_numbers_refuse_each_others_files() {
     let mut shown = |name: &str, text: &str| {
         let config = Box::new(config("small_mlp"));
         session.ask(Command::LoadData { file: name.into() }, vec![source(name, text)]);
-        session.ask(Command::Preview { config }, Vec::new());
+        session.ask(Command::Preview { config, after: 0 }, Vec::new());
         session.events.last().cloned()
     };
     let broken = shown("a.csv", "x,y,label\n1,2,a\n3,tall,b\n");

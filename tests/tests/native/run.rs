@@ -455,6 +455,7 @@ fn a_preview_shows_what_is_trained_on() {
     session.ask(
         Command::Preview {
             config: Box::new(config()),
+            after: 0,
         },
         Vec::new(),
     );

@@ -3,6 +3,7 @@
 
 mod charts;
 mod advice;
+mod audit;
 mod devices;
 mod endurance;
 mod exports;

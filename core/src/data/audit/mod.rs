@@ -5,6 +5,7 @@
 //! data give the same report. Languages of one script are not told apart.
 
 mod copies;
+mod dropping;
 mod faults;
 mod labels;
 mod personal;
@@ -14,6 +15,7 @@ mod rows;
 use super::batch::{split, split_by_class};
 use super::examples::Settings;
 use super::long_text::encode_long;
+use super::parse::{Record, Table, key};
 use super::value::Value;
 use super::{Columns, Dataset, Schema};
 use crate::config::{Encoding, RunConfig};
@@ -21,6 +23,7 @@ use crate::error::{Error, Result};
 use crate::protocol::{AuditKind, AuditReport};
 use crate::tokenizer::Tokenizer;
 use copies::groups;
+pub use dropping::Reading;
 use labels::Classes;
 use lorakeet_i18n::messages::audit as msg;
 use report::{Findings, Seen};
@@ -134,8 +137,10 @@ pub fn audit(
             cutoff: config.cutoff_len,
             is_in_tokens: tokenizer.is_some(),
             is_validated: validation.is_some(),
+            has_columns: data.table.is_some(),
             classes: &classes,
         }),
+        dropped: Vec::new(),
     })
 }
 
@@ -272,13 +277,7 @@ pub fn cleaned(dataset: &Dataset, config: &RunConfig) -> Result<Cleaned> {
             cleaned.duplicates.push(record.number);
             continue;
         }
-        let fields = table.columns().iter().filter_map(|name| {
-            let value = record.fields.get(&super::parse::key(name))?;
-            Some((name.clone(), Value::to_json(value)))
-        });
-        let row = serde_json::Value::Object(fields.collect::<Map<_, _>>());
-        cleaned.lines.push_str(&row.to_string());
-        cleaned.lines.push('\n');
+        cleaned.lines.push_str(&line(table, &record));
         cleaned.kept += 1;
     }
     if cleaned.kept == 0 {
@@ -287,4 +286,27 @@ pub fn cleaned(dataset: &Dataset, config: &RunConfig) -> Result<Cleaned> {
             .remedy(msg::AuditTexts));
     }
     Ok(cleaned)
+}
+
+/// The file's rows as lines of JSON with all columns.
+///
+/// # Errors
+/// A text without columns, numbers.
+pub fn lines(dataset: &Dataset) -> Result<String> {
+    let table = dataset.table.as_ref().filter(|_| dataset.form != Schema::Numbers);
+    let table = table.ok_or_else(|| {
+        let error = Error::data(msg::NoRowsToClean).file(&dataset.name);
+        error.remedy(msg::CleanTable)
+    })?;
+    Ok(table.records().map(|record| line(table, &record)).collect())
+}
+
+/// A row as a line of JSON.
+fn line(table: &Table, record: &Record) -> String {
+    let fields = table.columns().iter().filter_map(|name| {
+        let value = record.fields.get(&key(name))?;
+        Some((name.clone(), Value::to_json(value)))
+    });
+    let row = serde_json::Value::Object(fields.collect::<Map<_, _>>());
+    format!("{row}\n")
 }

@@ -2,6 +2,7 @@
 
 use super::labels::Classes;
 use super::rows::AuditRow;
+use crate::config::DROP_WORDS;
 use crate::error::shortened;
 use crate::protocol::{AuditFinding, AuditKind, AuditPlace};
 use lorakeet_i18n::Message;
@@ -9,7 +10,7 @@ use lorakeet_i18n::messages::audit as msg;
 use std::collections::BTreeMap;
 
 /// Rows of a finding that are named.
-const MOST_PLACES: usize = 5;
+const MOST_PLACES: usize = 10;
 
 /// Letters of a row that are shown.
 const MOST_LETTERS: usize = 80;
@@ -88,6 +89,7 @@ impl Findings {
                 what,
                 effect,
                 remedy,
+                drop_as: wording.drop_as(kind),
             }
         });
         let mut findings: Vec<AuditFinding> = findings.collect();
@@ -128,10 +130,22 @@ pub(super) struct Wording<'a> {
     pub is_in_tokens: bool,
     /// Whether there is a validation file.
     pub is_validated: bool,
+    /// Whether there are rows that can be left out.
+    pub has_columns: bool,
     pub classes: &'a Classes,
 }
 
 impl Wording<'_> {
+    /// The word of `drop_rows` that leaves such rows out. What leaks in a split is a copy.
+    fn drop_as(&self, kind: AuditKind) -> Option<AuditKind> {
+        let word = match kind {
+            AuditKind::ExactLeakage if !self.is_validated => AuditKind::ExactDuplicates,
+            AuditKind::NearLeakage if !self.is_validated => AuditKind::NearDuplicates,
+            kind => kind,
+        };
+        (self.has_columns && DROP_WORDS.contains(&word.name())).then_some(word)
+    }
+
     /// What it is, what it does, what to do.
     fn words(&self, kind: AuditKind, count: u64) -> [Message; 3] {
         let cutoff = self.cutoff;

@@ -50,7 +50,7 @@ const SETTINGS: [&str; 24] = [
 ];
 
 /// Knobs whose effect is in the files: in rows, their order, the adapter and the steps.
-const IN_FILES: [&str; 37] = [
+const IN_FILES: [&str; 38] = [
     "model_name_or_path",
     "adapter_name_or_path",
     "task",
@@ -58,6 +58,7 @@ const IN_FILES: [&str; 37] = [
     "train_file",
     "validation_file",
     "encoding",
+    "drop_rows",
     "text_columns",
     "label_columns",
     "val_size",

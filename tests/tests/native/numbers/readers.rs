@@ -204,6 +204,7 @@ fn images_and_their_labels_are_two_files_in_either_order_and_one_alone_says_whic
     validate(&mut session, bars(12));
     let preview = Command::Preview {
         config: Box::new(config("small_mlp")),
+        after: 0,
     };
     session.ask(preview.clone(), Vec::new());
     assert!(

@@ -164,6 +164,7 @@ fn pairs_of_texts_are_read_together_and_told_apart() {
     session.ask(
         Command::Preview {
             config: Box::new(config()),
+            after: 0,
         },
         Vec::new(),
     );

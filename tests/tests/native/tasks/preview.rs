@@ -3,7 +3,7 @@
 use super::{bert, config, lines};
 use lorakeet_core::{
     config::RunConfig,
-    protocol::{Command, DeviceChoice, Event},
+    protocol::{ColumnRole, Command, DeviceChoice, Event, PreviewExample},
     store::{MemoryFile, Source},
     task::Task,
 };
@@ -20,6 +20,7 @@ fn a_preview_says_which_task_was_found_and_how_many_rows_each_label_has() {
         session.ask(
             Command::Preview {
                 config: Box::new(config),
+                after: 0,
             },
             Vec::new(),
         );
@@ -80,7 +81,7 @@ fn a_preview_says_which_task_was_found_and_how_many_rows_each_label_has() {
 fn previewed(session: &mut TestSession, config: &RunConfig) -> (Event, u64) {
     let config = Box::new(config.clone());
     let mut most = 0;
-    session.ask_and(Command::Preview { config }, Vec::new(), &mut |event, _| {
+    session.ask_and(Command::Preview { config, after: 0 }, Vec::new(), &mut |event, _| {
         if let Event::Progress { total, .. } = event {
             most = most.max(*total);
         }
@@ -259,4 +260,100 @@ fn a_validation_file_is_scored_in_place_of_a_split_until_it_is_taken_away() {
     session.ask(Command::LoadValidation { file: None }, Vec::new());
     assert!(matches!(session.events.last(), Some(Event::Validation { data: None })));
     assert_eq!(split(&mut session), (30, 10));
+}
+
+/// Examples of a preview, how many rows come before them, and how many there are.
+fn page(session: &mut TestSession, config: RunConfig, after: usize) -> (Vec<PreviewExample>, usize, usize) {
+    let config = Box::new(config);
+    session.ask(Command::Preview { config, after }, Vec::new());
+    match session.events.last() {
+        Some(Event::Preview {
+            examples, after, total, ..
+        }) => (examples.clone(), *after, *total),
+        other => panic!("no preview: {other:?}"),
+    }
+}
+
+#[test]
+fn any_row_of_a_file_can_be_looked_at() {
+    let mut session = bert(classes(30));
+    let (first, ..) = page(&mut session, config(), 0);
+    let (next, after, total) = page(&mut session, config(), 2);
+    assert_eq!((after, total, next.len()), (2, 30, 4));
+    assert_eq!(next[..2], first[2..]);
+    let (last, after, _) = page(&mut session, config(), 28);
+    assert_eq!((last.len(), after), (2, 28));
+    // Behind the last row there is none: the last is shown.
+    assert_eq!(page(&mut session, config(), 99).1, 29);
+
+    let row = |row: u8| serde_json::json!({ "prompt": "say", "completion": format!("{} a", char::from(b'a' + row)) });
+    let rows = lines((0..10).map(row));
+    let mut session = TestSession::with(DeviceChoice::Cpu, tiny::model_files(), rows);
+    let (shown, after, total) = page(&mut session, config(), 8);
+    assert_eq!((shown.len(), after, total), (2, 8, 10));
+    assert_eq!((shown[0].row, shown[1].row), (9, 10));
+}
+
+#[test]
+fn a_preview_shows_what_is_cut_off_and_rows_of_which_nothing_is_left_to_learn() {
+    let rows = [
+        serde_json::json!({ "prompt": "ab", "completion": "cdefghijklmn" }),
+        serde_json::json!({ "prompt": "abcdefghijklmnop", "completion": "q" }),
+        serde_json::json!({ "prompt": "ab", "completion": "c" }),
+    ];
+    let mut session = TestSession::with(DeviceChoice::Cpu, tiny::model_files(), lines(rows.into_iter()));
+    let config = RunConfig {
+        cutoff_len: 8,
+        ..config()
+    };
+    let (shown, ..) = page(&mut session, config, 0);
+    let learnt = |example: &PreviewExample| example.tokens.iter().filter(|token| token.1).count();
+    assert_eq!(shown.len(), 3);
+    assert_eq!(shown[0].tokens.len(), 8);
+    assert!(learnt(&shown[0]) > 0 && shown[0].cut > 0, "{:?}", shown[0]);
+    let cut = shown[0].cut_tokens.concat();
+    assert!(cut.contains("n") && !cut.contains('c'), "{cut}");
+    assert_eq!((learnt(&shown[1]), shown[1].truncated), (0, true));
+    assert_eq!((shown[2].cut, shown[2].truncated), (0, false));
+    assert_eq!(learnt(&shown[2]), 2);
+}
+
+#[test]
+fn a_preview_says_what_each_column_is_and_takes_another_choice() {
+    let row = |row: usize| {
+        let label = ["x", "y"][row % 2];
+        serde_json::json!({ "text": "ab cd", "label": label, "note": "other words", "mood": label })
+    };
+    let mut session = bert(lines((0..12).map(row)));
+    let roles = |session: &mut TestSession, config: RunConfig| {
+        page(session, config, 0);
+        match session.events.last() {
+            Some(Event::Preview { columns, .. }) => {
+                let columns = columns.iter().map(|of| (of.column.clone(), of.role));
+                columns.collect::<std::collections::BTreeMap<_, _>>()
+            }
+            other => panic!("no preview: {other:?}"),
+        }
+    };
+    let found = roles(&mut session, config());
+    assert_eq!(found["text"], ColumnRole::Text);
+    assert_eq!(found["label"], ColumnRole::Label);
+    assert_eq!(
+        (found["note"], found["mood"]),
+        (ColumnRole::Ignored, ColumnRole::Ignored)
+    );
+    let chosen = RunConfig {
+        text_columns: vec!["note".into(), "text".into()],
+        label_columns: vec!["mood".into()],
+        ..config()
+    };
+    let changed = roles(&mut session, chosen);
+    assert_eq!(
+        (changed["note"], changed["text"]),
+        (ColumnRole::Text, ColumnRole::SecondText)
+    );
+    assert_eq!(
+        (changed["mood"], changed["label"]),
+        (ColumnRole::Label, ColumnRole::Ignored)
+    );
 }
