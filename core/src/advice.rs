@@ -378,7 +378,7 @@ impl Rules<'_> {
     fn epochs(&mut self, step_rows: usize) {
         let (knob, rows) = ("num_train_epochs", self.facts.rows);
         // Where the run counts its steps, epochs have no effect.
-        if self.config.max_steps > 0 {
+        if self.config.max_steps >= 0 {
             return;
         }
         if self.facts.model == ModelKind::Fresh {

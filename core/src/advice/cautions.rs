@@ -89,7 +89,7 @@ fn rank(facts: &Facts, config: &RunConfig) -> Option<Caution> {
 
 fn epochs(facts: &Facts, config: &RunConfig) -> Option<Caution> {
     let plan = config.plan(facts.rows);
-    let epochs = match config.max_steps > 0 {
+    let epochs = match config.max_steps >= 0 {
         true => plan.max_steps as f64 / plan.steps_per_epoch as f64,
         false => config.num_train_epochs,
     };
@@ -105,7 +105,7 @@ fn epochs(facts: &Facts, config: &RunConfig) -> Option<Caution> {
     if facts.model == ModelKind::Fresh || epochs <= most as f64 || is_guarded {
         return None;
     }
-    let (knob, rows) = if config.max_steps > 0 {
+    let (knob, rows) = if config.max_steps >= 0 {
         ("max_steps", facts.rows)
     } else {
         ("num_train_epochs", facts.rows)

@@ -52,7 +52,7 @@ const SAID: [&str; 12] = [
 ];
 
 /// [`Change::Refused`].
-const REFUSED: [&str; 64] = [
+const REFUSED: [&str; 65] = [
     "quantization_bit",
     "bnb_4bit_quant_type",
     "bnb_4bit_use_double_quant",
@@ -67,6 +67,7 @@ const REFUSED: [&str; 64] = [
     "classifier_hidden_size",
     "classifier_activation",
     "classifier_dropout",
+    "head_init",
     "task",
     "problem_type",
     "scale_targets",

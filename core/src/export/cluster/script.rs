@@ -50,7 +50,7 @@ const SETTINGS: [&str; 24] = [
 ];
 
 /// Knobs whose effect is in the files: in rows, their order, the adapter and the steps.
-const IN_FILES: [&str; 37] = [
+const IN_FILES: [&str; 38] = [
     "model_name_or_path",
     "adapter_name_or_path",
     "task",
@@ -88,6 +88,7 @@ const IN_FILES: [&str; 37] = [
     "save_steps",
     "resume_from_checkpoint",
     "classifier_pooling",
+    "head_init",
 ];
 
 /// Writes the folder of a script that goes on with `run`, and gives what there is to say about it.
