@@ -87,6 +87,7 @@ impl Session {
             lengths,
             most_tokens: model.model.limits().tokens,
             compares_batch: spec.objective.loss.compares_batch(),
+            takes_probe: spec.takes_probe(config, model, self.adapter.is_some()),
             available_bytes: device::available_bytes(device),
             peak_bytes,
             plain_peak_bytes,
