@@ -130,9 +130,10 @@ pub(crate) fn report(
             let kind = best.map_or(BaselineKind::BaseModel, |best| best.kind).message();
             let what = comparison.sentence(metric, direction(metric));
             let verdict = in_words(comparison.verdict(direction(metric)), msg::BestBaseline { kind }, what);
-            let is_beaten = best.is_some_and(|best| {
-                let (probe, tuned) = (best.answers.value(metric), answers.value(metric));
-                best.kind == BaselineKind::LinearProbe && if up { probe > tuned } else { probe < tuned }
+            let probe = baselines.iter().find(|one| one.kind == BaselineKind::LinearProbe);
+            let is_beaten = probe.is_some_and(|probe| {
+                let (probe, tuned) = (probe.answers.value(metric), answers.value(metric));
+                if up { probe > tuned } else { probe < tuned }
             });
             match instead.filter(|_| is_beaten) {
                 Some(instead) => Both {

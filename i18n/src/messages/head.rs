@@ -47,12 +47,12 @@ messages! { "head";
     MeanForProbe = "The head reads the mean of the tokens, which linear probes are of. classifier_pooling: cls changes it; PEFT needs \
         the pooling written by hand.",
         "输出头读取所有 token 的平均，线性探针就是在其上拟合的。可用 classifier_pooling: cls 更改；PEFT 需要自行实现该池化。";
-    StartFromProbe = "`head_init: probe` starts the head from that probe, and with `max_steps: 0` the probe itself is the model.",
-        "`head_init: probe` 让输出头从该探针开始训练；再加上 `max_steps: 0`，探针本身就是模型。";
+    StartFromProbe = "`head_init: probe` starts the head from the linear probe, and with `max_steps: 0` the probe itself is the model.",
+        "`head_init: probe` 让输出头从线性探针开始训练；再加上 `max_steps: 0`，探针本身就是模型。";
     StartFromProbeOfMean =
-        "`head_init: probe` with `classifier_pooling: mean` starts the head from that probe, and with `max_steps: 0` the probe itself is \
+        "`head_init: probe` with `classifier_pooling: mean` starts the head from the linear probe, and with `max_steps: 0` the probe itself is \
          the model.",
-        "`head_init: probe` 加上 `classifier_pooling: mean` 让输出头从该探针开始训练；再加上 `max_steps: 0`，探针本身就是模型。";
+        "`head_init: probe` 加上 `classifier_pooling: mean` 让输出头从线性探针开始训练；再加上 `max_steps: 0`，探针本身就是模型。";
     KeepProbe = "`max_steps: 0` keeps the probe that the head started from, and a lower learning_rate stays nearer to it.",
         "`max_steps: 0` 保留输出头最初的探针；更低的 learning_rate 会更接近它。";
 

@@ -92,8 +92,8 @@ fn the_score_before_the_first_step_is_the_probes() {
             cls(of_labels()),
             &["f1_micro", "exact_match"],
         ),
-        (tiny::bert_files, prices(260), of_prices(), &["rmse", "r2"]),
-        (tiny::model_files, prices(260), cls(of_prices()), &["rmse", "r2"]),
+        (tiny::bert_files, prices(260), of_prices(), &["rmse"]),
+        (tiny::model_files, prices(260), cls(of_prices()), &["rmse"]),
     ];
     for (files, data, config, names) in cases {
         let mut session = TestSession::with(DeviceChoice::Cpu, files(), data);
@@ -227,7 +227,7 @@ fn without_steps_the_probe_is_the_model_that_is_exported_and_asked() {
         ..config()
     });
     assert!(other.summary().finished);
-    assert!(metric(&other.evals()[1], "accuracy") > 0.75, "it starts where it was");
+    assert!(metric(&other.evals()[0], "accuracy") > 0.75, "it starts where it was");
 
     let mut whole = bert(with_c(260));
     whole.train(kept(FinetuningType::Full));
