@@ -64,8 +64,8 @@ enum Action {
     Advise(Advise),
     /// Search for a learning rate: it grows step by step on the run's own model and data, until the loss explodes. Nothing is written.
     FindRate(FindRate),
-    /// Report what is wrong with data before training: duplicates, leakage between training and held-out rows, conflicting labels,
-    /// empty and overlong rows, encoding faults, personal data.
+    /// Report what is wrong with data before training: duplicates, leakage between training and held-out rows, conflicting and
+    /// probably wrong labels, empty and overlong rows, encoding faults, personal data.
     Audit(Audit),
     /// Score a model on data: its loss, and the task's metrics.
     Eval(Eval),

@@ -36,6 +36,8 @@ const MANY_ROWS: usize = 50_000;
 /// The share of rows that the cutoff is to hold, and the step of its values.
 const HELD_SHARE: f64 = 0.95;
 const CUTOFF_STEP: usize = 32;
+/// Of fewer rows a head of an encoder is to start from the linear probe.
+const PROBE_ROWS: usize = 1_000;
 /// Encoders up to so many weights may be tuned throughout.
 const SMALL_ENCODER: u64 = 500_000_000;
 
@@ -74,6 +76,8 @@ pub struct Facts {
     pub most_tokens: usize,
     /// Whether the loss compares the rows of a batch with each other.
     pub compares_batch: bool,
+    /// Whether the head is new and could start from the linear probe.
+    pub takes_probe: bool,
     /// The most that the device can give, in bytes, where that is known.
     pub available_bytes: Option<u64>,
     /// What the run takes at its peak, where that is known.
@@ -175,6 +179,7 @@ pub fn advise(facts: &Facts, config: &RunConfig) -> Advice {
         }
         FinetuningType::Full => rules.no_formats(),
     }
+    rules.head_start();
     rules.data();
     rules.optimizer(kind);
     Advice {
@@ -419,7 +424,7 @@ impl Rules<'_> {
     fn epochs(&mut self, step_rows: usize) {
         let (knob, rows) = ("num_train_epochs", self.facts.rows);
         // Where the run counts its steps, epochs have no effect.
-        if self.config.max_steps > 0 {
+        if self.config.max_steps >= 0 {
             return;
         }
         if self.facts.model == ModelKind::Fresh {
@@ -508,6 +513,15 @@ impl Rules<'_> {
                 msg::FormatsOfFrozenRest,
                 msg::NotFormatsOfFull,
             );
+        }
+    }
+
+    fn head_start(&mut self) {
+        let rows = self.facts.rows;
+        let is_wanted = self.facts.takes_probe && self.facts.model == ModelKind::Encoder && rows < PROBE_ROWS;
+        if is_wanted {
+            let reason = msg::ProbeOfFewRows { rows };
+            self.add("head_init", "probe", reason, msg::ProbeRests, msg::NotRandomHead);
         }
     }
 

@@ -6,6 +6,7 @@
 //! the models, and whether a path exists by whoever opens it.
 
 mod check;
+mod head_start;
 mod knob;
 mod knobs;
 mod page_query;
@@ -27,7 +28,7 @@ pub use plan::Plan;
 pub use sweep_file::SweptKnob;
 pub use trainers::{RowForm, RowsFile, RunFileOf, Trainer, run_file_of};
 pub use values::{
-    DROP_WORDS, DivergenceAction, Encoding, FinetuningType, Fp8Format, Fp8Scale, HeadActivation, HeadPooling, Interval,
+    DROP_WORDS, DivergenceAction, Encoding, FinetuningType, Fp8Format, Fp8Scale, HeadActivation, HeadInit, HeadPooling, Interval,
     Optimizer, ProblemType, QuantType, ScaleInputs, SchedulerType, TargetModules,
 };
 
@@ -320,7 +321,7 @@ impl RunConfig {
         if self.quantization_bit.is_some() && self.fp8.is_some() {
             return Err(Error::config(msg::TwoFormats).field("fp8").remedy(msg::TakeOneOut));
         }
-        Ok(())
+        self.check_head_start()
     }
 }
 
@@ -471,7 +472,7 @@ impl Resolved {
         } else if config.warmup_steps > 0 {
             ignored.push(("warmup_ratio", msg::ReplacedBy { name: "warmup_steps" }.into()));
         }
-        if config.max_steps > 0 {
+        if config.max_steps >= 0 {
             ignored.push(("num_train_epochs", msg::ReplacedBy { name: "max_steps" }.into()));
         }
         if config.validation_file.is_some() {

@@ -84,6 +84,7 @@ pub(crate) async fn finetune(job: Job<'_>, emit: &mut Emit<'_>) -> Result<Finish
     fit_inputs_to_data(job.model, data, config, emit).await?;
     let model = loaded(job.model)?;
     let mut spec = TaskSpec::resolve(config, model, data)?;
+    spec.check_head_init(config, model, job.adapter.is_some())?;
     spec.note_cutoff(config, model);
     spec.emit_notes(emit);
 
@@ -123,7 +124,7 @@ pub(crate) async fn finetune(job: Job<'_>, emit: &mut Emit<'_>) -> Result<Finish
     // Where it goes on from, and by what its checkpoints know it again: only those need a look at the model's files.
     let plan = config.plan(split.train.len());
     let resume = job.resume.take();
-    let mut fingerprint = Fingerprint::of(config);
+    let mut fingerprint = Fingerprint::of(&spec.settled(config));
     if job.sink.is_some() || resume.is_some() {
         fingerprint.add_model(&model.files, &model.head.config).await?;
         fingerprint.add_adapter(job.adapter)?;
@@ -156,9 +157,24 @@ pub(crate) async fn finetune(job: Job<'_>, emit: &mut Emit<'_>) -> Result<Finish
     let mut held_out = HeldOut::new(split.held_out, config, &model.model);
     held_out.ask(config, model, QUESTIONS)?;
     let rows = config.planned_rows(&plan);
+    // A run that goes on has its head in the checkpoint, and needs the probe to be compared with it only.
+    let start = match resume.is_none() || !held_out.examples.is_empty() {
+        true => spec.head_start(config, &model.model, &split.train, emit).await?,
+        false => None,
+    };
+    if let Some(start) = start.as_ref().filter(|_| resume.is_none()) {
+        start.put_into(&mut model.model, emit)?;
+    }
     let baselines = spec
-        .baselines(&model.model, (&split.train, rows), held_out.scored(), emit)
+        .baselines(
+            &model.model,
+            (&split.train, rows),
+            held_out.scored(),
+            start.as_ref(),
+            emit,
+        )
         .await?;
+    drop(start);
 
     let task = spec.task();
     let sample_prompt = job.sample_prompt.map(|prompt| model.prompt(prompt, data));

@@ -21,6 +21,8 @@ pub mod task;
 #[cfg(feature = "files")]
 pub mod baseline;
 #[cfg(feature = "files")]
+pub(crate) mod calibration;
+#[cfg(feature = "files")]
 pub mod chat;
 #[cfg(feature = "files")]
 pub mod data;

@@ -35,7 +35,7 @@ pub fn Settings() -> impl IntoView {
         let words = state.words();
         state.settings.with(|config| {
             let length = match config.max_steps {
-                steps if steps > 0 => (words.steps)(steps),
+                steps if steps >= 0 => (words.steps)(steps),
                 _ => (words.epochs)(config.num_train_epochs),
             };
             let rank = (config.finetuning_type == FinetuningType::Lora).then_some(config.lora_r);

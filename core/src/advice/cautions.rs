@@ -118,7 +118,7 @@ fn rank(facts: &Facts, config: &RunConfig) -> Option<Caution> {
 
 fn epochs(facts: &Facts, config: &RunConfig) -> Option<Caution> {
     let plan = config.plan(facts.rows);
-    let epochs = match config.max_steps > 0 {
+    let epochs = match config.max_steps >= 0 {
         true => plan.max_steps as f64 / plan.steps_per_epoch as f64,
         false => config.num_train_epochs,
     };

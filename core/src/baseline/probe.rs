@@ -8,6 +8,8 @@ use lorakeet_i18n::messages::metrics as msg;
 pub struct Features {
     width: usize,
     values: Vec<f32>,
+    /// Whether what is learnt of them is 0 where they are.
+    through_origin: bool,
 }
 
 impl Features {
@@ -23,7 +25,20 @@ impl Features {
         if let Some(at) = values.iter().position(|value| !value.is_finite()) {
             return Err(Error::data(msg::VectorNotFinite { got: values[at] }).row(at / width + 1));
         }
-        Ok(Self { width, values })
+        Ok(Self {
+            width,
+            values,
+            through_origin: false,
+        })
+    }
+
+    /// The same for a linear without a bias: a probe of them has no intercept.
+    #[must_use]
+    pub fn through_origin(self) -> Self {
+        Self {
+            through_origin: true,
+            ..self
+        }
     }
 
     /// How many vectors, at least one.
@@ -120,6 +135,8 @@ const USUAL_PENALTY: f64 = 1.0;
 /// λ is the one of a grid that predicts every fifth row best from the others, by squared error. Classes are regressed on as
 /// indicators, 1 for rows of the class and 0 for others, and the largest output is the answer. The equation is solved by
 /// Cholesky's method in f64, in the smaller of its two forms: the time grows with n·C·min(n, C), and with min(n, C)³.
+///
+/// Of vectors that go [through the origin](Features::through_origin) X and y keep their means, and X has a mean square of 1.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Probe {
     means: Vec<f64>,
@@ -129,6 +146,8 @@ pub struct Probe {
     outputs: Vec<(f64, Vec<f64>)>,
     /// λ.
     penalty: f64,
+    /// The rows that λ was chosen by, with what was answered to them by a probe of the others.
+    judged: Vec<(usize, Vec<f64>)>,
 }
 
 impl Probe {
@@ -167,6 +186,20 @@ impl Probe {
         self.penalty
     }
 
+    /// The rows that the penalty was chosen by, with what was answered to them by a probe of the others; none where rows were few.
+    pub fn judged(&self) -> &[(usize, Vec<f64>)] {
+        &self.judged
+    }
+
+    /// An intercept and weights for vectors as they are, for each output.
+    pub fn linear(&self) -> Vec<(f64, Vec<f64>)> {
+        let of = |(intercept, weights): &(f64, Vec<f64>)| {
+            let weights: Vec<f64> = weights.iter().zip(&self.scales).map(|(w, scale)| w * scale).collect();
+            (intercept - dot(&weights, &self.means), weights)
+        };
+        self.outputs.iter().map(of).collect()
+    }
+
     /// A number for each row, of a probe that learnt numbers.
     ///
     /// # Errors
@@ -193,12 +226,13 @@ impl Probe {
 
     fn answers(&self, features: &Features) -> Result<Vec<Vec<f64>>> {
         features.check_width(self.means.len())?;
-        let answers = |row: usize| {
-            let scaled = self.scaled(features.row(row));
-            let answer = |(intercept, weights): &(f64, Vec<f64>)| intercept + dot(&scaled, weights);
-            self.outputs.iter().map(answer).collect()
-        };
-        Ok((0..features.rows()).map(answers).collect())
+        Ok((0..features.rows()).map(|row| self.answer(features, row)).collect())
+    }
+
+    fn answer(&self, features: &Features, row: usize) -> Vec<f64> {
+        let scaled = scaled(features.row(row), &self.means, &self.scales);
+        let answer = |(intercept, weights): &(f64, Vec<f64>)| intercept + dot(&scaled, weights);
+        self.outputs.iter().map(answer).collect()
     }
 
     fn fit(features: &Features, targets: Vec<Vec<f64>>) -> Result<Self> {
@@ -217,31 +251,33 @@ impl Probe {
         }
         let (held_out, kept): (Vec<usize>, Vec<usize>) = all.iter().partition(|row| *row % HELD_OUT == HELD_OUT - 1);
         let trial = System::new(features, &targets, &kept);
-        let mut best = (f64::INFINITY, USUAL_PENALTY);
+        let mut best = (f64::INFINITY, USUAL_PENALTY, Vec::new());
         for penalty in PENALTIES {
             let probe = trial.solved(penalty)?;
-            let error = probe.squared_error(features, &targets, &held_out);
+            let answers: Vec<_> = held_out
+                .iter()
+                .map(|row| (*row, probe.answer(features, *row)))
+                .collect();
+            let error = squared_error(&answers, &targets);
             if error < best.0 {
-                best = (error, penalty);
+                best = (error, penalty, answers);
             }
         }
-        System::new(features, &targets, &all).solved(best.1)
+        let (_, penalty, judged) = best;
+        let probe = System::new(features, &targets, &all).solved(penalty)?;
+        Ok(Self { judged, ..probe })
     }
+}
 
-    fn squared_error(&self, features: &Features, targets: &[Vec<f64>], rows: &[usize]) -> f64 {
-        let mut sum = 0.0;
-        for row in rows {
-            let scaled = self.scaled(features.row(*row));
-            for ((intercept, weights), target) in self.outputs.iter().zip(targets) {
-                sum += (intercept + dot(&scaled, weights) - target[*row]).powi(2);
-            }
+/// Over rows with what was answered to them.
+fn squared_error(answers: &[(usize, Vec<f64>)], targets: &[Vec<f64>]) -> f64 {
+    let mut sum = 0.0;
+    for (row, answers) in answers {
+        for (answer, target) in answers.iter().zip(targets) {
+            sum += (answer - target[*row]).powi(2);
         }
-        sum
     }
-
-    fn scaled(&self, row: &[f32]) -> Vec<f64> {
-        scaled(row, &self.means, &self.scales)
-    }
+    sum
 }
 
 /// Rows that are learnt from, ready to be solved for any penalty.
@@ -260,7 +296,8 @@ impl System {
     fn new(features: &Features, targets: &[Vec<f64>], rows: &[usize]) -> Self {
         let (count, width) = (rows.len() as f64, features.width);
         let (mut means, mut scales) = (vec![0.0; width], vec![0.0; width]);
-        for row in rows {
+        let centred = !features.through_origin;
+        for row in rows.iter().filter(|_| centred) {
             means
                 .iter_mut()
                 .zip(features.row(*row))
@@ -281,7 +318,10 @@ impl System {
             .map(|row| scaled(features.row(*row), &means, &scales))
             .collect();
         let targets = targets.iter().map(|target| {
-            let mean = rows.iter().map(|row| target[*row]).sum::<f64>() / count;
+            let mean = match centred {
+                true => rows.iter().map(|row| target[*row]).sum::<f64>() / count,
+                false => 0.0,
+            };
             (mean, rows.iter().map(|row| target[*row] - mean).collect())
         });
         let targets = targets.collect();
@@ -318,6 +358,7 @@ impl System {
             scales: self.scales.clone(),
             outputs: outputs.collect(),
             penalty,
+            judged: Vec::new(),
         })
     }
 }
@@ -482,6 +523,28 @@ mod tests {
         let constant = Features::new([3.3, 0.1].repeat(12), 2).expect("rows");
         let probe = Probe::numbers(&constant, &[7.0; 12]).expect("targets");
         assert_eq!(probe.predict(&features(&[&[-40.0, 40.0]])), Ok(vec![7.0]));
+    }
+
+    #[test]
+    fn a_probe_is_a_linear_of_the_vectors_as_they_are() {
+        let mut generator = Generator::new(9, "probe");
+        let (known, asked) = (random(40, 5, &mut generator), random(7, 5, &mut generator));
+        let targets: Vec<f64> = (0..40).map(|_| 3.0 + generator.normal()).collect();
+        for known in [known.clone(), known.through_origin()] {
+            let has_bias = !known.through_origin;
+            let probe = Probe::numbers(&known, &targets).expect("targets");
+            let (bias, weights) = probe.linear().remove(0);
+            assert_eq!(bias != 0.0, has_bias, "{bias}");
+            for (row, answer) in probe.predict(&asked).expect("numbers").into_iter().enumerate() {
+                let values: Vec<f64> = asked.row(row).iter().map(|value| f64::from(*value)).collect();
+                let found = bias + dot(&values, &weights);
+                assert!((found - answer).abs() < 1e-12, "{found} instead of {answer}");
+            }
+            let judged: Vec<usize> = probe.judged().iter().map(|(row, _)| *row).collect();
+            assert_eq!(judged, [4, 9, 14, 19, 24, 29, 34, 39]);
+        }
+        let few = Probe::numbers(&asked, &targets[..7]).expect("targets");
+        assert!(few.judged().is_empty());
     }
 
     #[test]

@@ -174,9 +174,9 @@ pub(super) fn value(knob: &Knob, node: &Node) -> Result<Value> {
             let high = if below { number < max } else { number <= max };
             (low && high).then(|| number.to_value()).ok_or_else(wrong)?
         }
-        // Between 'no limit' (-1) and the first step there is nothing to ask for.
+        // What 0 steps go with is seen where all settings are.
         Kind::StepsOrNone => {
-            let steps = as_whole_number(node).filter(|steps| *steps == -1 || (1..=COUNT).contains(steps));
+            let steps = as_whole_number(node).filter(|steps| (-1..=COUNT).contains(steps));
             steps.ok_or_else(wrong)?.into()
         }
         Kind::StepsOrRatio(_) => {

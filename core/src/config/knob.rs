@@ -58,7 +58,7 @@ pub enum Kind {
         /// Whether `max` itself is refused.
         below: bool,
     },
-    /// A whole number of steps from 1, or -1 for none.
+    /// A whole number of steps from 1, or -1 for none; 0 with `head_init: probe` only.
     StepsOrNone,
     /// Every so many steps, `min` of them at least; below 1, every such share of the run. 0 is never.
     StepsOrShare {

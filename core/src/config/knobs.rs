@@ -7,8 +7,8 @@
 use super::knob::{Group, Kind, Knob, SEED, UNBOUNDED, Unit, above, below, choice, from, within};
 use super::setting::Setting;
 use super::{
-    DivergenceAction, Encoding, FinetuningType, Fp8Format, Fp8Scale, HeadActivation, HeadPooling, Interval, Optimizer,
-    ProblemType, QuantType, ScaleInputs, SchedulerType, TargetModules,
+    DivergenceAction, Encoding, FinetuningType, Fp8Format, Fp8Scale, HeadActivation, HeadInit, HeadPooling, Interval,
+    Optimizer, ProblemType, QuantType, ScaleInputs, SchedulerType, TargetModules,
 };
 use crate::task::Task;
 
@@ -153,6 +153,11 @@ Model {
         "输出头每层之前的 dropout 概率。",
         "0.1 for a few hundred rows, as BERT has; 0 where there are many.",
         "样本只有几百条时取 0.1（BERT 的默认值），样本多时取 0。";
+    head_init: HeadInit = HeadInit::Random, HeadInit::KIND,
+        "What a new classification or regression head starts from: random weights, or the linear probe.",
+        "新的分类头或回归头的初始值：random（随机权重）或 probe（线性探针）。",
+        "probe where rows are few or the linear probe scores well: tuning begins there. With max_steps: 0 the probe is the model.",
+        "数据少或线性探针得分高时用 probe，训练从其水平开始；再设 max_steps: 0 则探针本身就是模型。";
 }
 Data {
     task: Option<Task> = None,
@@ -361,8 +366,8 @@ Training {
     max_steps: i64 = -1, Kind::StepsOrNone, aliases: ["max_train_steps"], unit: Steps,
         "Optimizer steps; above 0 it overrides num_train_epochs, -1 does not.",
         "优化器步数；大于 0 时取代 num_train_epochs，-1 则不取代。",
-        "For trials: 10 to 50 steps show whether the loss falls. The schedule shrinks with it.",
-        "用于试跑：10 到 50 步就能看出损失是否下降。学习率曲线会随之缩短。";
+        "For trials: 10 to 50 steps show whether the loss falls. The schedule shrinks with it. 0 goes with head_init: probe.",
+        "用于试跑：10 到 50 步就能看出损失是否下降，学习率曲线会随之缩短。0 只用于 head_init: probe。";
     loss: Option<String> = None, Kind::Text,
         "Training loss: one loss, or a weighted sum like 0.7*focal(gamma=2) + 0.3*mse.",
         "训练损失：一种损失，或加权和，如 0.7*focal(gamma=2) + 0.3*mse。",

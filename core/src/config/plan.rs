@@ -33,7 +33,7 @@ impl RunConfig {
         (self.warmup_ratio * max_steps as f64).ceil() as usize
     }
 
-    /// The steps of a run over `train_examples` examples.
+    /// The steps of a run over `train_examples` examples; none where `max_steps` is 0.
     ///
     /// Steps per epoch are ⌈⌈examples / batch⌉ / accumulation⌉ and at least 1: an epoch's last batch and last accumulation
     /// may be smaller than the others, none is dropped.
@@ -41,8 +41,8 @@ impl RunConfig {
         let batches = train_examples.div_ceil(self.per_device_train_batch_size.max(1));
         let steps_per_epoch = batches.div_ceil(self.gradient_accumulation_steps.max(1)).max(1);
         let max_steps = match usize::try_from(self.max_steps) {
-            Ok(steps) if steps > 0 => steps,
-            _ => ((self.num_train_epochs * steps_per_epoch as f64).ceil() as usize).max(1),
+            Ok(steps) => steps,
+            Err(_) => ((self.num_train_epochs * steps_per_epoch as f64).ceil() as usize).max(1),
         };
         Plan {
             steps_per_epoch,

@@ -97,6 +97,16 @@ words! {
         None = "none",
     }
 
+    /// What a new head starts from.
+    #[derive(Default)]
+    HeadInit {
+        /// Random weights.
+        #[default]
+        Random = "random",
+        /// The linear probe of what it reads.
+        Probe = "probe",
+    }
+
     /// What labels are; transformers' `problem_type`.
     ProblemType {
         /// Numbers.

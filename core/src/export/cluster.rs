@@ -113,6 +113,19 @@ impl PlainLoss {
     }
 }
 
+/// Refuses a run without steps.
+///
+/// # Errors
+/// `max_steps` is 0.
+pub fn check_steps(config: &RunConfig) -> Result<()> {
+    match config.max_steps {
+        0 => Err(Error::config(msg::NoStepsToExport)
+            .field("max_steps")
+            .remedy(msg::TrainHere)),
+        _ => Ok(()),
+    }
+}
+
 /// Refuses a task that the script does not train.
 ///
 /// # Errors

@@ -125,8 +125,12 @@ impl SentenceModules {
 
     /// How a text's vector is made: by the mean where that is not said, or not computed here.
     pub fn pooling(&self) -> TextPooling {
-        let mode = self.mode();
-        mode.and_then(|mode| TextPooling::named(&mode)).unwrap_or_default()
+        self.said().unwrap_or_default()
+    }
+
+    /// How a text's vector is made, where that is said and computed here.
+    pub fn said(&self) -> Option<TextPooling> {
+        TextPooling::named(&self.mode()?)
     }
 
     /// Refuses modules that vectors of this program would be without; the note says how vectors are pooled, where that is not by

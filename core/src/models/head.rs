@@ -220,6 +220,12 @@ impl Classifier {
 
     /// Logits \[B, L\], or \[B·T, L\] where each token has a class, of hidden states \[B·T, C\].
     pub(crate) fn logits<G: Graph>(&self, g: &G, hidden: G::Rows, batch: &Batch) -> G::Rows {
+        let x = self.inputs(g, hidden, batch);
+        g.linear(&self.out, x)
+    }
+
+    /// What the last linear reads.
+    pub(super) fn inputs<G: Graph>(&self, g: &G, hidden: G::Rows, batch: &Batch) -> G::Rows {
         let x = self.pool(g, hidden, batch);
         let x = match &self.dense {
             None => x,
@@ -233,7 +239,7 @@ impl Classifier {
             }
             x = g.dropout(x, self.dropout, FIRST_PLACE + 1);
         }
-        g.linear(&self.out, x)
+        x
     }
 
     fn pool<G: Graph>(&self, g: &G, hidden: G::Rows, batch: &Batch) -> G::Rows {

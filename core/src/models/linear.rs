@@ -73,6 +73,22 @@ impl Linear {
         }
     }
 
+    /// Which parameters its weight and its bias are, those of the trained copy where there is one; `None` where it is frozen.
+    pub(super) fn trained(&self) -> Option<(usize, Option<usize>)> {
+        let (matrix, bias) = match &self.whole {
+            Some(whole) => (&whole.weight, whole.bias.as_ref()),
+            None => (&self.weight, self.bias.as_ref()),
+        };
+        let number = |weight: &Weight| match weight {
+            Weight::Trained(number) => Some(*number),
+            Weight::Frozen(_) => None,
+        };
+        match &matrix.stored {
+            Stored::Dense(weight) => Some((number(weight)?, bias.and_then(number))),
+            Stored::Packed { .. } => None,
+        }
+    }
+
     /// Adds a trained copy of it to the parameters, under PEFT's name.
     pub(super) fn copy_whole(&mut self, parameters: &mut Parameters) {
         let weight = copy_matrix(&self.weight, &self.path, parameters);

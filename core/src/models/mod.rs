@@ -16,6 +16,7 @@ mod gemma;
 mod gpt2;
 pub(crate) mod graph;
 pub(crate) mod head;
+mod head_start;
 mod insides;
 mod keys;
 mod limits;

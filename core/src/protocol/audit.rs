@@ -93,6 +93,8 @@ pub enum AuditKind {
     ConflictingLabels,
     /// Rows with a text and no label.
     MissingLabels,
+    /// Rows whose words are those of another class.
+    ProbablyMislabelled,
     /// Rows of which no token is trained on.
     AllMasked,
     /// Rows without a text or without an answer.
@@ -164,6 +166,7 @@ impl AuditKind {
             Self::NearLeakage => "near_leakage",
             Self::ConflictingLabels => "conflicting_labels",
             Self::MissingLabels => "missing_labels",
+            Self::ProbablyMislabelled => "probably_mislabelled",
             Self::AllMasked => "all_masked",
             Self::EmptyRows => "empty_rows",
             Self::Mojibake => "mojibake",

@@ -28,11 +28,12 @@ pub(super) struct Measured {
     rows: RowFacts,
 }
 
-/// The data and the settings that decide about rows.
+/// The data and the settings that decide about rows, and about what can be made of them.
 #[derive(PartialEq)]
 struct ShapedBy {
     config: RunConfig,
     data: [Option<(String, Option<Encoding>)>; 2],
+    has_adapter: bool,
 }
 
 /// What is known of a run's rows.
@@ -40,6 +41,8 @@ struct ShapedBy {
 struct RowFacts {
     task: Task,
     compares_batch: bool,
+    /// As [`Facts::takes_probe`].
+    takes_probe: bool,
     rows: usize,
     held_out: usize,
     /// As [`Facts::lengths`].
@@ -113,6 +116,7 @@ impl Session {
         ShapedBy {
             config,
             data: data.map(|data| data.as_ref().map(|data| (data.digest.clone(), data.encoding))),
+            has_adapter: self.adapter.is_some(),
         }
     }
 
@@ -155,6 +159,7 @@ impl Session {
         Ok(RowFacts {
             task: spec.task(),
             compares_batch: spec.objective.loss.compares_batch(),
+            takes_probe: spec.takes_probe(config, model, self.adapter.is_some()),
             rows,
             held_out,
             lengths: if has_lengths { seen.lengths } else { Vec::new() },
@@ -206,6 +211,7 @@ impl Session {
             lengths: rows.lengths,
             most_tokens: model.model.limits().tokens,
             compares_batch: rows.compares_batch,
+            takes_probe: rows.takes_probe,
             available_bytes: device::available_bytes(device),
             peak_bytes,
             plain_peak_bytes,

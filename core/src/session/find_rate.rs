@@ -51,6 +51,7 @@ impl Session {
         fit_inputs_to_data(&mut self.model, data, config, emit).await?;
         let model = loaded(&self.model)?;
         let mut spec = TaskSpec::resolve(config, model, data)?;
+        spec.check_head_init(config, model, self.adapter.is_some())?;
         spec.note_cutoff(config, model);
         spec.emit_notes(emit);
         let validation = self.validation.as_ref().map(|data| &data.rows);
@@ -77,6 +78,9 @@ impl Session {
         let peak_bytes = estimate::check(&model.files, &planned, adapter, model.model.device()).await?;
         let _expected = device::expect_memory(peak_bytes.unwrap_or(0));
         spec.add_reference(config, &model.model, &mut split.train, emit).await?;
+        if let Some(start) = spec.head_start(config, &model.model, &split.train, emit).await? {
+            start.put_into(&mut model.model, emit)?;
+        }
         let ground = (&mut model.model, &spec.objective, split.train.as_slice());
         find_rate(config, range, ground, emit).await
     }

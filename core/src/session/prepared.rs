@@ -4,7 +4,7 @@
 use super::{Session, no_data};
 use crate::config::{FinetuningType, HeadPooling, Optimizer, RunConfig};
 use crate::error::{Error, Result};
-use crate::export::cluster::{ModelClass, PlainLoss, PreparedRun, check_task};
+use crate::export::cluster::{ModelClass, PlainLoss, PreparedRun, check_steps, check_task};
 use crate::head_spec::HeadSpec;
 use crate::host::Receiver;
 use crate::loaded_model::{fit_inputs_to_data, loaded, prepare};
@@ -40,9 +40,11 @@ impl Session {
             return Err(error.field("model_name_or_path").remedy(msg::UseHubModel));
         }
         check_adapter(config)?;
+        check_steps(config)?;
         let said = config.task.or(config.problem_type.map(|problem| problem.task()));
         said.map_or(Ok(()), check_task)?;
         let mut spec = TaskSpec::resolve(config, model, &data.rows)?;
+        spec.check_head_init(config, model, self.adapter.is_some())?;
         check_task(spec.task())?;
         let loss = PlainLoss::of(spec.task(), &spec.objective.loss)?;
         spec.note_cutoff(config, model);
@@ -60,11 +62,16 @@ impl Session {
 
         let adapter = self.adapter.as_ref();
         let model = prepare(&mut self.model, head, spec.shape, adapter, config, emit).await?;
+        if resume.is_none()
+            && let Some(start) = spec.head_start(config, &model.model, &split.train, emit).await?
+        {
+            start.put_into(&mut model.model, emit)?;
+        }
         let plan = config.plan(split.train.len());
         let mut optimizer = AdamW::new(&model.model.parameters, config);
         let (mut first_step, mut moments) = (0, None);
         if let Some(checkpoint) = resume {
-            let mut fingerprint = Fingerprint::of(config);
+            let mut fingerprint = Fingerprint::of(&spec.settled(config));
             fingerprint.add_model(&model.files, &model.head.config).await?;
             fingerprint.add_adapter(adapter)?;
             fingerprint.add("train_file", Some(data.digest.clone()));

@@ -2,6 +2,7 @@
 //! tasks share; each task's file says which baselines it has.
 
 use super::examples::collate;
+use super::head_start::{HeadStart, MIDDLE};
 use super::{Rules, TaskSpec, by_task};
 use crate::baseline::probe::{Features, Probe};
 use crate::data::{Batch, Example, Target};
@@ -17,7 +18,7 @@ use lorakeet_i18n::messages::run as msg;
 /// Training rows that a probe learns from where the run learns from fewer: each costs a forward pass.
 const PROBE_ROWS: usize = 1000;
 /// Training rows of a probe at most. Fewer rows than the run's make the baseline too weak, but the probe takes time and memory.
-const MOST_PROBE_ROWS: usize = 4000;
+pub(super) const MOST_PROBE_ROWS: usize = 4000;
 /// Of rows of numbers, which are vectors already, what a probe's time and memory allow: products, and numbers in all.
 const MOST_PRODUCTS: f64 = 1e10;
 const MOST_NUMBERS: usize = 1 << 24;
@@ -47,6 +48,15 @@ impl Baseline {
     }
 }
 
+/// What a row's vector is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reads {
+    /// That of its text by the base model; of numbers, those themselves.
+    Vectors,
+    /// What the last layer of the run's head reads.
+    HeadInputs,
+}
+
 /// The inputs of baselines.
 pub(crate) struct Probed<'a> {
     pub(super) model: &'a Model,
@@ -58,6 +68,8 @@ pub(crate) struct Probed<'a> {
     pub(super) batches: &'a [Batch],
     /// Labels of a row.
     pub(super) width: usize,
+    /// The probe that the run's head starts from, which is the baseline then.
+    start: Option<&'a HeadStart>,
 }
 
 /// Vectors of the rows that a probe is fitted to, and of those that it predicts.
@@ -68,20 +80,22 @@ pub(super) struct ProbeFeatures {
 
 impl TaskSpec {
     /// All that the task has, where the run goes through `seen` rows of `train`, on the rows held out and their batches; none
-    /// without such rows, or where a stop was asked for on the way.
+    /// without such rows, or where a stop was asked for on the way. Where the head starts from a probe, `start`, it is that probe.
     pub(crate) async fn baselines(
         &self,
         model: &Model,
         (train, seen): (&[Example], usize),
         (held_out, batches): (&[Example], &[Batch]),
+        start: Option<&HeadStart>,
         emit: &mut Emit<'_>,
     ) -> Result<Vec<Baseline>> {
         if held_out.is_empty() {
             return Ok(Vec::new());
         }
-        let most = match self.shape {
-            Some(shape) => numeric_rows(shape.features()),
-            None => seen.clamp(PROBE_ROWS, MOST_PROBE_ROWS),
+        let most = match (start, self.shape) {
+            (Some(start), _) => start.features.rows(),
+            (None, Some(shape)) => numeric_rows(shape.features()),
+            (None, None) => seen.clamp(PROBE_ROWS, MOST_PROBE_ROWS),
         };
         let probed = Probed {
             model,
@@ -90,11 +104,17 @@ impl TaskSpec {
             probed: &train[..train.len().min(most)],
             held_out,
             batches,
-            width: self.answer.as_ref().map_or(1, |answer| answer.names.len()),
+            width: self.width(),
+            start,
         };
         let found = by_task!(self.task(), R => R::baselines(probed, emit).await?);
         let found = found.into_iter();
         Ok(found.map(|(kind, answers)| Baseline { kind, answers }).collect())
+    }
+
+    /// Labels of a row.
+    pub(super) fn width(&self) -> usize {
+        self.answer.as_ref().map_or(1, |answer| answer.names.len())
     }
 }
 
@@ -114,14 +134,46 @@ impl Probed<'_> {
         labels(self.held_out)
     }
 
-    /// Vectors of the rows' texts by the base model; `None` where a stop was asked for on the way.
+    /// Vectors of the rows' texts by the base model, or what the head reads that starts from a probe of it; `None` where a stop was
+    /// asked for on the way.
     pub(super) async fn features(&self, emit: &mut Emit<'_>) -> Result<Option<ProbeFeatures>> {
-        let total = (self.probed.len() + self.held_out.len()) as u64;
+        let (reads, known) = match self.start {
+            Some(start) => (Reads::HeadInputs, Some(start.features.clone())),
+            None => (Reads::Vectors, None),
+        };
+        let others = if known.is_some() { 0 } else { self.probed.len() };
+        let total = (others + self.held_out.len()) as u64;
         let mut done = 0;
-        let train = vectors(self.model, self.probed, (&mut done, total), emit).await?;
-        let held_out = vectors(self.model, self.held_out, (&mut done, total), emit).await?;
+        let train = match known {
+            Some(known) => Some(known),
+            None => vectors(self.model, self.probed, reads, (&mut done, total), emit).await?,
+        };
+        let held_out = vectors(self.model, self.held_out, reads, (&mut done, total), emit).await?;
         let both = train.zip(held_out);
         Ok(both.map(|(train, held_out)| ProbeFeatures { train, held_out }))
+    }
+
+    /// The class that a linear probe gives each row held out; `train` are the classes of those that it learns from.
+    pub(super) fn probed_classes(&self, features: &ProbeFeatures, train: &[usize]) -> Result<Vec<usize>> {
+        match self.start {
+            Some(start) => start.classes(&features.held_out),
+            None => Probe::classes(&features.train, train, self.width)?.predict_classes(&features.held_out),
+        }
+    }
+
+    /// What a linear probe for each number gives the rows held out, row after row.
+    pub(super) fn probed_numbers(&self, features: &ProbeFeatures) -> Result<Vec<f64>> {
+        match self.start {
+            Some(start) => start.numbers(&features.held_out),
+            None => probe_columns(features, &self.probe_labels(), self.width),
+        }
+    }
+
+    /// The same for labels that apply, 1, or not, 0.
+    pub(super) fn probed_shares(&self, features: &ProbeFeatures) -> Result<Vec<f64>> {
+        let middle = if self.start.is_some() { MIDDLE } else { 0.0 };
+        let answers = self.probed_numbers(features)?.into_iter();
+        Ok(answers.map(|answer| answer + middle).collect())
     }
 }
 
@@ -150,7 +202,7 @@ fn numeric_rows(width: usize) -> usize {
 }
 
 /// The labels of all rows, row after row.
-fn labels(examples: &[Example]) -> Vec<f32> {
+pub(super) fn labels(examples: &[Example]) -> Vec<f32> {
     let of = |example: &Example| match &example.target {
         Target::Row(labels) => labels.clone(),
         Target::Tokens(labels) => labels.iter().filter(|&&label| label >= 0).map(|&l| l as f32).collect(),
@@ -171,7 +223,7 @@ pub(super) fn column(labels: &[f32], place: usize, width: usize) -> Vec<f64> {
 }
 
 /// What a probe for each column answers, row after row.
-pub(super) fn probe_columns(features: &ProbeFeatures, labels: &[f32], width: usize) -> Result<Vec<f64>> {
+fn probe_columns(features: &ProbeFeatures, labels: &[f32], width: usize) -> Result<Vec<f64>> {
     let mut answers = vec![0.0; features.held_out.rows() * width];
     for place in 0..width {
         let probe = Probe::numbers(&features.train, &column(labels, place, width))?;
@@ -182,18 +234,18 @@ pub(super) fn probe_columns(features: &ProbeFeatures, labels: &[f32], width: usi
     Ok(answers)
 }
 
-/// The base model's vectors of the examples' texts, the mean over their tokens; of numbers, those themselves. `None` where
-/// a stop was asked for.
-async fn vectors(
+/// The vectors of the examples; `None` where a stop was asked for.
+pub(super) async fn vectors(
     model: &Model,
     examples: &[Example],
+    reads: Reads,
     (done, total): (&mut u64, u64),
     emit: &mut Emit<'_>,
 ) -> Result<Option<Features>> {
     if let Some(width) = examples
         .first()
         .map(|example| example.features.len())
-        .filter(|&width| width > 0)
+        .filter(|&width| width > 0 && reads == Reads::Vectors)
     {
         let values = examples.iter().flat_map(|example| example.features.iter().copied());
         *done += examples.len() as u64;
@@ -208,7 +260,10 @@ async fn vectors(
         }
         let batch = collate(&rows.iter().collect::<Vec<_>>(), model);
         make_room(model.device(), Pass::over(&batch, false));
-        let vectors = model.vectors(&leaves, &batch, false, None);
+        let vectors = match reads {
+            Reads::Vectors => model.vectors(&leaves, &batch, false, None),
+            Reads::HeadInputs => model.head_inputs(&leaves, &batch)?,
+        };
         width = vectors.dims()[1];
         values.extend(read(vectors.reshape([batch.rows * width])).await?);
         *done += rows.len() as u64;

@@ -4,7 +4,7 @@ use super::baselines::{Probed, column_of_classes, try_baseline};
 use super::predictions::{labels_of_rows, largest, softmax};
 use super::{Rules, TaskSpec};
 use crate::baseline::constant::majority_class;
-use crate::baseline::probe::{NearestCentroid, Probe};
+use crate::baseline::probe::NearestCentroid;
 use crate::data::{Batch, Example, LabelKind, Target};
 use crate::error::Result;
 use crate::head_spec::Problem;
@@ -61,8 +61,7 @@ impl Rules for Classification {
         let train = column_of_classes(&probed.probe_labels());
         let nearest = NearestCentroid::fit(&features.train, &train).and_then(|fit| fit.predict(&features.held_out));
         found.extend(try_baseline(BaselineKind::NearestCentroid, nearest.map(classes), emit));
-        let probe =
-            Probe::classes(&features.train, &train, width).and_then(|fit| fit.predict_classes(&features.held_out));
+        let probe = probed.probed_classes(&features, &train);
         found.extend(try_baseline(BaselineKind::LinearProbe, probe.map(classes), emit));
         Ok(found)
     }

@@ -9,6 +9,7 @@ pub(crate) mod classification;
 pub(crate) mod embedding;
 mod examples;
 pub(crate) mod generation;
+pub(crate) mod head_start;
 pub(crate) mod multi_label;
 mod objective;
 mod predictions;

@@ -1,6 +1,6 @@
 //! Any number of labels for a row.
 
-use super::baselines::{Probed, column, probe_columns, try_baseline};
+use super::baselines::{Probed, column, try_baseline};
 use super::predictions::{labels_of_rows, sigmoid};
 use super::{Rules, TaskSpec};
 use crate::baseline::constant::mean;
@@ -60,7 +60,7 @@ impl Rules for MultiLabel {
             often.push(mean(&column(&all, label, width))? > 0.5);
         }
         let mut found = vec![(BaselineKind::UsualLabels, flags(often.repeat(held_out.len() / width)))];
-        let answered = probe_columns(&features, &probed.probe_labels(), width);
+        let answered = probed.probed_shares(&features);
         let answered = answered.map(|shares| flags(shares.iter().map(|share| *share > 0.5).collect()));
         found.extend(try_baseline(BaselineKind::LinearProbe, answered, emit));
         Ok(found)

@@ -1,6 +1,6 @@
 //! Numbers for a row.
 
-use super::baselines::{Probed, column, probe_columns, try_baseline};
+use super::baselines::{Probed, column, try_baseline};
 use super::predictions::labels_of_rows;
 use super::{Rules, TaskSpec};
 use crate::baseline::constant::mean;
@@ -72,7 +72,7 @@ impl Rules for Regression {
             BaselineKind::TrainingMean,
             numbers(means.repeat(held_out.len() / width)),
         ));
-        let answered = probe_columns(&features, &probed.probe_labels(), width).map(numbers);
+        let answered = probed.probed_numbers(&features).map(numbers);
         found.extend(try_baseline(BaselineKind::LinearProbe, answered, emit));
         Ok(found)
     }

@@ -2,7 +2,7 @@
 //! and the head that the model needs for them.
 
 use super::{Objective, Rules, by_task};
-use crate::config::RunConfig;
+use crate::config::{HeadPooling, RunConfig};
 use crate::data::{
     Columns, Dataset, Example, InputScaling, LabelKind, LabelSet, Labelled, Scaling, Schema, Shape, Target,
     note_of_alike,
@@ -41,6 +41,8 @@ pub(crate) struct TaskSpec {
     pub(super) fresh: bool,
     /// What the run puts in front of the head's outputs.
     layers: HeadLayers,
+    /// The pooling of a new head that neither the run nor the architecture decides.
+    default_pooling: Option<HeadPooling>,
 }
 
 impl TaskSpec {
@@ -90,7 +92,12 @@ impl TaskSpec {
             _ => !spec.fresh,
         };
         if task.has_head() {
-            spec.layers = head_layers(config, own, is_kept && own.is_trained(loaded))?;
+            let is_kept = is_kept && own.is_trained(loaded);
+            spec.layers = head_layers(config, own, is_kept)?;
+            if let Some((pooling, note)) = spec.pooling_by_default(config, loaded).filter(|_| !is_kept) {
+                (spec.layers.pooling, spec.default_pooling) = (Some(pooling), Some(pooling));
+                spec.notes.push(note);
+            }
         }
         if task == Task::Generation {
             spec.notes.extend(dataset.text_notes.iter().cloned());
@@ -233,7 +240,16 @@ impl TaskSpec {
             columns,
             fresh: false,
             layers: HeadLayers::default(),
+            default_pooling: None,
         })
+    }
+
+    /// The settings with what was decided of the head's pooling, by which a checkpoint knows its run.
+    pub(crate) fn settled(&self, config: &RunConfig) -> RunConfig {
+        RunConfig {
+            classifier_pooling: config.classifier_pooling.or(self.default_pooling),
+            ..config.clone()
+        }
     }
 
     /// Notes how vectors of texts are made, where that is not their usual mean.

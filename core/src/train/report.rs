@@ -11,6 +11,7 @@ use crate::protocol::{self, BaselineKind, CalibrationBin, ClassRow, PredictionTa
 use crate::task::Task;
 use crate::tasks::{Baseline, Corpus, Question, TaskSpec, number};
 use crate::tokenizer::Tokenizer;
+use lorakeet_i18n::messages::common::Both;
 use lorakeet_i18n::messages::run as msg;
 use lorakeet_i18n::{Field, Message};
 
@@ -102,8 +103,13 @@ pub(crate) fn written_answers(questions: &[Question], written: &[GeneratedAnswer
 }
 
 /// The report of a run that ended with `scored`; `None` of generation, which has [`report_of_texts`], and without validation
-/// rows.
-pub(crate) fn report(spec: &TaskSpec, baselines: &[Baseline], scored: &Scored, seed: u64) -> Option<Report> {
+/// rows. Where the linear probe did better, it says what to do `instead`.
+pub(crate) fn report(
+    spec: &TaskSpec,
+    baselines: &[Baseline],
+    scored: &Scored,
+    (seed, instead): (u64, Option<Message>),
+) -> Option<Report> {
     let answers = scored.answers.as_ref()?;
     let (task, metric) = (spec.task(), spec.judged_by());
     let best = best_baseline(baselines, metric);
@@ -118,7 +124,20 @@ pub(crate) fn report(spec: &TaskSpec, baselines: &[Baseline], scored: &Scored, s
         Some(comparison) => {
             let kind = best.map_or(BaselineKind::BaseModel, |best| best.kind).message();
             let what = comparison.sentence(metric, direction(metric));
-            in_words(comparison.verdict(direction(metric)), msg::BestBaseline { kind }, what)
+            let verdict = in_words(comparison.verdict(direction(metric)), msg::BestBaseline { kind }, what);
+            let probe = baselines.iter().find(|one| one.kind == BaselineKind::LinearProbe);
+            let is_beaten = probe.is_some_and(|probe| {
+                let (probe, tuned) = (probe.answers.value(metric), answers.value(metric));
+                if up { probe > tuned } else { probe < tuned }
+            });
+            match instead.filter(|_| is_beaten) {
+                Some(instead) => Both {
+                    first: verdict,
+                    second: instead,
+                }
+                .into(),
+                None => verdict,
+            }
         }
         None => nothing_to_compare(metric, answers.value(metric)),
     };

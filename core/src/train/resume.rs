@@ -67,6 +67,7 @@ const REFUSED: [&str; 65] = [
     "classifier_hidden_size",
     "classifier_activation",
     "classifier_dropout",
+    "head_init",
     "task",
     "problem_type",
     "scale_targets",

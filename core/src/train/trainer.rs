@@ -404,7 +404,9 @@ impl<'a> Trainer<'a> {
             };
         }
         let Some(answers) = &scored.answers else { return Ok(()) };
-        if let Some(report) = report(&self.spec, &self.baselines, scored, self.config.seed) {
+        let has_adapter = self.before == BaselineKind::ModelBefore;
+        let instead = self.spec.instead_of_tuning(self.config, self.model, has_adapter);
+        if let Some(report) = report(&self.spec, &self.baselines, scored, (self.config.seed, instead)) {
             emit.event(Event::Report(Box::new(report)));
         }
         let labels = self.spec.answer.as_ref();

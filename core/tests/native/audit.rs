@@ -499,3 +499,62 @@ fn validation_rows_that_are_trained_on_are_left_out() {
     // The rows that are trained on stay.
     assert_eq!(read_without(&labelled(&rows), None, &words).0.rows.len(), 40);
 }
+fn labels_that_the_words_of_the_other_rows_speak_against_are_told_of() {
+    let mut rows = clean(120);
+    for place in [10, 33, 71] {
+        rows[place].1 = if rows[place].1 == "a" { "b" } else { "a" };
+    }
+    let report = audited(&labelled(&rows), None, &config());
+    let found = only(&report, AuditKind::ProbablyMislabelled);
+    assert!(!found.serious && found.count == 3, "{found:?}");
+    let mut places = rows_of(found);
+    places.sort_unstable();
+    assert_eq!(places, [12, 35, 73]);
+    for place in &found.rows {
+        let (own, other) = (
+            rows[place.row - 2].1,
+            if rows[place.row - 2].1 == "a" { "b" } else { "a" },
+        );
+        assert!(place.excerpt.starts_with(&format!("{own} → {other} (")), "{place:?}");
+    }
+    // Each row with the text is named, and one with two labels is another finding.
+    let twice: Vec<(String, &str)> = rows.iter().chain(&rows[33..34]).cloned().collect();
+    let report = audited(&labelled(&twice), None, &config());
+    let found = report.finding(AuditKind::ProbablyMislabelled).expect("it is found");
+    assert!(
+        rows_of(found).contains(&35) && rows_of(found).contains(&122),
+        "{found:?}"
+    );
+    let mut both = rows.clone();
+    both.push((rows[33].0.clone(), if rows[33].1 == "a" { "b" } else { "a" }));
+    let report = audited(&labelled(&both), None, &config());
+    let found = report.finding(AuditKind::ProbablyMislabelled).expect("it is found");
+    assert!(!rows_of(found).contains(&35), "{found:?}");
+    assert!(report.finding(AuditKind::ConflictingLabels).is_some());
+}
+
+fn labels_that_words_do_not_decide_and_few_rows_are_not_judged() {
+    // Words say nothing of these labels.
+    let rows: Vec<(String, &str)> = (0..200)
+        .map(|row| (sentence(row), ["a", "b"][row * row / 7 % 2]))
+        .collect();
+    let report = audited(&labelled(&rows), None, &config());
+    assert!(
+        report.finding(AuditKind::ProbablyMislabelled).is_none(),
+        "{:?}",
+        report.findings
+    );
+    for (count, wrong) in [(19, 4), (60, 4)] {
+        let mut rows = clean(count);
+        // Of a class with four rows nothing is known.
+        for place in 0..wrong {
+            rows[10 + 2 * place].1 = "rare";
+        }
+        let report = audited(&labelled(&rows), None, &config());
+        assert!(
+            report.finding(AuditKind::ProbablyMislabelled).is_none(),
+            "{:?}",
+            report.findings
+        );
+    }
+}

@@ -1,7 +1,7 @@
 //! Run files, over the whole table of knobs and over random texts and settings.
 
 use lorakeet_core::Error;
-use lorakeet_core::config::{FinetuningType, KNOBS, Kind, PageQuery, Resolved, RunConfig, Source, find};
+use lorakeet_core::config::{FinetuningType, HeadInit, KNOBS, Kind, PageQuery, Resolved, RunConfig, Source, find};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -265,6 +265,9 @@ fn random_config(random: &mut Random) -> RunConfig {
     }
     if config.quantization_bit.is_some() {
         config.fp8 = None;
+    }
+    if config.head_init == HeadInit::Probe {
+        config.classifier_hidden_size = 0;
     }
     // A loss, a kind of labels or a metric that does not fit the task is refused.
     if config.validate().is_err() {

@@ -66,6 +66,16 @@ messages! { "advice";
     NotWarmupSteps = "Not a number of steps: it stays the same where epochs or batches change.",
         "不用固定步数：改变轮数或批大小时，它不会随之变化。";
 
+    // head_init
+    ProbeOfFewRows { rows } = "The head is new, and {rows} rows are few to learn it from random weights: tuning begins with the linear probe.",
+        "输出头是新的，{rows} 条数据不足以从随机权重学起：从线性探针开始训练。";
+    ProbeRests =
+        "Kumar et al. (2022): tuning from a probe's head was better by 1% on data like the training data, and by 10% on other data, \
+         than tuning from a random head, which pulls the features out of place.",
+        "Kumar 等（2022）：与从随机输出头开始的微调相比，从线性探针的输出头开始，在同分布数据上好约 1%，在分布外数据上好约 10%；随机的输出头会破坏预训练的特征。";
+    NotRandomHead = "Not random: the first steps go into a head that the probe has for nothing. With max_steps: 0 the probe itself is the model.",
+        "不用 random：最初的步数会花在学习输出头上，而探针可以直接给出它。再设 max_steps: 0，则探针本身就是模型。";
+
     // epochs
     EpochsToStart = "Three passes to start with; the loss on held-out rows says whether fewer or more are better.",
         "先训练三轮；留出数据上的损失会说明该减少还是增加。";

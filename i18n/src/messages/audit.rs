@@ -34,6 +34,18 @@ messages! { "audit";
     MissingLabels { count } = "Rows with a text and no label: {count}.", "有文本而没有标签的数据：{count} 条。";
     RunRefusesLabels = "A run refuses the file at the first of them.", "训练会在遇到第一条时拒绝该文件。";
     FillLabels = "Fill the labels in, or delete the rows.", "请补上标签，或删除这些数据。";
+    ProbablyMislabelled { count } =
+        "Rows that are probably mislabelled, by the words of the other rows: {count}. Shown are the label → what the words say, with its \
+         probability.",
+        "从其他数据的用词看，标签可能有误的数据：{count} 条。显示为：原标签 → 用词所对应的标签（概率）。";
+    TeachesWrongAnswer = "A wrong label teaches a wrong answer, and among the held-out rows it counts a right one as an error.",
+        "错误的标签会教出错误的回答；若在验证数据中，正确的回答会被算作错误。";
+    ReadAndCorrect =
+        "Read these rows, and correct the labels that are wrong. A linear model of words judged them in a 5-fold cross-validation \
+         (confident learning, Northcutt et al., 2021); it does not see what words mean, and nothing is changed by itself.",
+        "请阅读这些数据并改正错误的标签。判断来自词的线性模型在 5 折交叉验证中的预测（confident learning，Northcutt 等，2021）；它不理解词义，也不会自动修改任何内容。";
+    FirstLabelsJudged { rows, all } = "Labels were compared with the words of the first {rows} of {all} rows only.",
+        "只对 {all} 条数据中的前 {rows} 条比较了标签与用词。";
     RareClasses { count } = "Classes with fewer than 5 rows: {count}.", "少于 5 条数据的类别：{count} 个。";
     HardlyLearnt = "They are hardly learnt, and their scores mean nothing.", "它们几乎学不到，其分数也没有意义。";
     JoinClasses = "Collect more rows of them, or join them with another class.", "请收集更多数据，或与其他类别合并。";

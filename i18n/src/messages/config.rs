@@ -61,6 +61,16 @@ messages! { "config";
         "训练过程中不评估（eval_strategy、eval_steps）";
     FullHasNoAdapters = "finetuning_type full has no adapters", "finetuning_type 为 full 时没有适配器";
 
+    // head_start.rs
+    ZeroStepsKeepProbe =
+        "Set max_steps to a number of steps, or to -1 for num_train_epochs. 0 keeps the linear probe as the model, with head_init: probe.",
+        "请把 max_steps 设为步数，或设为 -1 以使用 num_train_epochs。与 head_init: probe 一起使用时，0 表示以线性探针作为模型。";
+    ProbeBelowHiddenLayer { size } =
+        "must be random where classifier_hidden_size is {size}: the probe would read a hidden layer of random weights",
+        "在 classifier_hidden_size 为 {size} 时必须是 random：否则探针读取的是随机权重的隐藏层";
+    ProbeWithoutHiddenLayer = "Take classifier_hidden_size out, or set head_init: random.",
+        "请去掉 classifier_hidden_size，或设置 head_init: random。";
+
     // check.rs
     MustBe { allowed, got } = "must be {allowed}, got {got}", "必须是{allowed}，实际值：{got}";
     TakesKeys { known, key, value } =

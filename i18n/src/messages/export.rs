@@ -118,6 +118,9 @@ messages! { "export";
     UseHubModel = "Use a model with an architecture of transformers.", "请使用 transformers 支持的模型架构。";
     HeadNotInScript = "the head has a hidden layer, dropout or pooling of its own, which transformers' classes do not have",
         "任务头有自己的隐藏层、dropout 或池化，transformers 的类中没有";
+    NoStepsToExport = "must be above 0: a run without steps trains nothing elsewhere", "必须大于 0：没有训练步数的任务在别处也不会训练";
+    TrainHere = "Run it here and export the model as peft or merged, or set max_steps.",
+        "请在本程序中运行并导出为 peft 或 merged，或设置 max_steps。";
     PlainHead = "Take the keys that begin with classifier_ out of the run file.", "请从运行文件中去掉以 classifier_ 开头的设置。";
     KnobNotInScript { knob } = "{knob} is not carried over into the script.", "{knob} 没有写入脚本。";
     BaseIsGguf = "The base is a GGUF file: export it as merged with --dtype float32, and name that folder with train.py --model.",

@@ -20,6 +20,42 @@ messages! { "head";
     ShareBelowOne = "at least 0 and below 1", "不小于 0 且小于 1 的数";
     MustBeCls = "must be cls: this model's head does not read one state of several",
         "必须是 cls：该模型的输出头不是从多个状态中取一个";
+    NoTrainedOutputs = "the model has no head whose last layer is trained", "模型没有可训练最后一层的输出头";
+
+    // head_init
+    NoProbeForTask { task } = "must be random for {task}: there is no linear probe of it", "在 {task} 任务中必须是 random：该任务没有线性探针";
+    ProbeTasks = "The probe is one for classification, multi_label and regression. Take head_init out.",
+        "线性探针只用于 classification、multi_label 和 regression。请去掉 head_init。";
+    ProbeOnFreshWeights = "must be random for a model of random weights: what it makes of a row says nothing to a probe",
+        "在随机权重的模型上必须是 random：它给出的特征对线性探针没有意义";
+    PretrainedForProbe = "Take a pretrained model, or take head_init out.", "请使用预训练模型，或去掉 head_init。";
+    ProbeOverTrainedHead = "must be random here: the model brings a trained head for these labels, which is trained on",
+        "在此必须是 random：模型自带针对这些标签的已训练输出头，训练会在其基础上继续";
+    KeepHeadOrBase = "Take head_init out to train that head on, or load the base without it.",
+        "请去掉 head_init 以继续训练该输出头，或加载不带该输出头的基座。";
+    ProbeBehindFreshLayer =
+        "must be random here: the probe would read a layer of random weights, which this architecture's head has for the pooling cls",
+        "在此必须是 random：该架构的输出头在 cls 池化下有一个随机权重的层，线性探针会读取它";
+    ProbeOfMean = "Set classifier_pooling: mean, or take head_init out.", "请设置 classifier_pooling: mean，或去掉 head_init。";
+    WithoutProbe = "Take head_init out.", "请去掉 head_init。";
+    HeadFromProbe { rows } = "The head starts from a linear probe that was fitted to {rows} training rows.",
+        "输出头从线性探针开始，该探针由 {rows} 条训练数据拟合得到。";
+    ProbeStopped = "The run was stopped before the linear probe was fitted: its head is one of random weights.",
+        "训练在拟合线性探针之前被停止：输出头仍是随机权重。";
+    MeanOfFiles = "The head reads the mean of the tokens, as the model's modules.json says. classifier_pooling: cls changes it.",
+        "输出头读取所有 token 的平均，与模型的 modules.json 一致。可用 classifier_pooling: cls 更改。";
+    MeanForProbe = "The head reads the mean of the tokens, which linear probes are of. classifier_pooling: cls changes it; PEFT needs \
+        the pooling written by hand.",
+        "输出头读取所有 token 的平均，线性探针就是在其上拟合的。可用 classifier_pooling: cls 更改；PEFT 需要自行实现该池化。";
+    StartFromProbe = "`head_init: probe` starts the head from the linear probe, and with `max_steps: 0` the probe itself is the model.",
+        "`head_init: probe` 让输出头从线性探针开始训练；再加上 `max_steps: 0`，探针本身就是模型。";
+    StartFromProbeOfMean =
+        "`head_init: probe` with `classifier_pooling: mean` starts the head from the linear probe, and with `max_steps: 0` the probe itself is \
+         the model.",
+        "`head_init: probe` 加上 `classifier_pooling: mean` 让输出头从线性探针开始训练；再加上 `max_steps: 0`，探针本身就是模型。";
+    KeepProbe = "`max_steps: 0` keeps the probe that the head started from, and a lower learning_rate stays nearer to it.",
+        "`max_steps: 0` 保留输出头最初的探针；更低的 learning_rate 会更接近它。";
+
     UnknownProblem { name } = "the problem type {name} is not known", "未知的 problem_type {name}";
 
     // keys of config.json

@@ -2,7 +2,7 @@
 
 use lorakeet_core::{
     advice::{Advice, Facts, ModelKind, advise, doubt_of_score},
-    config::{FinetuningType, Fp8Format, Interval, RunConfig, find},
+    config::{FinetuningType, Fp8Format, HeadInit, HeadPooling, Interval, RunConfig, find},
     protocol::{BaselineKind, Command, DeviceChoice, Event},
     task::Task,
 };
@@ -25,6 +25,7 @@ fn facts() -> Facts {
         lengths: (0..1000).map(|row| 10 + row * 190 / 999).collect(),
         most_tokens: 2048,
         compares_batch: false,
+        takes_probe: false,
         available_bytes: None,
         peak_bytes: None,
         plain_peak_bytes: None,
@@ -291,6 +292,36 @@ fn a_warm_up_in_steps_gives_way_to_the_ratio() {
 }
 
 #[test]
+fn a_new_head_on_an_encoder_with_few_rows_is_to_start_from_the_probe() {
+    let few = Facts {
+        task: Task::Classification,
+        model: ModelKind::Encoder,
+        rows: 210,
+        takes_probe: true,
+        ..facts()
+    };
+    let (_, better) = settled(&few, &RunConfig::default(), "few rows");
+    assert_eq!(better.head_init, HeadInit::Probe);
+    for facts in [
+        Facts {
+            rows: 5000,
+            ..few.clone()
+        },
+        Facts {
+            model: ModelKind::Decoder,
+            ..few.clone()
+        },
+        Facts {
+            takes_probe: false,
+            ..few
+        },
+    ] {
+        let (_, better) = settled(&facts, &RunConfig::default(), "no probe");
+        assert_eq!(better.head_init, HeadInit::Random, "{facts:?}");
+    }
+}
+
+#[test]
 fn every_setting_has_three_sentences_in_both_languages() {
     let advice = advise(&facts(), &RunConfig::default());
     assert!(advice.settings.len() >= 12, "{:?}", advice.settings);
@@ -309,7 +340,17 @@ fn every_setting_has_three_sentences_in_both_languages() {
         warmup_steps: 3,
         ..RunConfig::default()
     };
-    let others = [advise(&fresh, &eighths), advise(&tight, &eighths)];
+    let probed = Facts {
+        model: ModelKind::Encoder,
+        rows: 50,
+        takes_probe: true,
+        ..facts()
+    };
+    let others = [
+        advise(&fresh, &eighths),
+        advise(&tight, &eighths),
+        advise(&probed, &RunConfig::default()),
+    ];
     for one in others.iter().chain([&advice]).flat_map(|advice| &advice.settings) {
         for message in [&one.reason, &one.evidence, &one.why_not] {
             let (english, chinese) = (message.text(Language::English), message.text(Language::Chinese));
@@ -364,6 +405,12 @@ fn a_session_measures_the_rows_before_they_are_cut() {
     let mut encoder = TestSession::with(DeviceChoice::Cpu, tiny::bert_files(), rows::classes(40));
     let found = measure(&mut encoder, &config());
     assert_eq!((found.task, found.model), (Task::Classification, ModelKind::Encoder));
+    assert!(found.takes_probe && !whole.takes_probe);
+    let cls = RunConfig {
+        classifier_pooling: Some(HeadPooling::Cls),
+        ..config()
+    };
+    assert!(!measure(&mut encoder, &cls).takes_probe);
     // Five letters between two tokens of the frame.
     assert_eq!((found.length_at(0.0), found.length_at(1.0)), (Some(7), Some(7)));
 

@@ -4,6 +4,7 @@
 mod classification;
 mod embedding;
 mod generation;
+mod head_start;
 mod heads;
 mod preference;
 mod preview;

@@ -90,32 +90,42 @@ fn minima(pairs: &[u64]) -> [u32; MINIMA] {
     minima
 }
 
-/// Pairs of neighbouring words as numbers, in rising order, each once. A Chinese sign is a word; signs between words and the size
-/// of letters do not count.
-fn pairs_of_words(text: &str) -> Vec<u64> {
-    let mut words: Vec<u64> = Vec::new();
+/// A text's words as numbers, and whether each is a sign. A Chinese sign is a word; signs between words and the size of letters do
+/// not count.
+pub(super) fn words(text: &str) -> Vec<(u64, bool)> {
+    let mut words: Vec<(u64, bool)> = Vec::new();
     let mut word: Option<u64> = None;
     for letter in text.chars() {
         let is_sign = ('\u{3040}'..='\u{30ff}').contains(&letter) || ('\u{4e00}'..='\u{9fff}').contains(&letter);
         if is_sign || !letter.is_alphanumeric() {
-            words.extend(word.take());
+            words.extend(word.take().map(|word| (word, false)));
         }
         if is_sign {
-            words.push(mix(u64::from(u32::from(letter))));
+            words.push((mix(u64::from(u32::from(letter))), true));
         } else if letter.is_alphanumeric() {
             let small = letter.to_lowercase().map(u32::from);
             let begun = word.unwrap_or(0x9e37_79b9);
             word = Some(small.fold(begun, |hash, letter| mix(hash ^ u64::from(letter))));
         }
     }
-    words.extend(word);
-    let mut pairs: Vec<u64> = words
+    words.extend(word.map(|word| (word, false)));
+    words
+}
+
+/// Pairs of neighbouring words as numbers, in rising order, each once.
+fn pairs_of_words(text: &str) -> Vec<u64> {
+    let mut pairs: Vec<u64> = words(text)
         .windows(2)
-        .map(|pair| mix(pair[0].rotate_left(17) ^ pair[1]))
+        .map(|words| pair(words[0].0, words[1].0))
         .collect();
     pairs.sort_unstable();
     pairs.dedup();
     pairs
+}
+
+/// Two words in this order as one number.
+pub(super) fn pair(one: u64, other: u64) -> u64 {
+    mix(one.rotate_left(17) ^ other)
 }
 
 /// SplitMix64's finaliser (Steele, Lea and Flood, Fast splittable pseudorandom number generators, 2014).

@@ -62,6 +62,11 @@ impl Classes {
         }
     }
 
+    /// Their names by number; none where the labels are no classes.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
     /// The class of each row, where every row has one.
     pub fn of_rows(&self) -> Option<Vec<usize>> {
         match self.names.is_empty() {

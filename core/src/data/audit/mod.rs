@@ -1,13 +1,14 @@
-//! What is wrong with data before a training: copies, leakage, labels that contradict each other, rows that teach nothing, faults of
-//! characters, personal data. It needs no model; with a tokenizer lengths are in tokens. `lorakeet audit` prints it.
+//! What is wrong with data before a training: copies, leakage, labels that contradict each other or the words of their rows, rows that
+//! teach nothing, faults of characters, personal data. It needs no model; with a tokenizer lengths are in tokens. `lorakeet audit` prints it.
 //!
-//! Time is linear in the rows, memory beside them about 200 bytes a row and, of rows in several columns, twice their text; the same
-//! data give the same report. Languages of one script are not told apart.
+//! Time is linear in the rows, memory beside them about 200 bytes a row and, of rows in several columns, twice their text; where rows
+//! have classes, up to 64 MB more, and some seconds. The same data give the same report. Languages of one script are not told apart.
 
 mod copies;
 mod dropping;
 mod faults;
 mod labels;
+mod mislabelled;
 mod personal;
 mod report;
 mod rows;
@@ -124,6 +125,10 @@ pub fn audit(
         lengths.check(row, &mut findings)?;
     }
     labels::check(&seen, &group, &classes, &mut findings);
+    let seed = config.data_seed.unwrap_or(config.seed);
+    if let Some((rows, all)) = mislabelled::check(&seen, &group, (classes.names(), seed), &mut findings) {
+        notes.push(msg::FirstLabelsJudged { rows, all }.into());
+    }
     Ok(AuditReport {
         name: data.name.clone(),
         rows: seen.len(),

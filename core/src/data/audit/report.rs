@@ -117,6 +117,7 @@ fn is_serious(kind: AuditKind) -> bool {
         | AuditKind::ResidentIds => true,
         AuditKind::ExactDuplicates
         | AuditKind::NearDuplicates
+        | AuditKind::ProbablyMislabelled
         | AuditKind::TooLong
         | AuditKind::RareClasses
         | AuditKind::Imbalance
@@ -170,6 +171,11 @@ impl Wording<'_> {
                 msg::MissingLabels { count }.into(),
                 msg::RunRefusesLabels.into(),
                 msg::FillLabels.into(),
+            ],
+            AuditKind::ProbablyMislabelled => [
+                msg::ProbablyMislabelled { count }.into(),
+                msg::TeachesWrongAnswer.into(),
+                msg::ReadAndCorrect.into(),
             ],
             AuditKind::AllMasked => [
                 match self.is_in_tokens {

@@ -1,5 +1,6 @@
 //! The folder of a run file for another trainer: the run file, the rows as it reads them, and what it wants beside them.
 
+use super::check_steps;
 use crate::config::{RowForm, RowsFile, RunConfig, Trainer, run_file_of};
 use crate::data::{Dataset, plain_rows};
 use crate::error::{Error, Result};
@@ -18,13 +19,14 @@ const HELD_OUT: &str = "validation.jsonl";
 /// trainer has no key for.
 ///
 /// # Errors
-/// A task other than text generation, rows that are no texts, storage that refuses.
+/// No steps, a task other than text generation, rows that are no texts, storage that refuses.
 pub async fn write_run_file(
     trainer: Trainer,
     config: &RunConfig,
     (train, validation): (&Dataset, Option<&Dataset>),
     sink: &dyn StreamSink,
 ) -> Result<Vec<Message>> {
+    check_steps(config)?;
     check_task(trainer, config, train)?;
     let rows = plain_rows(train)?;
     let form = match rows.first() {

@@ -89,6 +89,7 @@ const IN_FILES: [&str; 38] = [
     "save_steps",
     "resume_from_checkpoint",
     "classifier_pooling",
+    "head_init",
 ];
 
 /// Writes the folder of a script that goes on with `run`, and gives what there is to say about it.

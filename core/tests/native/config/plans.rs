@@ -31,6 +31,10 @@ fn steps_are_counted_as_the_reference_counts_them() {
     assert_eq!((plan.max_steps, plan.warmup_steps), (100, 10));
     config.warmup_steps = 7;
     assert_eq!(config.planned_warmup(100), 7);
+    // The probe is kept as it is.
+    let kept = parse("head_init: probe\nmax_steps: 0\nnum_train_epochs: 2");
+    assert_eq!(kept.config.plan(11).max_steps, 0);
+    assert_eq!(kept.warnings.len(), 1, "{:?}", kept.warnings);
     config.eval_strategy = Interval::Epoch;
     assert!(config.evaluates_at(2, &plan) && !config.evaluates_at(3, &plan));
     config.save_steps = 0.0;
