@@ -10,6 +10,7 @@ mod command;
 mod event;
 mod export;
 mod hub;
+mod judgement;
 mod kept_run;
 mod number;
 mod picture;
@@ -23,6 +24,7 @@ pub use event::{
 };
 pub use export::{ExportCommand, ExportEvent, ExportForm, ExportOption, PIECE_BYTES};
 pub use hub::{ENDPOINT, HubCommand, HubEvent, HubFile, HubListing, HubProgress, HubSource, HubToken, StoredModel};
+pub use judgement::{DecisionKind, Decisions, FileScore, Interval, Judgement, Slice, SliceBy};
 pub use kept_run::{
     COPIES, InputFile, Keep, RateChange, RunInput, RunRecord, RunSample, RunState, StoredCopy, StoredRun,
 };

@@ -31,6 +31,8 @@ const SHARD_BYTES: u64 = 2_000_000_000;
 
 /// The run that the model's weights come from, as its model card tells of it.
 pub(super) struct LastRun {
+    /// Its settings.
+    pub(super) config: RunConfig,
     record: RunRecord,
 }
 
@@ -42,6 +44,7 @@ impl LastRun {
         let digests = named.filter_map(|(part, data)| Some((part.to_owned(), data?.digest.clone())));
         let loss = summary.eval_loss_after.map(|loss| ("loss".to_owned(), loss));
         Self {
+            config: config.clone(),
             record: RunRecord {
                 task: Some(*task),
                 pooling: config.classifier_pooling,
@@ -54,6 +57,12 @@ impl LastRun {
                 ..RunRecord::default()
             },
         }
+    }
+
+    /// Whether it was trained on these data, and scored on those.
+    pub(super) fn is_on(&self, data: [Option<&Data>; 2]) -> bool {
+        let digests = data.iter().flatten().map(|data| &data.digest);
+        digests.eq(self.record.data.iter().map(|(_, digest)| digest))
     }
 }
 

@@ -13,6 +13,7 @@ mod predict;
 mod prepared;
 mod preview;
 mod runs;
+mod score_file;
 
 use crate::config::{Encoding, RunConfig, find};
 use crate::data::{self, Columns, Dataset};
@@ -175,11 +176,12 @@ impl Session {
                 emit.event(shown);
                 Ok(())
             }
-            Command::Predict { config, texts } => {
-                let answered = predict::answer_texts(&mut self.model, &config, &texts, emit).await?;
-                emit.event(answered);
-                Ok(())
-            }
+            Command::Predict {
+                config,
+                texts,
+                strength,
+            } => predict::answer_texts(&mut self.model, &config, (&texts[..], strength), emit).await,
+            Command::ScoreFile { .. } => self.score_file(files, emit).await,
             Command::Audit { config } => self.answer_audit(&config, files, emit).await,
             Command::Estimate { config } => self.estimate(&config, emit).await,
             Command::Train {

@@ -1,14 +1,15 @@
 //! The words between the engine and its front ends: every event comes through JSON as it went in.
-//! One file of 690 lines, because every event and command has its example here.
+//! One file of 740 lines, because every event and command has its example here.
 
 use lorakeet_core::Error;
 use lorakeet_core::config::RunConfig;
 use lorakeet_core::protocol::{
     AuditFinding, AuditKind, AuditPlace, AuditReport, Baseline, BaselineKind, CalibrationBin, ClassRow, Command,
-    Comparison, DataInfo, DeviceInfo, DeviceKind, Divergence, EvalInfo, Event, ExportEvent, ExportForm, ExportOption,
-    HubEvent, HubProgress, InputFile, KnobInfo, MemoryEstimate, Metric, ModelInfo, Picture, PictureRequest,
-    PredictionTable, PreviewExample, Probe, RateChange, Report, RunInfo, RunInput, RunPreview, RunRecord, RunSample,
-    RunState, RunSummary, Sign, Stage, StepInfo, StoredCopy, StoredRun, TextPrediction, TokenProbability, Verdict,
+    Comparison, DataInfo, DecisionKind, Decisions, DeviceInfo, DeviceKind, Divergence, EvalInfo, Event, ExportEvent,
+    ExportForm, ExportOption, FileScore, HubEvent, HubProgress, InputFile, Interval, Judgement, KnobInfo,
+    MemoryEstimate, Metric, ModelInfo, Picture, PictureRequest, PredictionTable, PreviewExample, Probe, RateChange,
+    Report, RunInfo, RunInput, RunPreview, RunRecord, RunSample, RunState, RunSummary, Sign, Slice, SliceBy, Stage,
+    StepInfo, StoredCopy, StoredRun, TextPrediction, TokenProbability, Verdict,
 };
 use lorakeet_core::task::Task;
 use lorakeet_i18n::messages::formats as msg;
@@ -48,6 +49,41 @@ fn record(id: &str) -> RunRecord {
             before: 0.3,
             learning_rate: 0.1,
         }],
+    }
+}
+
+fn judgement(number: f64) -> Judgement {
+    let interval = Interval {
+        low: 0.25,
+        high: 0.5,
+        confidence: 0.95,
+    };
+    let slice = |by| Slice {
+        by,
+        rows: 12,
+        value: number,
+        interval: Some(interval),
+        is_worse: true,
+    };
+    let length = SliceBy::Length {
+        from: 1,
+        to: 9,
+        in_tokens: true,
+    };
+    let column = SliceBy::Column {
+        name: "a".to_owned(),
+        value: "b".to_owned(),
+    };
+    Judgement {
+        metric: "accuracy".to_owned(),
+        intervals: vec![None, Some(interval)],
+        slices: vec![slice(length), slice(column)],
+        decisions: Some(Decisions {
+            kind: DecisionKind::Binary,
+            names: vec!["a".to_owned(), "b".to_owned()],
+            truth: vec![true],
+            probabilities: vec![0.75],
+        }),
     }
 }
 
@@ -278,8 +314,10 @@ fn events(number: f64) -> Vec<Event> {
             columns: vec![text()],
             rows: vec![vec![text()]],
         }),
+        Event::Judgement(Box::new(judgement(number))),
         Event::Predicted {
             task: Task::Ranking,
+            strength: 1.5,
             answers: vec![TextPrediction {
                 text: text(),
                 values: vec![metric()],
@@ -340,6 +378,16 @@ fn events(number: f64) -> Vec<Event> {
         evals: vec![eval],
         samples: vec![sample()],
     });
+    let report = events.iter().find_map(|event| match event {
+        Event::Report(report) => Some((**report).clone()),
+        _ => None,
+    });
+    events.push(Event::FileScored(Box::new(FileScore {
+        file: text(),
+        rows: 3,
+        report: report.expect("there is a report"),
+        judgement: judgement(number),
+    })));
     events.push(Event::Hub(HubEvent::Progress(HubProgress {
         file: "model.safetensors".to_owned(),
         done: 1,
@@ -464,6 +512,8 @@ fn kind(event: &Event) -> u32 {
         Event::Hub(_) => 32,
         Event::Export(_) => 33,
         Event::Audit(_) => 34,
+        Event::Judgement(_) => 35,
+        Event::FileScored(_) => 36,
     }
 }
 
@@ -471,7 +521,7 @@ fn kind(event: &Event) -> u32 {
 fn every_event_comes_through_json_as_it_went_in_whatever_its_numbers() {
     for number in [0.0, -0.0, 3.0, 2.345e-4, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         let events = events(number);
-        assert_eq!(events.iter().map(kind).collect::<BTreeSet<_>>().len(), 35);
+        assert_eq!(events.iter().map(kind).collect::<BTreeSet<_>>().len(), 37);
         for event in events {
             let written = serde_json::to_string(&event).expect("it is written");
             let read: Event = serde_json::from_str(&written).unwrap_or_else(|error| panic!("{written}: {error}"));
