@@ -7,6 +7,7 @@ mod conversation;
 mod download;
 mod hub;
 mod i18n;
+mod judging;
 mod lessons;
 mod link;
 mod loaded;

@@ -1,6 +1,6 @@
 //! English.
 
-use super::{Words, hub, inside, runs, share, storage, take_away, tasks};
+use super::{Words, hub, inside, judge, runs, share, storage, take_away, tasks};
 use lorakeet_core::config::Group;
 use lorakeet_core::error::Kind;
 use lorakeet_core::protocol::DeviceChoice;
@@ -23,6 +23,7 @@ pub static WORDS: Words = Words {
     runs: &runs::ENGLISH,
     stored: &storage::ENGLISH,
     take: &take_away::ENGLISH,
+    judge: &judge::ENGLISH,
     hub: &hub::ENGLISH,
     inside: &inside::ENGLISH,
     link_problems: "Not all of the link could be used",

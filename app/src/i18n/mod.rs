@@ -6,6 +6,7 @@
 mod en;
 mod hub;
 pub mod inside;
+mod judge;
 mod runs;
 pub mod share;
 mod storage;
@@ -79,6 +80,8 @@ pub struct Words {
     pub stored: &'static storage::StorageWords,
     /// What is said about taking along what was trained.
     pub take: &'static take_away::TakeWords,
+    /// What is said about judging the fine-tuned model.
+    pub judge: &'static judge::JudgeWords,
     /// What is said about models from a hub.
     pub hub: &'static hub::HubWords,
     /// What is said about pictures.

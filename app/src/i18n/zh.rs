@@ -1,6 +1,6 @@
 //! 简体中文。
 
-use super::{Words, hub, inside, runs, share, storage, take_away, tasks};
+use super::{Words, hub, inside, judge, runs, share, storage, take_away, tasks};
 use lorakeet_core::config::Group;
 use lorakeet_core::error::Kind;
 use lorakeet_core::protocol::DeviceChoice;
@@ -23,6 +23,7 @@ pub static WORDS: Words = Words {
     runs: &runs::CHINESE,
     stored: &storage::CHINESE,
     take: &take_away::CHINESE,
+    judge: &judge::CHINESE,
     hub: &hub::CHINESE,
     inside: &inside::CHINESE,
     link_problems: "链接中有无法使用的内容",

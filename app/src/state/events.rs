@@ -51,6 +51,7 @@ impl PageState {
             | Job::Data
             | Job::Validation
             | Job::Predict
+            | Job::ScoreFile
             | Job::Picture
             | Job::Forms
             | Job::Runs
@@ -222,6 +223,11 @@ impl PageState {
             Event::Baseline { scores } => training.outcome.baselines.set(scores),
             Event::Report(report) => training.outcome.report.set(Some(*report)),
             Event::Predictions(table) => training.outcome.predictions.set(table),
+            Event::Judgement(judgement) => training.outcome.judgement.set(Some(*judgement)),
+            Event::FileScored(score) => {
+                training.outcome.file_score.set(Some(*score));
+                self.finish(Job::ScoreFile);
+            }
             Event::Done(summary) => {
                 training.done(summary);
                 self.finish(Job::Train);
@@ -235,8 +241,11 @@ impl PageState {
                 self.follow();
             }
 
-            Event::Predicted { answers, .. } => {
-                training.outcome.answers.set(answers);
+            Event::Predicted { answers, strength, .. } => {
+                match strength == 0.0 && training.outcome.strength.get_untracked() != 0.0 {
+                    true => training.outcome.answers_without.set(answers),
+                    false => training.outcome.answers.set(answers),
+                }
                 self.finish(Job::Predict);
             }
             Event::Token { id, text } => training.each_answer(|answer| answer.append(id, &text)),

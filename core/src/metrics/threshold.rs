@@ -27,6 +27,17 @@ pub struct Costs {
 }
 
 impl Counts {
+    /// The counts of both.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            true_positives: self.true_positives + other.true_positives,
+            false_positives: self.false_positives + other.false_positives,
+            false_negatives: self.false_negatives + other.false_negatives,
+            true_negatives: self.true_negatives + other.true_negatives,
+        }
+    }
+
     /// How many rows there are.
     pub fn rows(&self) -> u64 {
         self.true_positives + self.false_positives + self.false_negatives + self.true_negatives
