@@ -2,6 +2,7 @@
 
 pub mod ask;
 pub mod baselines;
+pub mod blind;
 pub mod calibration;
 pub mod chart;
 pub mod classes;
@@ -35,6 +36,7 @@ pub mod slices;
 pub mod step;
 pub mod storage;
 pub mod stored_runs;
+pub mod strength;
 pub mod task;
 pub mod thresholds;
 pub mod train;

@@ -242,9 +242,12 @@ impl PageState {
             }
 
             Event::Predicted { answers, strength, .. } => {
-                match strength == 0.0 && training.outcome.strength.get_untracked() != 0.0 {
-                    true => training.outcome.answers_without.set(answers),
-                    false => training.outcome.answers.set(answers),
+                let outcome = training.outcome;
+                // What comes at another strength was asked before that was chosen.
+                if (strength - outcome.strength.get_untracked()).abs() < 1e-6 {
+                    outcome.answers.set(answers);
+                } else if strength == 0.0 {
+                    outcome.answers_without.set(answers);
                 }
                 self.finish(Job::Predict);
             }
