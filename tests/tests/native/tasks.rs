@@ -5,6 +5,7 @@ mod classification;
 mod embedding;
 mod generation;
 mod heads;
+mod judging;
 mod preference;
 mod preview;
 mod ranking;
