@@ -49,6 +49,8 @@ pub enum Job {
     Predict,
     /// Another file, scored in step 5.
     ScoreFile,
+    /// A report as a file.
+    Report,
     /// Pictures of step 5.
     Picture,
     /// What step 7 can hand over.

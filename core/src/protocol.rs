@@ -15,6 +15,7 @@ mod kept_run;
 mod number;
 mod picture;
 mod report;
+mod run_report;
 
 pub use audit::{AuditFinding, AuditKind, AuditPlace, AuditReport};
 pub use command::{ChatMessage, Command, DeviceChoice, GenerateOptions, Prompt};
@@ -33,3 +34,4 @@ pub use report::{
     Baseline, BaselineKind, CalibrationBin, ClassRow, Comparison, EvalInfo, Metric, PredictionTable, Report,
     TextPrediction, Verdict,
 };
+pub use run_report::{ReportForm, ReportRequest};

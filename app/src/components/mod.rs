@@ -26,6 +26,7 @@ pub mod other_file;
 pub mod predictions;
 pub mod preview;
 pub mod report;
+pub mod report_file;
 pub mod residuals;
 pub mod samples;
 pub mod scatter_plot;

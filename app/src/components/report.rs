@@ -7,6 +7,7 @@ use super::confusion::Confusion;
 use super::notice::worded;
 use super::other_file::OtherFile;
 use super::predictions::PredictionTable;
+use super::report_file::ReportFile;
 use super::residuals::Residuals;
 use super::scores::Scores;
 use super::slices::Slices;
@@ -36,6 +37,7 @@ pub fn RunReport() -> impl IntoView {
         <Slices/>
         <PredictionTable/>
         <OtherFile/>
+        <ReportFile/>
     }
 }
 

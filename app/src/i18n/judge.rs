@@ -116,6 +116,10 @@ pub struct JudgeWords {
     pub scoring: &'static str,
     /// What was scored: file, rows.
     pub scored: fn(&str, usize) -> String,
+    /// The report as HTML.
+    pub report_html: &'static str,
+    /// The same as Markdown.
+    pub report_markdown: &'static str,
 }
 
 /// The English words.
@@ -227,6 +231,8 @@ pub static ENGLISH: JudgeWords = JudgeWords {
     other_file_hint: "It is read like the training data and scored with the fine-tuned model and the baselines.",
     scoring: "Scoring the file…",
     scored: |file, rows| format!("{file}, {rows} rows"),
+    report_html: "Download report (HTML)",
+    report_markdown: "Download report (Markdown)",
 };
 
 /// 中文文案。
@@ -329,4 +335,6 @@ pub static CHINESE: JudgeWords = JudgeWords {
     other_file_hint: "按训练数据的方式读取，并用微调后的模型与各基线评估。",
     scoring: "正在评估…",
     scored: |file, rows| format!("{file}，{rows} 条"),
+    report_html: "下载报告（HTML）",
+    report_markdown: "下载报告（Markdown）",
 };

@@ -52,6 +52,7 @@ impl PageState {
             | Job::Validation
             | Job::Predict
             | Job::ScoreFile
+            | Job::Report
             | Job::Picture
             | Job::Forms
             | Job::Runs
@@ -224,6 +225,10 @@ impl PageState {
             Event::Report(report) => training.outcome.report.set(Some(*report)),
             Event::Predictions(table) => training.outcome.predictions.set(table),
             Event::Judgement(judgement) => training.outcome.judgement.set(Some(*judgement)),
+            Event::ReportFile { form, text } => {
+                self.take_report(form, &text);
+                self.finish(Job::Report);
+            }
             Event::FileScored(score) => {
                 training.outcome.file_score.set(Some(*score));
                 self.finish(Job::ScoreFile);

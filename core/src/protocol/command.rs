@@ -6,6 +6,7 @@ use super::export::ExportCommand;
 use super::hub::HubCommand;
 use super::kept_run::Keep;
 use super::picture::PictureRequest;
+use super::run_report::ReportRequest;
 use crate::config::{Encoding, RunConfig};
 use serde::{Deserialize, Serialize};
 
@@ -76,6 +77,8 @@ pub enum Command {
         #[serde(default = "full_strength")]
         strength: f64,
     },
+    /// Write a run's report as a file of its own: answered by [`Event::ReportFile`].
+    WriteReport(Box<ReportRequest>),
     /// Score what the last run trained on the file beside this command, which is read as that run's data were, and what there is to
     /// beat on the same rows: answered by [`Event::FileScored`].
     ScoreFile {

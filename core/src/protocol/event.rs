@@ -8,6 +8,7 @@ use super::kept_run::{RunSample, StoredCopy, StoredRun};
 use super::number;
 use super::picture::Picture;
 use super::report::{Baseline, EvalInfo, PredictionTable, Report, TextPrediction};
+use super::run_report::ReportForm;
 use crate::config::{Kind, Knob};
 use crate::error::Error;
 use crate::task::Task;
@@ -152,6 +153,13 @@ pub enum Event {
     Predictions(PredictionTable),
     /// A closer look at these answers; after them, where there are any.
     Judgement(Box<Judgement>),
+    /// A run's report as a file of its own.
+    ReportFile {
+        /// Its form.
+        form: ReportForm,
+        /// All of it.
+        text: String,
+    },
     /// What the trained model comes to on another file.
     FileScored(Box<FileScore>),
     /// What the model answers to texts that were given to it.

@@ -3,12 +3,12 @@
 use super::Session;
 use crate::config::RunConfig;
 use crate::error::Result;
-use crate::export::{Form, PieceSink, RunRecord, Settings, Trained, dtype, export, outlook};
+use crate::export::{Form, PieceSink, RunRecord, Settings, Trained, dtype, export, outlook, run_report};
 use crate::finetune::{Data, Finished};
 use crate::formats::{ModelFiles, peft::Adapter};
 use crate::host::Emit;
 use crate::loaded_model::{LoadedModel, loaded};
-use crate::protocol::{Event, ExportCommand, ExportEvent, ExportOption};
+use crate::protocol::{Event, ExportCommand, ExportEvent, ExportOption, ReportRequest};
 use crate::quant::BaseFormat;
 use crate::store::Source;
 use lorakeet_i18n::messages::run as msg;
@@ -28,6 +28,13 @@ const OFFERED: [(Form, Option<&str>); 9] = [
 
 /// The most bytes of weights in one file of a merged model: a zip archive counts a file's bytes in 32 bits.
 const SHARD_BYTES: u64 = 2_000_000_000;
+
+/// Writes a run's report, of which the front end knows everything.
+pub(super) fn write_report(request: &ReportRequest, emit: &mut Emit<'_>) -> Result<()> {
+    let (form, text) = (request.form, run_report::write(request));
+    emit.event(Event::ReportFile { form, text });
+    Ok(())
+}
 
 /// The run that the model's weights come from, as its model card tells of it.
 pub(super) struct LastRun {

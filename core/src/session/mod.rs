@@ -181,6 +181,7 @@ impl Session {
                 texts,
                 strength,
             } => predict::answer_texts(&mut self.model, &config, (&texts[..], strength), emit).await,
+            Command::WriteReport(request) => export::write_report(&request, emit),
             Command::ScoreFile { .. } => self.score_file(files, emit).await,
             Command::Audit { config } => self.answer_audit(&config, files, emit).await,
             Command::Estimate { config } => self.estimate(&config, emit).await,

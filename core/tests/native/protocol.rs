@@ -8,8 +8,8 @@ use lorakeet_core::protocol::{
     Comparison, DataInfo, DecisionKind, Decisions, DeviceInfo, DeviceKind, Divergence, EvalInfo, Event, ExportEvent,
     ExportForm, ExportOption, FileScore, HubEvent, HubProgress, InputFile, Interval, Judgement, KnobInfo,
     MemoryEstimate, Metric, ModelInfo, Picture, PictureRequest, PredictionTable, PreviewExample, Probe, RateChange,
-    Report, RunInfo, RunInput, RunPreview, RunRecord, RunSample, RunState, RunSummary, Sign, Slice, SliceBy, Stage,
-    StepInfo, StoredCopy, StoredRun, TextPrediction, TokenProbability, Verdict,
+    Report, ReportForm, RunInfo, RunInput, RunPreview, RunRecord, RunSample, RunState, RunSummary, Sign, Slice,
+    SliceBy, Stage, StepInfo, StoredCopy, StoredRun, TextPrediction, TokenProbability, Verdict,
 };
 use lorakeet_core::task::Task;
 use lorakeet_i18n::messages::formats as msg;
@@ -382,6 +382,10 @@ fn events(number: f64) -> Vec<Event> {
         Event::Report(report) => Some((**report).clone()),
         _ => None,
     });
+    events.push(Event::ReportFile {
+        form: ReportForm::Html,
+        text: text(),
+    });
     events.push(Event::FileScored(Box::new(FileScore {
         file: text(),
         rows: 3,
@@ -514,6 +518,7 @@ fn kind(event: &Event) -> u32 {
         Event::Audit(_) => 34,
         Event::Judgement(_) => 35,
         Event::FileScored(_) => 36,
+        Event::ReportFile { .. } => 37,
     }
 }
 
@@ -521,7 +526,7 @@ fn kind(event: &Event) -> u32 {
 fn every_event_comes_through_json_as_it_went_in_whatever_its_numbers() {
     for number in [0.0, -0.0, 3.0, 2.345e-4, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         let events = events(number);
-        assert_eq!(events.iter().map(kind).collect::<BTreeSet<_>>().len(), 37);
+        assert_eq!(events.iter().map(kind).collect::<BTreeSet<_>>().len(), 38);
         for event in events {
             let written = serde_json::to_string(&event).expect("it is written");
             let read: Event = serde_json::from_str(&written).unwrap_or_else(|error| panic!("{written}: {error}"));

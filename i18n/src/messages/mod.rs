@@ -22,6 +22,7 @@ pub mod metrics;
 pub mod models;
 pub mod page;
 pub mod pictures;
+pub mod report;
 pub mod run;
 pub mod text;
 // As above.
@@ -64,6 +65,7 @@ pub(crate) static AREAS: &[Area] = &[
     ("models", models::TEXTS),
     ("page", page::TEXTS),
     ("pictures", pictures::TEXTS),
+    ("report", report::TEXTS),
     ("run", run::TEXTS),
     ("text", text::TEXTS),
     #[cfg(not(target_arch = "wasm32"))]

@@ -119,6 +119,13 @@ async fn a_classifier_is_judged_by_its_mistakes_a_threshold_its_strength_and_ano
         scored.contains("30 rows") && scored.contains("majority class"),
         "{scored}"
     );
+    page.press("report-html").await?;
+    let report = std::fs::read_to_string(page.wait_for_download("lorakeet-report.html", REACTION).await?)?;
+    ensure!(
+        report.contains("majority class") && report.contains("<svg") && report.contains("max_steps: 30"),
+        "{report}"
+    );
+    ensure!(!report.contains("<script"), "it runs nothing");
     page.screenshots("judged-400").await?;
     fits(&page, 400).await?;
     page.no_panic()?;
