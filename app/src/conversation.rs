@@ -55,6 +55,10 @@ pub enum Job {
     Generate,
     /// Labels, numbers and scores of step 6.
     Predict,
+    /// Another file, scored in step 5.
+    ScoreFile,
+    /// A report as a file.
+    Report,
     /// Pictures of step 5.
     Picture,
     /// What step 7 can hand over.

@@ -12,6 +12,7 @@ mod export;
 mod history;
 mod hub;
 mod i18n;
+mod judging;
 mod lessons;
 mod link;
 mod loaded;

@@ -1,8 +1,11 @@
 //! What the page knows of a run's task: what it has to beat, what it came to, what it answers.
 
 use crate::curves::Line;
+use crate::judging::{KeptThreshold, Tally};
 use leptos::prelude::*;
-use lorakeet_core::protocol::{Baseline, EvalInfo, Metric, PredictionTable, Report, TextPrediction};
+use lorakeet_core::protocol::{
+    Baseline, EvalInfo, FileScore, Judgement, Metric, PredictionTable, Report, TextPrediction, Verdict,
+};
 use lorakeet_core::task::Task;
 use std::cmp::Reverse;
 
@@ -17,8 +20,20 @@ pub struct RunResults {
     pub report: RwSignal<Option<Report>>,
     /// Its answers row by row.
     pub predictions: RwSignal<PredictionTable>,
+    /// A closer look at them.
+    pub judgement: RwSignal<Option<Judgement>>,
+    /// The threshold that decides from now on.
+    pub kept: RwSignal<Option<KeptThreshold>>,
     /// Its answers to typed texts.
     pub answers: RwSignal<Vec<TextPrediction>>,
+    /// The same with the adapter turned off.
+    pub answers_without: RwSignal<Vec<TextPrediction>>,
+    /// The strength of the adapter in answers and texts.
+    pub strength: RwSignal<f64>,
+    /// The blind comparisons so far.
+    pub tally: RwSignal<Tally>,
+    /// What it comes to on another file.
+    pub file_score: RwSignal<Option<FileScore>>,
 }
 
 impl RunResults {
@@ -29,7 +44,13 @@ impl RunResults {
             baselines: RwSignal::new(Vec::new()),
             report: RwSignal::new(None),
             predictions: RwSignal::new(PredictionTable::default()),
+            judgement: RwSignal::new(None),
+            kept: RwSignal::new(None),
             answers: RwSignal::new(Vec::new()),
+            answers_without: RwSignal::new(Vec::new()),
+            strength: RwSignal::new(1.0),
+            tally: RwSignal::new(Tally::default()),
+            file_score: RwSignal::new(None),
         }
     }
 
@@ -39,7 +60,13 @@ impl RunResults {
         self.baselines.set(Vec::new());
         self.report.set(None);
         self.predictions.set(PredictionTable::default());
+        self.judgement.set(None);
+        self.kept.set(None);
         self.answers.set(Vec::new());
+        self.answers_without.set(Vec::new());
+        self.strength.set(1.0);
+        self.tally.set(Tally::default());
+        self.file_score.set(None);
     }
 }
 
@@ -89,6 +116,15 @@ pub fn targets(table: &PredictionTable) -> Vec<(String, Line)> {
         (name, table.rows.iter().filter_map(point).collect())
     };
     of_numbers.map(points).collect()
+}
+
+/// A report's verdict for style sheets.
+pub fn verdict(report: &Report) -> &'static str {
+    match report.verdict {
+        Some(Verdict::Better) => "better",
+        Some(Verdict::Worse) => "worse",
+        _ => "open",
+    }
 }
 
 /// Each metric of the scores on the way, with its value at each scored step.

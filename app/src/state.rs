@@ -6,6 +6,7 @@ mod events;
 mod export;
 mod history;
 mod hub;
+mod judge;
 mod runs;
 mod storage;
 mod turns;
@@ -390,14 +391,6 @@ impl PageState {
     /// Queues a text to generate.
     pub fn generate(self, command: Command) {
         self.ask(Job::Generate, command, Vec::new());
-    }
-
-    /// Has texts answered as the run was trained to.
-    pub fn predict(self, texts: Vec<Vec<String>>) {
-        let mut config = self.config().unwrap_or_default();
-        config.task = Some(untrack(|| self.task()));
-        self.training.outcome.answers.set(Vec::new());
-        self.ask(Job::Predict, Command::Predict { config, texts }, Vec::new());
     }
 
     /// Has a picture of the model drawn as it is now.

@@ -497,6 +497,7 @@ impl Generate {
             top_p: self.top_p.unwrap_or(default.top_p),
             seed: self.seed,
             stop: self.stop.clone(),
+            adapter_strength: default.adapter_strength,
         }
     }
 }

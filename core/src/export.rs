@@ -1,6 +1,6 @@
 //! What was trained, as files that other programs load: a merged model in Hugging Face's layout, for sentence-transformers or as
 //! GGUF, an adapter as PEFT has it, for llama.cpp or for MLX. Each comes with a model card. They go to a folder, or in pieces to a
-//! front end. [`cluster`] has the run itself, for other trainers.
+//! front end. [`cluster`] has the run itself, for other trainers, and `run_report` what it came to, for people.
 //!
 //! Nothing here touches a device: tensors are read from the base's files, changed on the host and written one after the other,
 //! rows of a few megabytes at a time.
@@ -18,6 +18,7 @@ mod outlook;
 mod pieces;
 mod read_back;
 mod reader;
+pub(crate) mod run_report;
 mod sentence;
 mod tolerance;
 

@@ -3,8 +3,8 @@
 //! [`crate::models`], one step in [`crate::train::step`].
 
 use crate::config::RunConfig;
-use crate::data::Dataset;
 use crate::data::audit::Reading;
+use crate::data::{Columns, Dataset};
 use crate::device;
 use crate::error::{Kind, Result};
 use crate::estimate;
@@ -91,6 +91,8 @@ pub(crate) async fn finetune(job: Job<'_>, emit: &mut Emit<'_>) -> Result<Finish
     // Rows → examples → those that are trained on and those that are held out.
     let validation = job.validation.map(|data| &data.rows);
     let mut split = spec.datasets(config, model, data, validation, emit).await?;
+    let scored = split.held_out.iter().map(|example| example.row).collect();
+    let columns = validation.unwrap_or(data).few_values(&Columns::of(config), &scored);
 
     // The model: its head, and a fresh adapter, a given one, or every weight.
     let head = spec.head(&model.head);
@@ -185,6 +187,7 @@ pub(crate) async fn finetune(job: Job<'_>, emit: &mut Emit<'_>) -> Result<Finish
         trainer.keep_if_it_fits(free_bytes, emit);
     }
     (trainer.baselines, trainer.sample_prompt, trainer.watch) = (baselines, sample_prompt, job.watch);
+    trainer.columns = columns;
     if job.adapter.is_some() {
         trainer.before = BaselineKind::ModelBefore;
     }

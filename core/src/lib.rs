@@ -1,9 +1,9 @@
 //! Lorakeet's engine: fine-tuning of small language models on burn, in a browser tab and natively.
 //!
 //! Without the feature `engine` the crate holds only what a front end needs: [`protocol`] (commands in, events out),
-//! [`config`] (run files), [`comparison`] (of runs), [`loss`] as run files write it, [`lesson`]s, and [`error`]. `files` adds what reads and writes files
-//! (formats, tokenizer, data) and what scores with plain numbers (metrics, baselines), and `engine` adds everything that
-//! touches a tensor.
+//! [`config`] (run files), [`comparison`] (of runs), [`loss`] as run files write it, [`lesson`]s, [`error`], and of [`metrics`]
+//! thresholds and the sign test. `files` adds what reads and writes files (formats, tokenizer, data) and what scores with plain
+//! numbers (metrics, baselines), and `engine` adds everything that touches a tensor.
 //!
 //! Shape letters used in all documentation: B batch rows, T tokens in a row, C width of the residual stream, H query heads,
 //! K key/value heads, D width of a head, V vocabulary, R rank of an adapter, N = B·T tokens of a batch.
@@ -15,6 +15,7 @@ mod did_you_mean;
 pub mod error;
 pub mod lesson;
 pub mod loss;
+pub mod metrics;
 pub mod protocol;
 pub mod task;
 
@@ -32,8 +33,6 @@ pub mod formats;
 pub mod head_spec;
 #[cfg(feature = "files")]
 pub mod host;
-#[cfg(feature = "files")]
-pub mod metrics;
 #[cfg(feature = "files")]
 pub mod quant;
 #[cfg(feature = "files")]

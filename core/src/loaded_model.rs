@@ -17,7 +17,7 @@ use crate::formats::{
 use crate::generate::{Generated, Generation};
 use crate::head_spec::{HeadRecord, HeadSpec};
 use crate::host::{Emit, Host};
-use crate::models::{Model, registry::of_model_type, small};
+use crate::models::{Leaves, Model, registry::of_model_type, small};
 use crate::protocol::{ChatMessage, Command, Event, GenerateOptions, ModelInfo, Prompt, Stage};
 use crate::quant::BaseFormat;
 use crate::store::{MemoryFile, Source, read_all};
@@ -37,6 +37,8 @@ const COMPANIONS: [&str; 5] = [
     "generation_config.json",
     "chat_template.jinja",
 ];
+/// An adapter is tried at twice the strength that it was trained at, at most.
+const MOST_STRENGTH: f64 = 2.0;
 const MOST_COMPANION_BYTES: u64 = 64 << 20;
 
 /// A model with the files that it came from: a full training reads them again, exports copy its tokenizer.
@@ -198,6 +200,21 @@ impl LoadedModel {
         })
     }
 
+    /// What is trained, with the adapter at a strength.
+    ///
+    /// # Errors
+    /// A strength out of range, or another than that of training without an adapter.
+    pub(crate) fn leaves(&self, strength: f64) -> Result<Leaves> {
+        if !(0.0..=MOST_STRENGTH).contains(&strength) {
+            let (got, most) = (strength, MOST_STRENGTH);
+            return Err(Error::config(msg::StrengthOutOfRange { got, most }).remedy(msg::StrengthOfTraining));
+        }
+        if strength != 1.0 && !self.model.has_adapter() {
+            return Err(Error::config(msg::StrengthWithoutAdapter).remedy(msg::StrengthNeedsLora));
+        }
+        Ok(self.model.parameters.plain().with_strength(strength))
+    }
+
     /// Continues tokens.
     pub(crate) async fn continued(
         &self,
@@ -208,7 +225,7 @@ impl LoadedModel {
         cancelled: &dyn Fn() -> bool,
         emit: &mut dyn FnMut(&str),
     ) -> Result<Generated> {
-        let leaves = self.model.parameters.plain();
+        let leaves = self.leaves(options.adapter_strength)?;
         let generation = Generation {
             model: &self.model,
             leaves: &leaves,

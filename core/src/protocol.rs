@@ -10,6 +10,7 @@ mod command;
 mod event;
 mod export;
 mod hub;
+mod judgement;
 mod kept_run;
 mod number;
 mod picture;
@@ -17,6 +18,7 @@ mod rate;
 mod preview;
 mod report;
 mod run_curve;
+mod run_report;
 
 pub use audit::{AuditDropped, AuditFinding, AuditKind, AuditPlace, AuditReport};
 pub use command::{ChatMessage, Command, DeviceChoice, GenerateOptions, Prompt};
@@ -28,6 +30,7 @@ pub use export::{
     ExportCheck, ExportCommand, ExportEvent, ExportForm, ExportOption, ExportScore, PIECE_BYTES, ReadBack, TensorError,
 };
 pub use hub::{ENDPOINT, HubCommand, HubEvent, HubFile, HubListing, HubProgress, HubSource, HubToken, StoredModel};
+pub use judgement::{DecisionKind, Decisions, FileScore, Interval, Judgement, Slice, SliceBy};
 pub use kept_run::{
     COPIES, InputFile, Keep, RateChange, RunInput, RunLabels, RunRecord, RunSample, RunScore, RunState, StoredCopy,
     StoredRun,
@@ -40,3 +43,4 @@ pub use report::{
     TextPrediction, Verdict,
 };
 pub use run_curve::{CurveAxis, CurveEval, CurvePoint, RunCurve};
+pub use run_report::{ReportForm, ReportRequest};

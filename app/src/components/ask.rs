@@ -22,7 +22,10 @@ pub fn Ask() -> impl IntoView {
     let busy = Memo::new(move |_| state.training.phase.with(Phase::is_under_way));
     let asking = Memo::new(move |_| state.worker.job.get() == Some(Job::Predict));
     let ready = move || state.training.has_adapter.get() && !busy.get() && !asking.get();
-    let ask = move |_| {
+    let strength = state.training.outcome.strength;
+    let without = RwSignal::new(false);
+    let can_leave_out = Memo::new(move |_| state.training.has_adapter.get() && !state.is_trained_whole());
+    let ask = move || {
         state.worker.clear_error(&[Job::Predict]);
         let mut texts = vec![first.get_untracked()];
         if ranks(task.get_untracked()) {
@@ -30,8 +33,23 @@ pub fn Ask() -> impl IntoView {
         } else {
             texts.push(second.get_untracked());
         }
-        state.predict(vec![texts]);
+        state.predict(vec![texts], without.get_untracked() && can_leave_out.get_untracked());
     };
+    // What stands there was answered at another strength.
+    Effect::new(move |before: Option<f64>| {
+        let now = strength.get();
+        let is_other = before.is_some_and(|before| before != now);
+        let is_answered = state
+            .training
+            .outcome
+            .answers
+            .with_untracked(|answers| !answers.is_empty());
+        let is_asked = is_answered || asking.get_untracked();
+        if is_other && is_asked && state.training.has_adapter.get_untracked() && !busy.get_untracked() {
+            ask();
+        }
+        now
+    });
     let first_label = move || {
         let words = state.words().tasks;
         if ranking() { words.query } else { words.text }
@@ -62,8 +80,15 @@ pub fn Ask() -> impl IntoView {
                 <span class="hint">{second_hint}</span>
             </label>
         </Show>
+        <Show when=move || can_leave_out.get()>
+            <label class="check">
+                <input type="checkbox" data-testid="ask-without" prop:checked=without
+                    on:change=move |event| without.set(event_target_checked(&event))/>
+                {state.text(|w| w.judge.compare_without)}
+            </label>
+        </Show>
         <p class="buttons">
-            <button type="button" class="primary" data-testid="ask" prop:disabled=move || !ready() on:click=ask>
+            <button type="button" class="primary" data-testid="ask" prop:disabled=move || !ready() on:click=move |_| ask()>
                 {move || (state.words().tasks.ask)(task.get())}
             </button>
             <Show when=move || busy.get()><span class="hint">{state.text(|w| w.try_busy)}</span></Show>
@@ -76,12 +101,13 @@ pub fn Ask() -> impl IntoView {
     }
 }
 
-/// What was answered.
+/// What was answered, and what without the adapter.
 #[component]
 fn Answers() -> impl IntoView {
     let state = expect_context::<PageState>();
-    let answers = state.training.outcome.answers;
-    let shown = move || {
+    let outcome = state.training.outcome;
+    let (answers, without) = (outcome.answers, outcome.answers_without);
+    let shown = move |answers: RwSignal<Vec<TextPrediction>>| {
         let task = state.task();
         let answers = answers.get();
         if ranks(task) || task == Task::TokenClassification {
@@ -94,7 +120,13 @@ fn Answers() -> impl IntoView {
         <Show when=move || answers.with(|answers| !answers.is_empty())>
             <section class="result" aria-live="polite" data-testid="answers">
                 <h3>{state.text(|w| w.tasks.answers)}</h3>
-                {shown}
+                {move || shown(answers)}
+            </section>
+        </Show>
+        <Show when=move || without.with(|answers| !answers.is_empty())>
+            <section class="result" aria-live="polite" data-testid="answers-without">
+                <h3>{state.text(|w| w.judge.without)}</h3>
+                {move || shown(without)}
             </section>
         </Show>
     }
@@ -108,6 +140,22 @@ fn One(
     /// Whether its values are no probabilities.
     is_number: bool,
 ) -> impl IntoView {
+    let state = expect_context::<PageState>();
+    let kept = state.training.outcome.kept;
+    let probabilities = answered.values.clone();
+    let decided = move || {
+        let decision = kept.with(|kept| {
+            kept.as_ref()
+                .filter(|_| !is_number)
+                .map(|kept| kept.decide(&probabilities))
+        })?;
+        let words = state.words().judge;
+        let shown = match decision.as_str() {
+            "" => words.no_answer.to_owned(),
+            labels => labels.replace('|', ", "),
+        };
+        Some(view! { <p data-testid="decided">{(words.decided)(&shown)}</p> })
+    };
     let row = move |(name, value): (String, f64)| {
         let (shown, width) = if is_number {
             (number(value), 0.0)
@@ -132,6 +180,7 @@ fn One(
             <caption>{answered.text}</caption>
             <tbody>{values.map(row).collect_view()}</tbody>
         </table>
+        {decided}
     }
 }
 

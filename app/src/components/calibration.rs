@@ -1,7 +1,6 @@
 //! Whether a classifier is right as often as it is certain.
 
-use super::scatter_plot::{ScatterPlot, diagonal};
-use crate::curves::Axis;
+use super::scatter_plot::{ScatterPlot, diagonal, share_axis};
 use crate::state::PageState;
 use leptos::prelude::*;
 use lorakeet_core::protocol::CalibrationBin;
@@ -55,14 +54,4 @@ pub fn Calibration(
 
 fn percent(share: f64) -> String {
     format!("{:.0}%", 100.0 * share)
-}
-
-/// From 0 to 1.
-fn share_axis() -> Axis {
-    Axis {
-        low: 0.0,
-        high: 1.0,
-        ticks: vec![0.0, 0.25, 0.5, 0.75, 1.0],
-        decimals: 2,
-    }
 }

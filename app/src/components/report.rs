@@ -5,13 +5,17 @@ use super::calibration::Calibration;
 use super::classes::Classes;
 use super::confusion::Confusion;
 use super::notice::worded;
+use super::other_file::OtherFile;
 use super::predictions::PredictionTable;
+use super::report_file::ReportFile;
 use super::residuals::Residuals;
 use super::scores::Scores;
-use crate::report::targets;
+use super::slices::Slices;
+use super::thresholds::Thresholds;
+use crate::report::{targets, verdict};
 use crate::state::PageState;
 use leptos::prelude::*;
-use lorakeet_core::protocol::{Report, Verdict};
+use lorakeet_core::protocol::Report;
 
 /// The report of the last run, where it has one.
 #[component]
@@ -29,7 +33,11 @@ pub fn RunReport() -> impl IntoView {
     view! {
         {report}
         <div class="pictures">{pictures}</div>
+        <Thresholds/>
+        <Slices/>
         <PredictionTable/>
+        <OtherFile/>
+        <ReportFile/>
     }
 }
 
@@ -39,11 +47,11 @@ fn Shown(
     report: Report,
 ) -> impl IntoView {
     let state = expect_context::<PageState>();
-    let kind = match report.verdict {
-        Some(Verdict::Better) => "better",
-        Some(Verdict::Worse) => "worse",
-        _ => "open",
-    };
+    let kind = verdict(&report);
+    let looked = state.training.outcome.judgement;
+    let intervals = Signal::derive(move || {
+        looked.with(|found| found.as_ref().map(|found| found.intervals.clone()).unwrap_or_default())
+    });
     let sentence = worded(state, report.sentence.clone());
     let scores = {
         let (baselines, metrics) = (report.baselines.clone(), report.metrics.clone());
@@ -61,7 +69,7 @@ fn Shown(
             <p class="verdict" data-verdict=kind data-testid="report-sentence">
                 {sentence}
             </p>
-            <Scores caption=Signal::derive(state.text(|w| w.tasks.metrics)) ways=scores judged=Signal::stored(judged)/>
+            <Scores caption=Signal::derive(state.text(|w| w.tasks.metrics)) ways=scores judged=Signal::stored(judged) intervals/>
             <div class="pictures">
                 {(!classes.is_empty()).then(|| view! { <Classes classes/> })}
                 <Confusion report/>

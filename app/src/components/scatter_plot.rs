@@ -52,3 +52,13 @@ pub fn diagonal(columns: &Axis, rows: &Axis) -> String {
     let (from, to) = (to_svg(&(low, low), columns, rows), to_svg(&(high, high), columns, rows));
     format!("M{:.1} {:.1}L{:.1} {:.1}", from.0, from.1, to.0, to.1)
 }
+
+/// From 0 to 1.
+pub fn share_axis() -> Axis {
+    Axis {
+        low: 0.0,
+        high: 1.0,
+        ticks: vec![0.0, 0.25, 0.5, 0.75, 1.0],
+        decimals: 2,
+    }
+}

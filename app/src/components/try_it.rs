@@ -3,6 +3,7 @@
 use super::ask::Ask;
 use super::notice::Notice;
 use super::step::{Step, StepStatus};
+use super::strength::Strength;
 use super::write::Write;
 use crate::conversation::Job;
 use crate::report::writes;
@@ -57,6 +58,7 @@ pub fn TryIt() -> impl IntoView {
     view! {
         <Step number=6 id="try" title=Signal::derive(state.text(|w| w.try_it)) summary standing>
             <Notice jobs=&[Job::Generate, Job::Predict]/>
+            <Strength/>
             {part}
         </Step>
     }

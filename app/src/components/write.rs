@@ -1,7 +1,9 @@
 //! The same prompt continued by the base model and by the tuned one, side by side.
 
+use super::blind::{Blind, BlindPair, BlindSwitch};
 use crate::conversation::Job;
 use crate::format;
+use crate::judging::Tally;
 use crate::playground::Answer;
 use crate::run::Phase;
 use crate::state::PageState;
@@ -35,21 +37,20 @@ pub fn Write() -> impl IntoView {
             .any(|answer| answer.with(|answer| answer.growing))
     });
     let ready = move || state.loaded.model.with(Option::is_some) && !busy.get() && !writing.get();
-    let write = move |_| {
+    let strength = state.training.outcome.strength;
+    let blind = Blind::new();
+    let is_blind =
+        Memo::new(move |_| blind.is_on.get() && state.training.has_adapter.get() && !state.is_trained_whole());
+    let write_sides = move |sides: &[bool]| {
         state.worker.clear_error(&[Job::Generate]);
         let text = prompt_text();
-        let options = options(&temperature.get(), &top_p.get(), &max_tokens.get());
+        let options = options(&temperature.get(), &top_p.get(), &max_tokens.get(), strength.get());
         let prompt = match chat() {
             true => Prompt::Messages(vec![ChatMessage {
                 role: "user".into(),
                 content: text,
             }]),
             false => Prompt::Text(text),
-        };
-        let sides: &[bool] = if state.training.has_adapter.get() {
-            &[false, true]
-        } else {
-            &[false]
         };
         for adapter in sides {
             let id = state.worker.next_id();
@@ -62,6 +63,50 @@ pub fn Write() -> impl IntoView {
             });
         }
     };
+    let write = move |_| {
+        untrack(|| match (state.training.has_adapter.get(), state.is_trained_whole()) {
+            (false, _) => write_sides(&[false]),
+            // The base is not there any more.
+            (true, true) => write_sides(&[true]),
+            (true, false) if blind.is_on.get() => {
+                blind.begin();
+                // A comes first, whoever wrote it.
+                let tuned_first = blind.tuned_first.get();
+                write_sides(&[tuned_first, !tuned_first]);
+            }
+            (true, false) => write_sides(&[false, true]),
+        });
+    };
+    // What stands there was written at another strength.
+    Effect::new(move |before: Option<f64>| {
+        let now = strength.get();
+        let is_other = before.is_some_and(|before| before != now);
+        if is_other {
+            state.training.outcome.tally.set(Tally::default());
+        }
+        untrack(|| {
+            let is_written = state.training.answers[1].with(|answer| answer.id != 0);
+            if is_other && is_written && ready() && !blind.is_on.get() {
+                write_sides(&[true]);
+            }
+        });
+        now
+    });
+    let base_empty = Signal::derive(move || {
+        let words = state.words();
+        match state.training.has_adapter.get() && state.is_trained_whole() {
+            true => words.judge.no_base,
+            false => words.base_empty,
+        }
+    });
+    let tuned_title = Signal::derive(move || {
+        let (words, strength) = (state.words(), strength.get());
+        match strength == 1.0 {
+            true => words.tuned_model.to_owned(),
+            false => (words.judge.tuned_at)(&format!("{strength:.2}")),
+        }
+    });
+    let base_title = Signal::derive(move || state.words().base_model.to_owned());
     let tuned_empty = Signal::derive(move || {
         let words = state.words();
         if state.training.has_adapter.get() {
@@ -110,10 +155,13 @@ pub fn Write() -> impl IntoView {
                 </Show>
                 <Show when=move || busy.get()><span class="hint">{state.text(|w| w.try_busy)}</span></Show>
             </p>
-            <div class="pair">
-                <Pane id="answer-base" answer=state.training.answers[0] title=|w| w.base_model empty=Signal::derive(state.text(|w| w.base_empty))/>
-                <Pane id="answer-tuned" answer=state.training.answers[1] title=|w| w.tuned_model empty=tuned_empty/>
-            </div>
+            <Show when=move || state.training.has_adapter.get()><BlindSwitch blind/></Show>
+            <Show when=move || !is_blind.get() fallback=move || view! { <BlindPair blind/> }>
+                <div class="pair">
+                    <Pane id="answer-base" answer=state.training.answers[0] title=base_title empty=base_empty/>
+                    <Pane id="answer-tuned" answer=state.training.answers[1] title=tuned_title empty=tuned_empty/>
+                </div>
+            </Show>
     }
 }
 
@@ -127,7 +175,7 @@ fn Pane(
     /// The answer.
     answer: RwSignal<Answer>,
     /// Whose it is.
-    title: Label,
+    title: Signal<String>,
     /// Words while there is none.
     empty: Signal<&'static str>,
 ) -> impl IntoView {
@@ -147,7 +195,7 @@ fn Pane(
     };
     view! {
         <article class="sample" data-testid=id>
-            <h3>{state.text(title)}</h3>
+            <h3>{title}</h3>
             {text}
             <p class="hint">{speed}</p>
         </article>
@@ -155,7 +203,7 @@ fn Pane(
 }
 
 /// The sampler's settings; what is no number falls back to the middle of the road.
-fn options(temperature: &str, top_p: &str, max_tokens: &str) -> GenerateOptions {
+fn options(temperature: &str, top_p: &str, max_tokens: &str, strength: f64) -> GenerateOptions {
     let temperature = temperature
         .trim()
         .parse::<f64>()
@@ -170,6 +218,7 @@ fn options(temperature: &str, top_p: &str, max_tokens: &str) -> GenerateOptions 
         do_sample,
         temperature: if do_sample { temperature } else { 1.0 },
         top_p: top_p.min(1.0),
+        adapter_strength: strength,
         ..GenerateOptions::default()
     }
 }
@@ -180,16 +229,17 @@ mod tests {
 
     #[test]
     fn a_temperature_of_zero_is_greedy() {
-        assert!(!options("0", "0.9", "10").do_sample);
-        assert!(options("0.7", "0.9", "10").do_sample);
+        assert!(!options("0", "0.9", "10", 1.0).do_sample);
+        assert!(options("0.7", "0.9", "10", 1.0).do_sample);
     }
 
     #[test]
     fn fields_that_are_no_numbers_fall_back() {
-        let fallback = options("hot", "-1", "many");
+        let fallback = options("hot", "-1", "many", 0.5);
         assert_eq!(
             (fallback.temperature, fallback.top_p, fallback.max_new_tokens),
             (0.8, 0.95, 64)
         );
+        assert_eq!(fallback.adapter_strength, 0.5);
     }
 }

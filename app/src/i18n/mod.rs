@@ -11,6 +11,7 @@ mod export;
 mod history;
 mod hub;
 pub mod inside;
+mod judge;
 mod runs;
 pub mod share;
 mod storage;
@@ -85,6 +86,8 @@ pub struct Words {
     pub stored: &'static storage::StorageWords,
     /// What is said about exports.
     pub export: &'static export::ExportWords,
+    /// What is said about judging the fine-tuned model.
+    pub judge: &'static judge::JudgeWords,
     /// What is said about models from a hub.
     pub hub: &'static hub::HubWords,
     /// What is said about settings that are recommended or unwise, and what a run takes.

@@ -77,6 +77,8 @@ impl PageState {
             | Job::Data
             | Job::Validation
             | Job::Predict
+            | Job::ScoreFile
+            | Job::Report
             | Job::Picture
             | Job::Forms
             | Job::Runs
@@ -311,6 +313,15 @@ impl PageState {
             Event::Baseline { scores } => training.outcome.baselines.set(scores),
             Event::Report(report) => training.outcome.report.set(Some(*report)),
             Event::Predictions(table) => training.outcome.predictions.set(table),
+            Event::Judgement(judgement) => training.outcome.judgement.set(Some(*judgement)),
+            Event::ReportFile { form, text } => {
+                self.take_report(form, &text);
+                self.finish(Job::Report);
+            }
+            Event::FileScored(score) => {
+                training.outcome.file_score.set(Some(*score));
+                self.finish(Job::ScoreFile);
+            }
             Event::Done(summary) => {
                 training.done(summary);
                 self.finish(Job::Train);
@@ -325,8 +336,14 @@ impl PageState {
                 self.follow();
             }
 
-            Event::Predicted { answers, .. } => {
-                training.outcome.answers.set(answers);
+            Event::Predicted { answers, strength, .. } => {
+                let outcome = training.outcome;
+                // What comes at another strength was asked before that was chosen.
+                if (strength - outcome.strength.get_untracked()).abs() < 1e-6 {
+                    outcome.answers.set(answers);
+                } else if strength == 0.0 {
+                    outcome.answers_without.set(answers);
+                }
                 self.finish(Job::Predict);
             }
             Event::Token { id, text } => training.each_answer(|answer| answer.append(id, &text)),

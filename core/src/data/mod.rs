@@ -10,6 +10,7 @@ mod batch;
 mod column_roles;
 mod encoding;
 mod examples;
+mod few_values;
 mod form;
 mod frame;
 mod idx;
@@ -39,6 +40,7 @@ pub use batch::{
     Batch, Cursor, PaddingSide, TARGET_PARTS, collate, order, split, split_by_class, targets, unshifted_targets,
 };
 pub use examples::{Example, Examples, Settings, Start, Target, Word, examples};
+pub use few_values::FewValues;
 pub use frame::labelled_examples;
 pub use idx::labels_of;
 pub use labelled::{Columns, Labelled, LabelledRow};

@@ -4,7 +4,8 @@ use super::classification::{Average, Confusion};
 use super::confidence::Calibration;
 use super::multi_label::Labelled;
 use super::ranking::{Gain, Query, Ties, over_queries};
-use super::{preference, regression};
+use super::slices::Scorer;
+use super::{mean, preference, regression};
 use crate::error::{Error, Result};
 use crate::metrics::bootstrap::{Bootstrap, Comparison, Direction};
 use crate::protocol::Metric;
@@ -160,6 +161,15 @@ impl Predictions {
         bootstrap.compare_by(self.units(), |units| {
             (before.pick(units).value(name), after.pick(units).value(name))
         })
+    }
+
+    /// The metric `name` of some of the units, by their numbers, which may come more than once.
+    pub fn scorer<'a>(&self, name: &'a str) -> Scorer<'a> {
+        if let Some(each) = self.each(name) {
+            return Box::new(move |units: &[usize]| mean(units.iter().map(|unit| each[*unit])));
+        }
+        let answers = self.for_metric(name);
+        Box::new(move |units: &[usize]| answers.pick(units).value(name))
     }
 
     /// The metric of each unit alone, where that of all is their mean; `None` where it is not.

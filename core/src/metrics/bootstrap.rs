@@ -30,7 +30,7 @@ impl Default for Bootstrap {
 }
 
 /// Below this many rows the bootstrap's interval is too narrow to decide anything.
-const FEWEST_ROWS: usize = 10;
+pub const FEWEST_ROWS: usize = 10;
 
 /// Whether a higher score is better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,6 +1,7 @@
 //! How a model does on the texts of a generation run: its metrics by name, and the same of any part of the texts.
 
 use super::mean;
+use super::slices::Scorer;
 use super::text::{Grams, rouge_l};
 use crate::error::{Error, Result};
 use crate::metrics::bootstrap::{Bootstrap, Comparison};
@@ -91,8 +92,13 @@ impl TextScores {
         })
     }
 
+    /// The metric `name` of some of its parts, by their numbers, which may come more than once.
+    pub fn scorer<'a>(&'a self, name: &'a str) -> Scorer<'a> {
+        Box::new(move |units: &[usize]| self.value_of(name, units))
+    }
+
     /// How many parts a metric is made from: answers or texts.
-    fn units(&self, name: &str) -> usize {
+    pub fn units(&self, name: &str) -> usize {
         match GENERATION_METRICS.contains(&name) {
             true => self.written.len(),
             false => self.texts.len(),

@@ -66,6 +66,15 @@ impl Model {
         self.adapter.is_some()
     }
 
+    /// Whether it is the base model without its adapter: it has one, and no trained copies of modules beside it.
+    pub(crate) fn is_base_without_adapter(&self) -> bool {
+        let saved = self
+            .adapter
+            .as_ref()
+            .map(|config| config.modules_to_save.as_deref().unwrap_or_default());
+        saved.is_some_and(<[String]>::is_empty)
+    }
+
     /// Whether it predicts the next token of a text.
     pub(crate) fn predicts_next_token(&self) -> bool {
         self.task == HeadKind::CausalLm

@@ -2,7 +2,8 @@
 //! output.
 //!
 //! y = x·Wᵀ + s·(drop(x)·Aᵀ)·Bᵀ with A \[R, in\], B \[out, R\] and s = alpha/R (alpha/√R with rsLoRA); Hu et al. 2021,
-//! arXiv 2106.09685, in PEFT's names, shapes and initial values. W is never composed with the product.
+//! arXiv 2106.09685, in PEFT's names, shapes and initial values. W is never composed with the product. Outside of training the
+//! product can be weighed by a strength k ([`Leaves`]), which is 1 unless somebody tries another.
 //!
 //! With DoRA (Liu et al. 2024, arXiv 2402.09353) each output has a trained magnitude m, and with V = W + s·B·A it is
 //! y = m/‖V‖ ⊙ (x·Vᵀ) + bias. The norms of V's rows are constants in the backward pass (section 4.3), and no composed W is made
@@ -206,7 +207,7 @@ impl Lora {
     pub(crate) fn gather(&self, ids: Tensor<1>, table: &Matrix, pass: &Pass) -> Tensor<2> {
         let rows = table.gather(ids.clone(), pass.leaves);
         let a = ops::embedding(ids, self.a(pass.leaves).transpose());
-        let adapted = rows + ops::linear(a, self.b(pass.leaves), None, false) * self.scale;
+        let adapted = rows + ops::linear(a, self.b(pass.leaves), None, false) * self.scale(pass.leaves);
         match &self.magnitude {
             None => adapted,
             Some(magnitude) => adapted * self.gain(magnitude, table, true, pass.leaves),
@@ -252,6 +253,11 @@ impl Lora {
         leaves.get(self.b).reshape([self.outputs, self.rank])
     }
 
+    /// k·s.
+    fn scale(&self, leaves: &Leaves) -> f32 {
+        leaves.strength() * self.scale
+    }
+
     fn form(&self, pass: &Pass) -> LoraForm {
         let (dropout, seed) = match pass.dropout_seed {
             None => (0.0, 0),
@@ -259,14 +265,16 @@ impl Lora {
             Some(seed) => (self.dropout, mix(seed, self.a as u64)),
         };
         LoraForm {
-            scale: self.scale,
+            scale: self.scale(pass.leaves),
             dropout,
             seed,
         }
     }
 
-    /// m / ‖W + s·B·A‖ of each output → \[1, out\].
+    /// m / ‖W + s·B·A‖ of each output → \[1, out\]. At the strength k it goes from 1, as the base has it, over this to as far
+    /// beyond.
     fn gain(&self, magnitude: &Magnitude, weight: &Matrix, transposed: bool, leaves: &Leaves) -> Tensor<2> {
+        let (scale, strength) = (self.scale(leaves), leaves.strength());
         // The weights are the same in all passes of a step and for all tokens of a generated text.
         let norm = leaves.keep(magnitude.number, || {
             let (a, b) = (self.a(leaves).inner(), self.b(leaves).inner());
@@ -274,12 +282,17 @@ impl Lora {
             let cross = (b.clone() * across.transpose()).sum_dim(1);
             let gram = ops::linear(a.clone(), a, None, false);
             let own = (ops::linear(b.clone(), gram, None, false) * b).sum_dim(1);
-            let product = cross * (2.0 * self.scale) + own * (self.scale * self.scale);
+            let product = cross * (2.0 * scale) + own * (scale * scale);
             let squares = magnitude.squares.clone() + product.reshape([self.outputs]);
             // A row of zeros has a magnitude of 0 too.
             squares.clamp_min(f32::MIN_POSITIVE).sqrt()
         });
-        (leaves.get(magnitude.number) / norm).reshape([1, self.outputs])
+        let gain = (leaves.get(magnitude.number) / norm).reshape([1, self.outputs]);
+        if strength == 1.0 {
+            gain
+        } else {
+            (gain - 1.0) * strength + 1.0
+        }
     }
 }
 

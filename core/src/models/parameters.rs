@@ -85,12 +85,28 @@ pub struct Leaves {
     kept: Rc<RefCell<BTreeMap<usize, Tensor<1>>>>,
     /// The hidden states that the head is to read, where they are computed already.
     hidden: Option<Tensor<2>>,
+    /// The strength of adapters, where it is not that in which they were trained.
+    strength: Option<f32>,
 }
 
 impl Leaves {
     fn new(values: Vec<Tensor<1>>) -> Self {
-        let (kept, hidden) = (Rc::default(), None);
-        Self { values, kept, hidden }
+        Self {
+            values,
+            ..Self::default()
+        }
+    }
+    /// The same values with adapters of this strength k: y = x·W + k·s·(x·A)·B. Nothing that is kept was computed at another.
+    pub(crate) fn with_strength(self, strength: f64) -> Self {
+        Self {
+            kept: Rc::default(),
+            strength: (strength != 1.0).then_some(strength as f32),
+            ..self
+        }
+    }
+    /// See [`Self::with_strength`]; 1 as adapters were trained.
+    pub(super) fn strength(&self) -> f32 {
+        self.strength.unwrap_or(1.0)
     }
     /// The same values without gradients; what is kept of them is kept for both.
     pub(crate) fn without_gradients(&self) -> Self {
@@ -98,6 +114,7 @@ impl Leaves {
             values: self.values.iter().map(|value| value.clone().inner()).collect(),
             kept: Rc::clone(&self.kept),
             hidden: None,
+            strength: self.strength,
         }
     }
     /// The same for a pass of which the head alone is left, on `hidden` states.
@@ -106,6 +123,7 @@ impl Leaves {
             values: self.values.clone(),
             kept: Rc::clone(&self.kept),
             hidden: Some(hidden),
+            strength: self.strength,
         }
     }
     /// See [`Self::behind`].

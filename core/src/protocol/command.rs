@@ -6,6 +6,7 @@ use super::export::ExportCommand;
 use super::hub::HubCommand;
 use super::kept_run::{Keep, RunLabels};
 use super::picture::PictureRequest;
+use super::run_report::ReportRequest;
 use crate::config::RunConfig;
 use serde::{Deserialize, Serialize};
 
@@ -94,6 +95,17 @@ pub enum Command {
         /// Each text alone, or with the one that it is read together with. Of rankings and embeddings: the query first, then
         /// its documents.
         texts: Vec<Vec<String>>,
+        /// The strength of the adapter, from 0 (without it) over 1 (as it was trained) to 2.
+        #[serde(default = "full_strength")]
+        strength: f64,
+    },
+    /// Write a run's report as a file of its own: answered by [`Event::ReportFile`].
+    WriteReport(Box<ReportRequest>),
+    /// Score what the last run trained on the file beside this command, which is read as that run's data were, and what there is to
+    /// beat on the same rows: answered by [`Event::FileScored`].
+    ScoreFile {
+        /// File name; its ending decides the format.
+        file: String,
     },
     /// Start a run on the loaded model and data.
     Train {
@@ -229,6 +241,13 @@ pub struct GenerateOptions {
     pub seed: u64,
     /// Texts that end the generation.
     pub stop: Vec<String>,
+    /// The strength of the adapter, from 0 (without it) over 1 (as it was trained) to 2; no name of transformers.
+    pub adapter_strength: f64,
+}
+
+/// An adapter as it was trained.
+pub(super) fn full_strength() -> f64 {
+    1.0
 }
 
 impl Default for GenerateOptions {
@@ -241,6 +260,7 @@ impl Default for GenerateOptions {
             top_p: 1.0,
             seed: 42,
             stop: Vec::new(),
+            adapter_strength: full_strength(),
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::audit::AuditReport;
 use super::export::ExportEvent;
 use super::hub::HubEvent;
+use super::judgement::{FileScore, Judgement};
 use super::kept_run::{RunSample, StoredCopy, StoredRun};
 use super::number;
 use super::picture::Picture;
@@ -11,6 +12,7 @@ use super::preview::{ColumnUse, PreviewExample, RunPreview};
 use super::report::{Baseline, EvalInfo, PredictionTable, Report, TextPrediction};
 use crate::advice::Advice;
 use super::run_curve::RunCurve;
+use super::run_report::ReportForm;
 use crate::config::{Kind, Knob};
 use crate::error::Error;
 use crate::task::Task;
@@ -178,10 +180,24 @@ pub enum Event {
     Report(Box<Report>),
     /// Row by row what the model answers, the worst errors first.
     Predictions(PredictionTable),
+    /// A closer look at these answers; after them, where there are any.
+    Judgement(Box<Judgement>),
+    /// A run's report as a file of its own.
+    ReportFile {
+        /// Its form.
+        form: ReportForm,
+        /// All of it.
+        text: String,
+    },
+    /// What the trained model comes to on another file.
+    FileScored(Box<FileScore>),
     /// What the model answers to texts that were given to it.
     Predicted {
         /// What kind of answers these are.
         task: Task,
+        /// The strength of the adapter in them.
+        #[serde(default = "super::command::full_strength")]
+        strength: f64,
         /// One entry a text, or of token classification a token; of rankings and embeddings a document, the best first.
         answers: Vec<TextPrediction>,
     },

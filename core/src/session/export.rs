@@ -5,12 +5,12 @@ mod check;
 use super::Session;
 use crate::config::RunConfig;
 use crate::error::Result;
-use crate::export::{Form, PieceSink, RunRecord, Settings, Trained, dtype, export, outlook};
+use crate::export::{Form, PieceSink, RunRecord, Settings, Trained, dtype, export, outlook, run_report};
 use crate::finetune::{Data, Finished};
 use crate::formats::{ModelFiles, peft::Adapter};
 use crate::host::Emit;
 use crate::loaded_model::{LoadedModel, loaded};
-use crate::protocol::{Event, ExportCommand, ExportEvent, ExportOption};
+use crate::protocol::{Event, ExportCommand, ExportEvent, ExportOption, ReportRequest};
 use crate::quant::BaseFormat;
 use crate::store::Source;
 use lorakeet_i18n::messages::run as msg;
@@ -38,11 +38,18 @@ const SHARD_BYTES: u64 = 2_000_000_000;
 /// A form, the name of its number format, and whether the base's linears are rounded as the run rounded them.
 type Wanted<'a> = (Form, Option<&'a str>, bool);
 
+/// Writes a run's report, of which the front end knows everything.
+pub(super) fn write_report(request: &ReportRequest, emit: &mut Emit<'_>) -> Result<()> {
+    let (form, text) = (request.form, run_report::write(request));
+    emit.event(Event::ReportFile { form, text });
+    Ok(())
+}
+
 /// The run that the model's weights come from: what its model card tells of it, and what scores them again.
 pub(super) struct LastRun {
     record: RunRecord,
     /// Its settings, with the task that it had.
-    config: RunConfig,
+    pub(super) config: RunConfig,
 }
 
 impl LastRun {
@@ -100,6 +107,12 @@ impl Parts {
             head: self.head.as_ref(),
             record: &self.record,
         }
+    }
+
+    /// Whether it was trained on these data, and scored on those.
+    pub(super) fn is_on(&self, data: [Option<&Data>; 2]) -> bool {
+        let digests = data.iter().flatten().map(|data| &data.digest);
+        digests.eq(self.record.data.iter().map(|(_, digest)| digest))
     }
 }
 

@@ -13,6 +13,7 @@ mod prepared;
 mod preview;
 mod reading;
 mod runs;
+mod score_file;
 
 use crate::config::{RunConfig, find};
 use crate::data::audit::Reading;
@@ -176,11 +177,13 @@ impl Session {
                 emit.event(shown);
                 Ok(())
             }
-            Command::Predict { config, texts } => {
-                let answered = predict::answer_texts(&mut self.model, &config, &texts, emit).await?;
-                emit.event(answered);
-                Ok(())
-            }
+            Command::Predict {
+                config,
+                texts,
+                strength,
+            } => predict::answer_texts(&mut self.model, &config, (&texts[..], strength), emit).await,
+            Command::WriteReport(request) => export::write_report(&request, emit),
+            Command::ScoreFile { .. } => self.score_file(files, emit).await,
             Command::Audit { config } => self.answer_audit(&config, files, emit).await,
             Command::KeptRows { config } => self.hand_over_kept_rows(&config, emit).await,
             Command::Estimate { config } => self.estimate(&config, emit).await,

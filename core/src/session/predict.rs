@@ -87,11 +87,11 @@ impl Session {
             }
             (scored.answers, Some(scored.info))
         } else {
-            (predicted(&held_out, model, &spec, emit).await?, None)
+            (predicted(&held_out, (model, 1.0), &spec, emit).await?, None)
         };
         let answers = answers.ok_or_else(|| Error::internal(msg::NoAnswersByRow))?;
         let tokenizer = model.files.tokenizer.as_ref();
-        let table = predictions(spec.answer.as_ref(), &answers, right, &held_out.examples, tokenizer)?;
+        let (table, _) = predictions(spec.answer.as_ref(), &answers, right, &held_out.examples, tokenizer)?;
         Ok((table, info))
     }
 }
@@ -151,7 +151,7 @@ pub(super) async fn held_out_rows(
 }
 
 /// The rows of a file as they are scored by the head that the model has.
-async fn held_out(
+pub(super) async fn held_out(
     spec: &TaskSpec,
     model: &LoadedModel,
     dataset: &Dataset,
@@ -173,7 +173,7 @@ async fn held_out(
     Ok(HeldOut::new(examples, config, &model.model))
 }
 
-async fn score(
+pub(super) async fn score(
     held_out: &HeldOut,
     model: &LoadedModel,
     spec: &TaskSpec,
@@ -185,35 +185,45 @@ async fn score(
     scored.ok_or_else(|| Error::stopped(msg::StoppedScoringRows))
 }
 
-/// What the model answers to rows without labels.
+/// What the model answers to rows without labels, with its adapter at a strength.
 async fn predicted(
     held_out: &HeldOut,
-    model: &LoadedModel,
+    (model, strength): (&LoadedModel, f64),
     spec: &TaskSpec,
     emit: &mut Emit<'_>,
 ) -> Result<Option<Predictions>> {
-    let (outputs, width) = answer(&model.model, &spec.objective, &held_out.batches, emit).await?;
+    let (outputs, width) = answer(
+        (&model.model, &model.leaves(strength)?),
+        &spec.objective,
+        &held_out.batches,
+        emit,
+    )
+    .await?;
     Ok(spec.answers(&held_out.examples, &outputs, width))
 }
 
 /// The model, which makes vectors of texts as the run has it.
-fn pooled<'m>(slot: &'m mut Option<LoadedModel>, spec: &TaskSpec, config: &RunConfig) -> Result<&'m LoadedModel> {
+pub(super) fn pooled<'m>(
+    slot: &'m mut Option<LoadedModel>,
+    spec: &TaskSpec,
+    config: &RunConfig,
+) -> Result<&'m LoadedModel> {
     let model = slot.as_mut().ok_or_else(no_model)?;
     model.pool_texts_by((spec.task() == Task::Embedding).then_some(config));
     Ok(model)
 }
 
 /// What the loaded model answers to texts that somebody typed, each a text with those that belong to it, by the head that a run
-/// trained.
+/// trained, with its adapter at a strength.
 ///
 /// # Errors
-/// A task that answers with texts, or none; a model without the task's head; no text.
+/// A strength that the model cannot have; a task that answers with texts, or none; a model without the task's head; no text.
 pub(super) async fn answer_texts(
     slot: &mut Option<LoadedModel>,
     config: &RunConfig,
-    typed: &[Vec<String>],
+    (typed, strength): (&[Vec<String>], f64),
     emit: &mut Emit<'_>,
-) -> Result<Event> {
+) -> Result<()> {
     loaded(slot)?;
     let task = config.task.ok_or_else(|| Error::config(msg::SayTask).field("task"))?;
     if by_task!(task, R => R::CONTINUES_TEXTS) {
@@ -240,10 +250,15 @@ pub(super) async fn answer_texts(
     let mut unheard = |_, _| ();
     let quiet = &mut Emit::new(&mut unheard, host, control);
     let held_out = held_out(&spec, model, &dataset, &config, true, quiet).await?;
-    let answers = predicted(&held_out, model, &spec, quiet).await?;
+    let answers = predicted(&held_out, (model, strength), &spec, quiet).await?;
     let answers = answers.ok_or_else(|| Error::internal(msg::NoRowAnswers { task }))?;
     let answers = answered(&spec, &answers, &held_out.examples, model)?;
-    Ok(Event::Predicted { task, answers })
+    emit.event(Event::Predicted {
+        task,
+        strength,
+        answers,
+    });
+    Ok(())
 }
 
 /// Predictions as a front end shows them: texts with named values, documents by their scores.

@@ -113,19 +113,20 @@ impl Question {
         questions.filter_map(Result::transpose).take(most).collect()
     }
 
-    /// The likeliest answer, token by token, beside the row's.
+    /// The likeliest answer, token by token, beside the row's, of a model with its adapter at a strength.
     ///
     /// # Errors
     /// A lost device, weights that give no numbers.
     pub(crate) async fn answered(
         &self,
-        model: &LoadedModel,
+        (model, strength): (&LoadedModel, f64),
         config: &RunConfig,
         host: Host,
         stopped: &dyn Fn() -> bool,
     ) -> Result<GeneratedAnswer> {
         let options = GenerateOptions {
             max_new_tokens: config.max_new_tokens,
+            adapter_strength: strength,
             ..GenerateOptions::default()
         };
         let made = model

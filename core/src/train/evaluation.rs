@@ -53,6 +53,8 @@ pub(crate) struct HeldOut {
     pub(crate) batches: Vec<Batch>,
     /// Those that the model answers in writing.
     pub(crate) questions: Vec<Question>,
+    /// The strength of the adapter that is scored.
+    pub(crate) strength: f64,
 }
 
 impl HeldOut {
@@ -66,6 +68,7 @@ impl HeldOut {
             examples,
             batches,
             questions,
+            strength: 1.0,
         }
     }
 
@@ -101,14 +104,16 @@ impl HeldOut {
         emit: &mut Emit<'_>,
     ) -> Result<Option<Scored>> {
         let total = (self.batches.len() + self.questions.len()) as u64;
-        let found = outputs(&model.model, &spec.objective, &self.batches, stopped, total, emit).await?;
+        let scored = (&model.model, &model.leaves(self.strength)?);
+        let found = outputs(scored, &spec.objective, &self.batches, stopped, total, emit).await?;
         let Some(mut outputs) = found else { return Ok(None) };
         let loss = outputs.loss;
         if !loss.is_finite() {
             return Err(Error::new(Kind::Diverged, msg::ValidationDiverged { loss }).remedy(msg::LowerRateOrBroken));
         }
         for (i, question) in self.questions.iter().enumerate() {
-            let written = question.answered(model, config, emit.host, stopped).await?;
+            let asked = (model, self.strength);
+            let written = question.answered(asked, config, emit.host, stopped).await?;
             if stopped() {
                 return Ok(None);
             }
@@ -147,7 +152,7 @@ pub(crate) struct Outputs {
 
 /// The loss, a mean over all batches whatever their sizes, and what it was made from.
 async fn outputs(
-    model: &Model,
+    (model, leaves): (&Model, &Leaves),
     objective: &Objective,
     batches: &[Batch],
     stopped: &dyn Fn() -> bool,
@@ -159,7 +164,6 @@ async fn outputs(
         return Err(Error::data(msg::NothingToScore).remedy(msg::RaiseCutoff));
     }
     let counts = objective.total(model, batches)?;
-    let leaves = model.parameters.plain();
     let mut found = Outputs {
         loss: 0.0,
         tokens: tokens as u64,
@@ -171,7 +175,7 @@ async fn outputs(
         if stopped() {
             return Ok(None);
         }
-        score_batch(model, objective, &leaves, batch, &counts, &mut found).await?;
+        score_batch(model, objective, leaves, batch, &counts, &mut found).await?;
         emit.progress(Stage::Evaluate, i as u64 + 1, total);
         (emit.host.yield_now)().await;
     }
@@ -232,16 +236,15 @@ fn keep(values: &[f32], width: usize, objective: &Objective, batch: &Batch, kept
 
 /// What the model answers to rows without labels.
 pub(crate) async fn answer(
-    model: &Model,
+    (model, leaves): (&Model, &Leaves),
     objective: &Objective,
     batches: &[Batch],
     emit: &Emit<'_>,
 ) -> Result<(Vec<f32>, usize)> {
-    let leaves = model.parameters.plain();
     let (mut values, mut width) = (Vec::new(), 1);
     for batch in batches {
         make_room(model.device(), Pass::over(batch, false));
-        let outputs = objective.outputs(model, &leaves, batch, None)?;
+        let outputs = objective.outputs(model, leaves, batch, None)?;
         let [rows, found] = outputs.dims();
         width = found;
         let numbers = read(outputs.reshape([rows * found])).await?;

@@ -209,7 +209,14 @@ fn nothing_to_compare(metric: &str, value: f64) -> Message {
     msg::NothingToCompare { metric, value }.into()
 }
 
-/// The answers row by row, the worst errors first; `right` says whether the examples' labels are known.
+/// Whether all documents are everyone's.
+pub(crate) fn is_corpus(examples: &[Example]) -> bool {
+    let mut examples = examples.iter();
+    examples.any(|example| example.texts.len() == example.others.len() + 1)
+}
+
+/// The answers row by row, the worst errors first, with the number of each among the answers (of words, none); `right` says
+/// whether the examples' labels are known.
 ///
 /// # Errors
 /// The tokenizer refuses a row's tokens.
@@ -219,12 +226,9 @@ pub(crate) fn predictions(
     right: bool,
     examples: &[Example],
     tokenizer: Option<&Tokenizer>,
-) -> Result<PredictionTable> {
+) -> Result<(PredictionTable, Vec<usize>)> {
     // A bi-encoder's queries may be fewer than its examples, and all documents are everyone's.
-    let is_corpus = examples
-        .iter()
-        .any(|example| example.texts.len() == example.others.len() + 1);
-    let corpus = is_corpus.then(|| Corpus::of(examples));
+    let corpus = is_corpus(examples).then(|| Corpus::of(examples));
     let names = answer.map(|answer| answer.names.as_slice()).unwrap_or_default();
     let name = |class: usize| names.get(class).cloned().unwrap_or_else(|| class.to_string());
     let mut columns: Vec<String> = Vec::new();
@@ -321,7 +325,7 @@ pub(crate) fn predictions(
         }
     }
     if examples.iter().any(|example| !example.words.is_empty()) {
-        return Ok(words_answered(columns, rows, (right, &name), examples));
+        return Ok((words_answered(columns, rows, (right, &name), examples), Vec::new()));
     }
     let texts = texts(answers, examples, corpus.as_ref(), tokenizer)?;
     let mut order: Vec<usize> = (0..rows.len().min(texts.len())).collect();
@@ -336,14 +340,14 @@ pub(crate) fn predictions(
             .collect(),
         rows: Vec::with_capacity(order.len()),
     };
-    for place in order {
+    for &place in &order {
         let (row, text) = &texts[place];
         let mut fields = vec![row.to_string()];
         fields.append(&mut rows[place].1);
         fields.push(text.chars().take(TEXT).collect());
         table.rows.push(fields);
     }
-    Ok(table)
+    Ok((table, order))
 }
 
 /// The answers to words, `rows` of which are those that the model was asked: a row for every word, with its number in its

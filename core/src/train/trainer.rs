@@ -10,6 +10,7 @@ use super::checkpoint::{Best, Progress};
 use super::compiling::Compiling;
 use super::evaluation::{HeldOut, Scored};
 use super::fingerprint::Fingerprint;
+use super::judgement::{Known, judgement, judgement_of_texts};
 use super::optim::AdamW;
 use super::record::RecordFile;
 use super::report::{baseline_of_texts, predictions, report, report_of_texts, written_answers};
@@ -17,7 +18,7 @@ use super::schedule::Schedule;
 use super::step::Unread;
 use super::throughput::Throughput;
 use crate::config::{FinetuningType, Plan, RunConfig};
-use crate::data::{Cursor, Example};
+use crate::data::{Cursor, Example, FewValues};
 use crate::error::Result;
 use crate::host::Emit;
 use crate::loaded_model::LoadedModel;
@@ -63,6 +64,8 @@ pub(crate) struct Trainer<'a> {
     pub(crate) before: BaselineKind,
     /// What the model continues now and then.
     pub(crate) sample_prompt: Option<Prompt>,
+    /// What stands in the data beside the texts and labels of the rows held out.
+    pub(crate) columns: Vec<FewValues>,
     /// Pictures that are drawn with the samples.
     pub(crate) watch: Vec<PictureRequest>,
     /// Place for checkpoints and results.
@@ -117,6 +120,7 @@ impl<'a> Trainer<'a> {
             baselines: Vec::new(),
             before: BaselineKind::BaseModel,
             sample_prompt: None,
+            columns: Vec::new(),
             watch: Vec::new(),
             sink: None,
             save_interval_ms: None,
@@ -394,14 +398,15 @@ impl<'a> Trainer<'a> {
         if self.spec.objective.learns_texts() {
             let (metric, before) = (self.spec.judged_by(), self.progress.texts_before.as_ref());
             let report = report_of_texts(metric, before, &scored.texts, self.before, self.config.seed);
+            let before = before.filter(|_| !report.baselines.is_empty());
+            let looked = judgement_of_texts(metric, before, &scored.texts, self.known());
             emit.event(Event::Report(Box::new(report)));
-            return match scored.texts.written.as_slice() {
-                [] => Ok(()),
-                written => {
-                    self.hand_over(written_answers(&self.held_out.questions, written), emit)
-                        .await
-                }
-            };
+            if !scored.texts.written.is_empty() {
+                let table = written_answers(&self.held_out.questions, &scored.texts.written);
+                self.hand_over(table, emit).await?;
+            }
+            emit.event(Event::Judgement(Box::new(looked)));
+            return Ok(());
         }
         let Some(answers) = &scored.answers else { return Ok(()) };
         let has_adapter = self.before == BaselineKind::ModelBefore;
@@ -411,8 +416,21 @@ impl<'a> Trainer<'a> {
         }
         let labels = self.spec.answer.as_ref();
         let examples = &self.held_out.examples;
-        let table = predictions(labels, answers, true, examples, self.model.files.tokenizer.as_ref())?;
-        self.hand_over(table, emit).await
+        let (table, order) = predictions(labels, answers, true, examples, self.model.files.tokenizer.as_ref())?;
+        self.hand_over(table, emit).await?;
+        let looked = judgement(&self.spec, (&self.baselines, answers), &order, self.known());
+        emit.event(Event::Judgement(Box::new(looked)));
+        Ok(())
+    }
+
+    /// What is known of the rows held out.
+    fn known(&self) -> Known<'_> {
+        Known {
+            examples: &self.held_out.examples,
+            questions: &self.held_out.questions,
+            columns: &self.columns,
+            seed: self.config.seed,
+        }
     }
 
     async fn hand_over(&mut self, table: PredictionTable, emit: &mut Emit<'_>) -> Result<()> {

@@ -4,8 +4,7 @@
 use lorakeet_core::Error;
 use lorakeet_core::config::RunConfig;
 use lorakeet_core::protocol::{
-    AuditDropped, AuditFinding, AuditKind, AuditPlace, AuditReport, Baseline, BaselineKind, CalibrationBin, ClassRow, ColumnRole, ColumnUse, Command, Comparison, CurveEval, CurvePoint, DataInfo, DeviceInfo, DeviceKind, Divergence, EvalInfo, Event, ExportCheck, ExportEvent, ExportForm, ExportOption, ExportScore, HubEvent, HubProgress, InputFile, KnobInfo, MemoryEstimate, Metric, ModelInfo, Picture, PictureRequest, PredictionTable, PreviewExample, Probe, RateChange, ReadBack, Report, RunCurve, RunInfo, RunInput, RunLabels, RunPreview, RunRecord, RunSample, RunScore, RunState, RunSummary, Sign, Stage, StepInfo, StoredCopy, StoredRun, TensorError,
-    TextPrediction, TokenProbability, Verdict,
+    AuditDropped, AuditFinding, AuditKind, AuditPlace, AuditReport, Baseline, BaselineKind, CalibrationBin, ClassRow, ColumnRole, ColumnUse, Command, Comparison, CurveEval, CurvePoint, DataInfo, DecisionKind, Decisions, DeviceInfo, DeviceKind, Divergence, EvalInfo, Event, ExportCheck, ExportEvent, ExportForm, ExportOption, ExportScore, FileScore, HubEvent, HubProgress, InputFile, Interval, Judgement, KnobInfo, MemoryEstimate, Metric, ModelInfo, Picture, PictureRequest, PredictionTable, PreviewExample, Probe, RateChange, ReadBack, Report, ReportForm, RunCurve, RunInfo, RunInput, RunLabels, RunPreview, RunRecord, RunSample, RunScore, RunState, RunSummary, Sign, Slice, SliceBy, Stage, StepInfo, StoredCopy, StoredRun, TensorError, TextPrediction, TokenProbability, Verdict,
 };
 use lorakeet_core::task::Task;
 use lorakeet_i18n::messages::formats as msg;
@@ -50,6 +49,41 @@ fn record(id: &str) -> RunRecord {
             name: Some("g".to_owned()),
             tags: vec!["h".to_owned()],
         },
+    }
+}
+
+fn judgement(number: f64) -> Judgement {
+    let interval = Interval {
+        low: 0.25,
+        high: 0.5,
+        confidence: 0.95,
+    };
+    let slice = |by| Slice {
+        by,
+        rows: 12,
+        value: number,
+        interval: Some(interval),
+        is_worse: true,
+    };
+    let length = SliceBy::Length {
+        from: 1,
+        to: 9,
+        in_tokens: true,
+    };
+    let column = SliceBy::Column {
+        name: "a".to_owned(),
+        value: "b".to_owned(),
+    };
+    Judgement {
+        metric: "accuracy".to_owned(),
+        intervals: vec![None, Some(interval)],
+        slices: vec![slice(length), slice(column)],
+        decisions: Some(Decisions {
+            kind: DecisionKind::Binary,
+            names: vec!["a".to_owned(), "b".to_owned()],
+            truth: vec![true],
+            probabilities: vec![0.75],
+        }),
     }
 }
 
@@ -294,8 +328,10 @@ fn events(number: f64) -> Vec<Event> {
             columns: vec![text()],
             rows: vec![vec![text()]],
         }),
+        Event::Judgement(Box::new(judgement(number))),
         Event::Predicted {
             task: Task::Ranking,
+            strength: 1.5,
             answers: vec![TextPrediction {
                 text: text(),
                 values: vec![metric()],
@@ -356,6 +392,20 @@ fn events(number: f64) -> Vec<Event> {
         evals: vec![eval],
         samples: vec![sample()],
     });
+    let report = events.iter().find_map(|event| match event {
+        Event::Report(report) => Some((**report).clone()),
+        _ => None,
+    });
+    events.push(Event::ReportFile {
+        form: ReportForm::Html,
+        text: text(),
+    });
+    events.push(Event::FileScored(Box::new(FileScore {
+        file: text(),
+        rows: 3,
+        report: report.expect("there is a report"),
+        judgement: judgement(number),
+    })));
     events.push(Event::Hub(HubEvent::Progress(HubProgress {
         file: "model.safetensors".to_owned(),
         done: 1,
@@ -545,6 +595,11 @@ fn kind(event: &Event) -> u32 {
         Event::Export(_) => 33,
         Event::Audit(_) => 34,
         Event::RunCurves { .. } => 35,
+        Event::Judgement(_) => 36,
+        Event::FileScored(_) => 37,
+        Event::ReportFile { .. } => 38,
+        Event::Advice { .. } => 39,
+        Event::Rate(_) => 40,
     }
 }
 
@@ -552,7 +607,7 @@ fn kind(event: &Event) -> u32 {
 fn every_event_comes_through_json_as_it_went_in_whatever_its_numbers() {
     for number in [0.0, -0.0, 3.0, 2.345e-4, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         let events = events(number);
-        assert_eq!(events.iter().map(kind).collect::<BTreeSet<_>>().len(), 36);
+        assert_eq!(events.iter().map(kind).collect::<BTreeSet<_>>().len(), 41);
         for event in events {
             let written = serde_json::to_string(&event).expect("it is written");
             let read: Event = serde_json::from_str(&written).unwrap_or_else(|error| panic!("{written}: {error}"));

@@ -19,6 +19,7 @@ pub mod metrics;
 pub mod models;
 pub mod page;
 pub mod pictures;
+pub mod report;
 pub mod run;
 pub mod text;
 pub mod tuning;
@@ -57,6 +58,7 @@ pub(crate) static AREAS: &[Area] = &[
     ("models", models::TEXTS),
     ("page", page::TEXTS),
     ("pictures", pictures::TEXTS),
+    ("report", report::TEXTS),
     ("run", run::TEXTS),
     ("text", text::TEXTS),
     ("tuning", tuning::TEXTS),

@@ -95,6 +95,24 @@ messages! { "run";
     BaseLikelihood = "base model's likelihood", "基座模型的似然";
     ModelBefore = "model before this run", "本次训练前的模型";
 
+    // another strength, another file
+    StrengthOutOfRange { got, most } =
+        "the strength of an adapter must be from 0 to {most}, got {got}",
+        "适配器强度必须在 0 到 {most} 之间，实际为 {got}";
+    StrengthOfTraining = "1 is the adapter as it was trained, 0 leaves it out.", "1 表示训练得到的适配器，0 表示不使用适配器。";
+    StrengthWithoutAdapter =
+        "there is no adapter whose strength could be changed: every weight of the model was trained",
+        "没有可以调节强度的适配器：模型的全部权重都参与了训练";
+    StrengthNeedsLora = "Train with finetuning_type: lora, or take strength 1.", "请用 finetuning_type: lora 训练，或使用强度 1。";
+    NoRunToScore = "no run has ended whose model could be scored on another file", "还没有完成的训练，无法在其他文件上评估模型";
+    TrainBeforeScoring = "Train first, to the end or until you stop.", "请先训练，训练完或中途停止均可。";
+    BaselinesNeedRunsData =
+        "The data that the run was trained on are not loaded any more, so this file is scored without baselines.",
+        "训练所用的数据已不在内存中，因此在此文件上评估时没有基线。";
+    NoBaseToScore =
+        "The base model cannot be scored beside this one, because modules were trained whole.",
+        "由于有模块是整体训练的，无法同时评估基座模型。";
+
     // typed texts
     SayTask = "has to say what the texts are to be answered with", "必须指明用什么任务来回答这些文本";
     ContinuesTexts { task } = "a model of {task} continues texts", "{task} 模型是续写文本的";

@@ -478,6 +478,7 @@ fn typed_texts_and_rankings_are_checked_as_files_are() {
     let command = Command::Predict {
         config: Box::new(config),
         texts: vec![vec!["ab".into()], vec!["a<|new|>".into()]],
+        strength: 1.0,
     };
     session.ask(command, Vec::new());
     assert_names_token(&failure(&session), "typed.json", Some(2));

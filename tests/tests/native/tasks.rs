@@ -6,6 +6,7 @@ mod embedding;
 mod generation;
 mod head_start;
 mod heads;
+mod judging;
 mod preference;
 mod preview;
 mod ranking;

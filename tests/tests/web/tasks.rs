@@ -2,6 +2,7 @@
 //! are chosen, Train is pressed, the report is read, the table of answers is downloaded, the trained model is asked. Each
 //! run is made natively as well, by the run file that the page shows, and has to come to the same.
 
+mod judging;
 mod lesson;
 
 use anyhow::{Context, Result, ensure};

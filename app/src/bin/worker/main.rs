@@ -197,7 +197,7 @@ fn wording(event: &Event, language: Language) -> Option<String> {
 async fn with_sources(mut command: Command, files: Vec<File>) -> Result<(Command, Vec<Source>), Error> {
     let names: Vec<&mut String> = match &mut command {
         Command::LoadModel { files, .. } => files.iter_mut().collect(),
-        Command::LoadData { file } => vec![file],
+        Command::LoadData { file } | Command::ScoreFile { file } => vec![file],
         Command::LoadValidation { file } => file.iter_mut().collect(),
         Command::Export(ExportCommand::Check { .. }) => return Ok((command, dropped(files))),
         _ => return Ok((command, Vec::new())),

@@ -19,6 +19,7 @@ fn asked(session: &mut TestSession, config: RunConfig, texts: &[&[&str]]) -> Vec
     let command = Command::Predict {
         config: Box::new(config),
         texts: texts.collect(),
+        strength: 1.0,
     };
     session.ask(command, Vec::new());
     let Some(Event::Predicted { answers, .. }) = session.events.last() else {
@@ -58,6 +59,7 @@ fn typed_texts_are_answered_as_rows_are() {
         Command::Predict {
             config: Box::new(of(Task::Classification)),
             texts: vec![vec![" ".into()]],
+            strength: 1.0,
         },
         Vec::new(),
     );
