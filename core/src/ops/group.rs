@@ -7,7 +7,7 @@ use super::launch::Launch;
 use super::products::{Product, product_and_low_rank};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Shape, TensorMetadata};
-use lorakeet_shaders::{Add as MatMulAdd, MatMulGroup, Operand};
+use lorakeet_shaders::{Add as MatMulAdd, LowRankMember, MatMulGroup, Operand};
 
 /// A linear of a group: its matrix, its bias, its adapter's matrices.
 #[derive(Debug, Clone)]
@@ -36,6 +36,15 @@ impl<B: Launch> Member<B> {
 
     pub(super) fn outputs(&self) -> usize {
         self.b.shape()[0]
+    }
+
+    /// Its adapter's second matrix, as the backward pass goes through it.
+    pub(super) fn low_rank(&self) -> LowRankMember {
+        LowRankMember {
+            outputs: self.outputs(),
+            rank: self.rank(),
+            scale: self.form.lora.scale,
+        }
     }
 }
 

@@ -80,9 +80,10 @@ impl DryRun<'_> {
             backward.weight(bias, node.id, bytes_of(&[outputs]));
             backward.weight(weight, node.id, bytes_of(&[inputs, outputs]));
             let dropped = if drops { kept.bytes } else { 0 };
+            // Made in one launch.
             backward.adapter(b_bytes, 0);
-            drop(h);
             let dh = ledger.hold(h_bytes);
+            drop(h);
             backward.adapter(a_bytes, dropped);
             let bytes = kept.bytes;
             drop(kept);
@@ -175,8 +176,8 @@ impl DryRun<'_> {
             ledger.multiply(2, out_of);
             let dropped = if drops { kept.bytes } else { 0 };
             backward.adapter(b_bytes, 0);
-            drop(h);
             let dh = ledger.hold(h_bytes);
+            drop(h);
             backward.adapter(a_bytes, dropped);
             if x_node.tracked {
                 let dx = ledger.hold(kept.bytes);

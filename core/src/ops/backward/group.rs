@@ -6,7 +6,7 @@
 
 use super::super::forward::{column_sums, rows_width};
 use super::super::group::{Member, adapted_group, group, in_a_row, part};
-use super::super::launch::Launch;
+use super::super::launch::{Launch, Output};
 use super::super::products::{Product, product_and_low_rank};
 use super::handed::{hand, take_so_far};
 use burn::backend::TensorMetadata;
@@ -15,7 +15,7 @@ use burn_autodiff::NodeId;
 use burn_autodiff::checkpoint::base::Checkpointer;
 use burn_autodiff::grads::Gradients;
 use burn_autodiff::ops::{Backward, Ops as Node};
-use lorakeet_shaders::{Add as MatMulAdd, Operand};
+use lorakeet_shaders::{Add as MatMulAdd, LowRankBack, Operand};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What the backward passes of a group of G share.
@@ -53,7 +53,42 @@ impl<B: Launch, const G: usize> Shared<B, G> {
     /// The gradients of all a, of all b, and of x · aᵀ, one after the other.
     fn adapters(&self, dys: &[FloatTensor<B>; G]) -> ([FloatTensor<B>; G], [FloatTensor<B>; G], FloatTensor<B>) {
         let (rows, inputs) = rows_width(&self.x.shape());
+        let (dbs, dh) = self.second_matrices(dys, rows);
+        let of_a = self.members.iter().map(|member| Product {
+            m: member.rank(),
+            n: inputs,
+            k: rows,
+            a_trans: true,
+            b_trans: false,
+            alpha: 1.0,
+        });
+        let of_a = group(of_a, [Operand::Row, Operand::One], false);
+        let places = self.members.each_ref().map(|member| B::gradient_of(&member.a));
+        let das = B::launch_to(of_a, vec![dh.clone(), self.x.clone()], places);
+        (das, dbs, dh)
+    }
+
+    /// The gradients of all b, and of x · aᵀ: of two linears in one launch, of three, which would take more buffers than a launch
+    /// may have, in two.
+    fn second_matrices(&self, dys: &[FloatTensor<B>; G], rows: usize) -> ([FloatTensor<B>; G], FloatTensor<B>) {
         let members = || self.members.iter();
+        let kernel = LowRankBack {
+            rows,
+            members: members().map(Member::low_rank).collect(),
+        };
+        if let ([one, other], true) = (self.members.as_slice(), kernel.has_short_sums()) {
+            let bs = [one.b.clone(), other.b.clone()];
+            let read = dys.iter().chain([&self.h]).chain(&bs).cloned().collect();
+            let places = [
+                B::gradient_of(&one.b),
+                B::gradient_of(&other.b),
+                Output::New(self.h.shape()),
+            ];
+            let [db, other_db, dh] = B::launch_to(kernel, read, places);
+            if let Ok(dbs) = <[FloatTensor<B>; G]>::try_from(vec![db, other_db]) {
+                return (dbs, dh);
+            }
+        }
         let of_b = members().map(|member| Product {
             m: member.outputs(),
             n: member.rank(),
@@ -76,19 +111,7 @@ impl<B: Launch, const G: usize> Shared<B, G> {
         });
         let of_h = group(of_h, [Operand::Each, Operand::Each], true);
         let read = dys.iter().chain(members().map(|member| &member.b)).cloned().collect();
-        let dh = in_a_row::<B>(of_h, read);
-        let of_a = members().map(|member| Product {
-            m: member.rank(),
-            n: inputs,
-            k: rows,
-            a_trans: true,
-            b_trans: false,
-            alpha: 1.0,
-        });
-        let of_a = group(of_a, [Operand::Row, Operand::One], false);
-        let places = self.members.each_ref().map(|member| B::gradient_of(&member.a));
-        let das = B::launch_to(of_a, vec![dh.clone(), self.x.clone()], places);
-        (das, dbs, dh)
+        (dbs, in_a_row::<B>(of_h, read))
     }
 }
 
