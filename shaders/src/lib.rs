@@ -54,7 +54,7 @@ pub use low_rank::LowRank;
 pub use low_rank_back::{LowRankBack, LowRankMember};
 pub use matmul::{Add, MatMul};
 pub use matmul_group::{MatMulGroup, Operand};
-pub use packed::{Format, Packed, PackedGather, PackedMatMul, Planes, decode};
+pub use packed::{Format, Packed, PackedGather, PackedMatMul, PackedPair, Planes, decode};
 pub use product_parts::{PartsOf, ProductParts, SplitProduct};
 pub use rms_norm::{RmsNorm, RmsNormBackward, RmsNormWeightBackward};
 pub use rope::Rope;

@@ -1,11 +1,58 @@
 //! What adapters of low rank put into launches of their own.
 
-use super::{Case, case};
-use lorakeet_shaders::{LowRankBack, LowRankMember};
+use super::{Case, Noise, case, formats, words};
+use lorakeet_shaders::{Format, LowRankBack, LowRankMember, Packed, PackedPair};
 
 /// All of them.
 pub fn all() -> Vec<Case> {
-    backward()
+    [backward(), pairs()].into_iter().flatten().collect()
+}
+
+/// Pairs of products: every format; beside each other and summed, along and across, by every text.
+fn pairs() -> Vec<Case> {
+    let mut noise = Noise(23);
+    let mut cases = Vec::new();
+    for (number, format) in formats().into_iter().enumerate() {
+        let (rows, columns) = match format.row_multiple() {
+            256 => (24, 256),
+            32 => (40, 96),
+            _ => (72, 40),
+        };
+        let matrix = Packed { format, rows, columns };
+        let is_thorough = [Format::Q4_1, Format::F32].contains(&format);
+        for way in 0..4 {
+            // Few texts a format, since compiling them takes the time; all of them for two that stand for the others.
+            let ms: &[usize] = match (is_thorough, (number + way) % 2) {
+                (true, _) => &[1, 4, 9, 130],
+                (false, 0) => &[2],
+                (false, _) => &[40],
+            };
+            for &m in ms {
+                let (rank, low_start) = ([3, 8][way % 2], 5 * m);
+                let kernel = PackedPair {
+                    m,
+                    matrix,
+                    across: way % 2 == 1,
+                    sums: way / 2 == 1,
+                    rank,
+                    scale: 1.5,
+                    low_start,
+                    low_len: low_start + 2 * m * rank,
+                };
+                assert!(kernel.suits(), "{kernel:?}");
+                let of_a = if kernel.sums { 2 } else { 1 };
+                let mut pair = case(kernel, 1.0, 2e-5);
+                for a in &mut pair.inputs[..of_a] {
+                    *a = noise.sixteen_bits(a.len());
+                }
+                for w in &mut pair.inputs[of_a..of_a + 2] {
+                    *w = words(&matrix, &mut noise);
+                }
+                cases.push(pair);
+            }
+        }
+    }
+    cases
 }
 
 /// Gradients of one adapter and of two of different sizes, by every text.
