@@ -33,6 +33,7 @@ mod packed;
 mod product_parts;
 mod rms_norm;
 mod rope;
+mod rows_down;
 mod silu_mul;
 mod soft_cap;
 mod sum_of_parts;
@@ -58,6 +59,7 @@ pub use packed::{Format, Packed, PackedGather, PackedMatMul, PackedPair, Planes,
 pub use product_parts::{PartsOf, ProductParts, SplitProduct};
 pub use rms_norm::{RmsNorm, RmsNormBackward, RmsNormWeightBackward};
 pub use rope::Rope;
+pub use rows_down::{RowsDown, RowsOf};
 pub use silu_mul::{SiluMul, SiluMulBackward};
 pub use soft_cap::{SoftCap, SoftCapBackward};
 pub use sum_of_parts::SumOfParts;

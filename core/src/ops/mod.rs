@@ -10,6 +10,7 @@ mod cache;
 mod dispatched;
 mod forms;
 mod forward;
+mod fused;
 mod group;
 mod launch;
 mod packed;
@@ -24,6 +25,7 @@ pub use forms::{
     AdamWStep, AdaptedForm, AttentionForm, AttentionMask, AttentionScoring, BaseForm, LoraForm, PackedForm, RopeForm,
     VocabularyForm,
 };
+pub use fused::{gated_onto, normed_three, normed_two};
 pub use packed::{
     PackedMatrix, packed_adapted, packed_embedding, packed_linear, packed_squares, packed_vocabulary_loss,
 };

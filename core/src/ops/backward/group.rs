@@ -5,7 +5,7 @@
 //! hand and makes those of all inputs.
 
 use super::super::forward::{column_sums, rows_width};
-use super::super::group::{Member, adapted_group, group, in_a_row, pair_of, part};
+use super::super::group::{Member, adapted_group, group, in_a_row, outputs_of, pair_of, part};
 use super::super::launch::{Launch, Output};
 use super::super::products::{Product, product_and_low_rank};
 use super::handed::{hand, take_so_far};
@@ -43,9 +43,19 @@ impl<B: Launch, const G: usize> Group<B, G> {
     /// The forward pass, with what its backward pass needs.
     pub(super) fn run(x: FloatTensor<B>, members: [Member<B>; G]) -> ([FloatTensor<B>; G], Self) {
         let (outputs, h) = adapted_group::<B, G>(&x, &members);
+        (outputs, Self::of(x, h, members))
+    }
+
+    /// The same behind what has made x · aᵀ of each with x.
+    pub(super) fn behind(x: FloatTensor<B>, h: FloatTensor<B>, members: [Member<B>; G]) -> ([FloatTensor<B>; G], Self) {
+        let outputs = outputs_of::<B, G>(&x, &h, &members);
+        (outputs, Self::of(x, h, members))
+    }
+
+    fn of(x: FloatTensor<B>, h: FloatTensor<B>, members: [Member<B>; G]) -> Self {
         let arrived = [const { None }; G];
         let shared = Shared { x, members, h, arrived };
-        (outputs, Self(Arc::new(Mutex::new(shared))))
+        Self(Arc::new(Mutex::new(shared)))
     }
 }
 

@@ -1,11 +1,26 @@
 //! What adapters of low rank put into launches of their own.
 
 use super::{Case, Noise, case, formats, words};
-use lorakeet_shaders::{Format, LowRankBack, LowRankMember, Packed, PackedPair};
+use lorakeet_shaders::{Format, LowRankBack, LowRankMember, Packed, PackedPair, RowsDown, RowsOf};
 
 /// All of them.
 pub fn all() -> Vec<Case> {
-    [backward(), pairs()].into_iter().flatten().collect()
+    [backward(), pairs(), rows()].into_iter().flatten().collect()
+}
+
+/// Rows of both kinds, for one to three adapters of ranks that are a multiple of eight or not.
+fn rows() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (rows, width) in [(1, 1), (3, 5), (1, 576), (17, 33), (9, 300), (130, 64)] {
+        for of in [RowsOf::Norm { eps: 1e-5 }, RowsOf::Gate] {
+            for ranks in [vec![8], vec![3, 8], vec![17, 1, 16]] {
+                let kernel = RowsDown { rows, width, of, ranks };
+                assert!(kernel.suits(), "{kernel:?}");
+                cases.push(case(kernel, 1.5, 2e-5));
+            }
+        }
+    }
+    cases
 }
 
 /// Pairs of products: every format; beside each other and summed, along and across, by every text.
