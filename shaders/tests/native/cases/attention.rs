@@ -1,7 +1,9 @@
 //! Attentions.
 
 use super::{Case, Noise, case, twin};
-use lorakeet_shaders::{Attention, AttentionNotes, AttentionOfBias, AttentionOfKeys, AttentionOfQueries, Kernel};
+use lorakeet_shaders::{
+    Attention, AttentionNotes, AttentionOfAll, AttentionOfBias, AttentionOfKeys, AttentionOfQueries, Kernel,
+};
 
 /// Attention forward and backward.
 pub fn all() -> Vec<Case> {
@@ -162,7 +164,9 @@ fn cases_of(form: &Attention) -> Vec<Case> {
         of(Box::new(AttentionOfQueries(form.clone())), &backward),
         of(Box::new(AttentionOfKeys(form.clone())), &backward),
     ];
-    if form.biased {
+    if !form.biased {
+        cases.push(of(Box::new(AttentionOfAll(form.clone())), &backward));
+    } else {
         cases.push(of(Box::new(AttentionOfBias(form.clone())), &backward));
     }
     cases
