@@ -530,6 +530,14 @@ impl Graph for TensorGraph<'_> {
             (None, Some(bias)) => Positions::Bias(Box::new(bias.clone())),
             (None, None) => Positions::None,
         };
+        // A cache is of one text, none of whose tokens is masked.
+        if let (Some(cache), None, Some(angles), Some(layer)) = (&self.cache, self.watch, of.angles, of.cached) {
+            let qkv = [q.clone(), k.clone(), v.clone()];
+            let mixed = cache.borrow_mut().attend(layer, &qkv, angles, of.heads, of.scoring);
+            if let Some(mixed) = mixed {
+                return mixed;
+            }
+        }
         let (mut q, mut k, mut v) = (q, k, v);
         // What is kept of keys is rotated. Neither cache nor watch wants gradients.
         if let (true, Some((cos, sin))) = (self.cache.is_some() || self.watch.is_some(), of.angles) {

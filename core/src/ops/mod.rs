@@ -20,7 +20,7 @@ mod rehearsal;
 mod update;
 mod vocabulary;
 
-pub use cache::append;
+pub use cache::{append, cached_attention, cached_form};
 pub use forms::{
     AdamWStep, AdaptedForm, AttentionForm, AttentionMask, AttentionScoring, BaseForm, LoraForm, PackedForm, RopeForm,
     VocabularyForm,

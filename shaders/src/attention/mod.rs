@@ -18,8 +18,11 @@
 //!
 //! No sum depends on the order in which workgroups run. [`text`] puts the sources together; [`twin`] is the CPU's.
 
+mod cached;
 mod text;
 mod twin;
+
+pub use cached::CachedAttention;
 
 use crate::launch::{Cut, grid, info_words};
 use crate::{Kernel, Tier};

@@ -383,7 +383,7 @@ pub(super) fn of_bias(form: &Attention, tier: Tier) -> String {
 /// Vectors of a row up to which each is a variable. Beyond, they are arrays, and a turn of a loop takes [`TURN`] of them: LLVM
 /// takes minutes for a thousand variables (or for a loop whose turns it can count), and lavapipe ends all loops of an invocation
 /// after 65535 turns together.
-const MOST_VARIABLES: usize = 32;
+pub(super) const MOST_VARIABLES: usize = 32;
 const TURN: usize = 8;
 
 /// Each line for every vector of a row: `x#` is the vector of x, and `#u` its number.

@@ -5,7 +5,10 @@ use super::operations::{assert_close, devices};
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use lorakeet_core::{
     formats::Storage,
-    ops::{self, AdaptedForm, AdaptedLinear, Addend, BaseForm, LoraForm, PackedMatrix},
+    ops::{
+        self, AdaptedForm, AdaptedLinear, Addend, AttentionMask, AttentionScoring, BaseForm, LoraForm, PackedMatrix,
+        Positions,
+    },
     quant::packing,
     random::Generator,
 };
@@ -170,4 +173,55 @@ fn a_linear_behind_a_gate_is_the_one_alone_added_to_the_rows() {
             }
         }
     }
+}
+
+#[test]
+fn the_attention_of_a_generated_token_is_its_rotation_the_longer_cache_and_what_that_mixes() {
+    for device in devices() {
+        for (heads, dim, tokens, mask, soft_cap) in [
+            ([6, 2], 32, 5, AttentionMask::Causal, 0.0),
+            ([3, 3], 8, 1, AttentionMask::SlidingWindow(3), 1.5),
+            ([8, 1], 64, 300, AttentionMask::SlidingWindow(70), 0.0),
+        ] {
+            let scoring = AttentionScoring {
+                soft_cap,
+                ..AttentionScoring::plain(dim, mask)
+            };
+            let mut generator = Generator::new(7, "cached");
+            let mut made = |rows: usize, width: usize| leaf([rows, width], &mut generator, &device).inner();
+            let mut kept = [(); 2].map(|()| made(tokens, heads[1] * dim));
+            let mut joined = Tensor::cat(kept.to_vec(), 0);
+            for tokens in tokens..tokens + 3 {
+                let [q, k, v] = [heads[0], heads[1], heads[1]].map(|heads| made(1, heads * dim));
+                let angles = (made(1, dim / 2), made(1, dim / 2));
+                let form = ops::cached_form(tokens, heads, dim, scoring).expect("one launch");
+                let [found, all] =
+                    ops::cached_attention([q.clone(), k.clone(), v.clone()], angles.clone(), joined, form);
+                let [q, k] = ops::rotate([q, k], angles);
+                kept = ops::append(kept, [k, v]);
+                let [keys, values] = kept.clone();
+                let seen = Tensor::ones([1, tokens + 1], &device);
+                let wanted = ops::attention_by([q, keys, values], heads, Positions::None, seen, scoring);
+                let what = format!("{heads:?} × {dim}, {tokens} tokens on {device:?}");
+                assert_close(&what, found, wanted);
+                assert_close(&what, all.clone(), Tensor::cat(kept.to_vec(), 0));
+                joined = all;
+            }
+        }
+    }
+}
+
+#[test]
+fn an_attention_that_takes_several_launches_is_none_in_one() {
+    let plain = AttentionScoring::plain(32, AttentionMask::Causal);
+    let form = |dim, scoring| ops::cached_form(5, [4, 2], dim, scoring);
+    assert!(form(32, plain).is_some());
+    // Widths that are no whole vectors or fill too many registers, segments, and keys behind the query.
+    for dim in [12, 256] {
+        assert!(form(dim, plain).is_none());
+    }
+    let segmented = true;
+    assert!(form(32, AttentionScoring { segmented, ..plain }).is_none());
+    let mask = AttentionMask::Full;
+    assert!(form(32, AttentionScoring { mask, ..plain }).is_none());
 }
