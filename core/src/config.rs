@@ -28,8 +28,8 @@ pub use plan::Plan;
 pub use sweep_file::SweptKnob;
 pub use trainers::{RowForm, RowsFile, RunFileOf, Trainer, run_file_of};
 pub use values::{
-    DROP_WORDS, DivergenceAction, Encoding, FinetuningType, Fp8Format, Fp8Scale, HeadActivation, HeadInit, HeadPooling, Interval,
-    Optimizer, ProblemType, QuantType, ScaleInputs, SchedulerType, TargetModules,
+    DROP_WORDS, DivergenceAction, Encoding, FinetuningType, Fp8Format, Fp8Scale, HeadActivation, HeadInit, HeadPooling,
+    Interval, Optimizer, ProblemType, QuantType, ScaleInputs, SchedulerType, TargetModules,
 };
 
 use crate::error::{Error, Result};

@@ -14,8 +14,8 @@ mod judgement;
 mod kept_run;
 mod number;
 mod picture;
-mod rate;
 mod preview;
+mod rate;
 mod report;
 mod run_curve;
 mod run_report;
@@ -36,8 +36,8 @@ pub use kept_run::{
     StoredRun,
 };
 pub use picture::{Picture, PictureKind, PictureRequest, TokenProbability};
-pub use rate::{RatePoint, RateSearch, SearchEnd};
 pub use preview::{ColumnRole, ColumnUse, PreviewExample, RunPreview};
+pub use rate::{RatePoint, RateSearch, SearchEnd};
 pub use report::{
     Baseline, BaselineKind, CalibrationBin, ClassRow, Comparison, EvalInfo, Metric, PredictionTable, Report,
     TextPrediction, Verdict,

@@ -13,7 +13,7 @@ use crate::{Kernel, MatMul, MatMulGroup, PackedMatMul, SumOfParts, Tier};
 /// Workgroups that parts may come to: with so many a large GPU is busy.
 const ENOUGH_GROUPS: usize = 128;
 /// Terms of a part at least: fewer take less time than the second launch.
-const LEAST_TERMS: usize = 1024;
+pub(crate) const LEAST_TERMS: usize = 1024;
 /// Terms of all parts but the last are a multiple of this, and so of every tile's slices.
 const STEP: usize = 64;
 

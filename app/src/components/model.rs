@@ -74,11 +74,15 @@ pub fn Model() -> impl IntoView {
             take_small(name);
         }
     };
-    let names = SMALL_MODELS.map(|name| {
-        view! {
-            <option value=name prop:selected=move || small() == Some(name)>{move || (state.words().small_model)(name)}</option>
-        }
-    });
+    let names = move || {
+        SMALL_MODELS
+            .map(|name| {
+                view! {
+                    <option value=name prop:selected=move || small() == Some(name)>{move || (state.words().small_model)(name)}</option>
+                }
+            })
+            .collect_view()
+    };
     let take_own = move |files: Vec<File>| {
         let belongs = |file: &File| {
             let name = file.name().to_ascii_lowercase();
@@ -110,7 +114,7 @@ pub fn Model() -> impl IntoView {
             </label>
             <Show when=move || small().is_some()>
                 <select data-testid="small-model" aria-label=state.text(|w| w.model_small) prop:disabled=locked on:change=pick>
-                    {names.clone()}
+                    {names}
                 </select>
             </Show>
             <DropZone id="model-input" label=Signal::derive(state.text(|w| w.model_drop))

@@ -3,9 +3,9 @@
 //! Two kinds of text live elsewhere, in all languages as well: the guidance beside a knob in the knob table of
 //! `lorakeet_core::config`, and what the engine says in the crate `lorakeet_i18n`.
 
-mod chart;
 mod advice;
 pub mod audit;
+mod chart;
 mod en;
 mod export;
 mod history;

@@ -20,13 +20,7 @@ impl PageState {
         let is_idle = matches!(
             self.worker.job.get(),
             None | Some(
-                Job::Preview
-                    | Job::Audit
-                    | Job::Estimate
-                    | Job::Advice
-                    | Job::Probe
-                    | Job::Forms
-                    | Job::HubModels
+                Job::Preview | Job::Audit | Job::Estimate | Job::Advice | Job::Probe | Job::Forms | Job::HubModels
             )
         );
         self.worker.engine.get() == Engine::Ready && is_idle && !self.training.phase.with(Phase::is_under_way)

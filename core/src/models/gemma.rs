@@ -298,7 +298,6 @@ impl Gemma {
             if !g.enter(&mut x) {
                 continue;
             }
-            let normed = g.rms_norm(&layer.input_norm, x.clone());
             let norm = |norm: &Option<RmsNorm>, y| match norm {
                 None => y,
                 Some(norm) => g.rms_norm(norm, y),
@@ -307,7 +306,7 @@ impl Gemma {
                 Some(angles) if layer.slides => angles,
                 _ => &angles,
             };
-            let [q, k, v] = g.three_linears([&layer.q, &layer.k, &layer.v], normed);
+            let [q, k, v] = g.normed_three(&layer.input_norm, x.clone(), [&layer.q, &layer.k, &layer.v]);
             let (q, k) = (norm(&layer.q_norm, q), norm(&layer.k_norm, k));
             let scoring = AttentionScoring {
                 scale: self.scale,
@@ -329,8 +328,7 @@ impl Gemma {
             };
             let mixed = g.linear(&layer.o, g.attention([q, k, v], attention));
             x = g.add(x, g.rms_norm(&layer.attention_norm, mixed));
-            let normed = g.rms_norm(&layer.mlp_input_norm, x.clone());
-            let [gate, up] = g.two_linears([&layer.gate, &layer.up], normed);
+            let [gate, up] = g.normed_two(&layer.mlp_input_norm, x.clone(), [&layer.gate, &layer.up]);
             let inner = g.multiply(g.activation(self.activation, gate), up);
             let down = g.linear(&layer.down, inner);
             x = g.add(x, g.rms_norm(&layer.mlp_norm, down));

@@ -7,6 +7,10 @@
 //! Shape letters as in the crate's documentation; rows are \[n, C\]. Heads lie side by side in them, \[B·T, H·D\], from the linears
 //! that make them to the one that reads what attention mixed.
 
+mod watch;
+
+pub(crate) use watch::{AttentionWatch, WatchedAttention};
+
 use super::{
     KvCache, Pass, Weight,
     activation::Activation,
@@ -69,6 +73,18 @@ pub(crate) trait Graph {
     fn two_linears(&self, linears: [&Linear; 2], x: Self::Rows) -> [Self::Rows; 2];
     /// Linears of the same x, such as q, k and v.
     fn three_linears(&self, linears: [&Linear; 3], x: Self::Rows) -> [Self::Rows; 3];
+    /// The same of normed x.
+    fn normed_two(&self, norm: &RmsNorm, x: Self::Rows, linears: [&Linear; 2]) -> [Self::Rows; 2] {
+        self.two_linears(linears, self.rms_norm(norm, x))
+    }
+    /// The same of normed x.
+    fn normed_three(&self, norm: &RmsNorm, x: Self::Rows, linears: [&Linear; 3]) -> [Self::Rows; 3] {
+        self.three_linears(linears, self.rms_norm(norm, x))
+    }
+    /// rows + x·Wᵀ + b, with the adapter, of x = silu(gate) · up.
+    fn add_gated(&self, rows: Self::Rows, linear: &Linear, gate: Self::Rows, up: Self::Rows) -> Self::Rows {
+        self.add_linear(rows, linear, self.silu_mul(gate, up))
+    }
     /// x·Wᵀ + b.
     fn product(&self, x: Self::Rows, weights: &Self::Weights) -> Self::Rows;
     /// RMS norm of each run of the norm's width.
@@ -219,52 +235,6 @@ impl<G: Graph> Tokens<G> {
                 rows.map(|position| position as f32).collect()
             }
         })
-    }
-}
-
-/// Keeps the inputs of one layer's attention during a pass: see [`TensorGraph::watching`].
-pub(crate) struct AttentionWatch {
-    layer: usize,
-    /// Attentions so far.
-    seen: Cell<usize>,
-    kept: RefCell<Option<WatchedAttention>>,
-}
-
-/// q \[B·T, H·D\] and k \[B·T, K·D\], rotated if they are, a bias by distance \[2T − 1, H\], and how the scores are made.
-pub(crate) struct WatchedAttention {
-    pub(crate) q: Tensor<2>,
-    pub(crate) k: Tensor<2>,
-    pub(crate) bias: Option<Tensor<2>>,
-    /// H and K.
-    pub(crate) heads: [usize; 2],
-    pub(crate) scoring: AttentionScoring,
-}
-
-impl AttentionWatch {
-    /// Keeps the inputs of attention number `layer` of the pass, from 0.
-    pub(crate) fn on(layer: usize) -> Self {
-        Self {
-            layer,
-            seen: Cell::new(0),
-            kept: RefCell::new(None),
-        }
-    }
-
-    fn see(&self, [q, k]: [&Tensor<2>; 2], of: &Attention<'_, TensorGraph<'_>>) {
-        if self.seen.replace(self.seen.get() + 1) == self.layer {
-            *self.kept.borrow_mut() = Some(WatchedAttention {
-                q: q.clone(),
-                k: k.clone(),
-                bias: of.bias.cloned(),
-                heads: of.heads,
-                scoring: of.scoring,
-            });
-        }
-    }
-
-    /// The inputs that were kept; `None` where the pass had fewer attentions.
-    pub(crate) fn kept(self) -> Option<WatchedAttention> {
-        self.kept.into_inner()
     }
 }
 
@@ -442,19 +412,39 @@ impl Graph for TensorGraph<'_> {
         }
     }
 
+    fn normed_two(&self, norm: &RmsNorm, x: Tensor<2>, linears: [&Linear; 2]) -> [Tensor<2>; 2] {
+        match linears.map(|linear| linear.beside(self.pass)) {
+            [Some(l0), Some(l1)] => ops::normed_two(x, norm.form(self.pass.leaves), [l0, l1]),
+            _ => self.two_linears(linears, self.rms_norm(norm, x)),
+        }
+    }
+
+    fn normed_three(&self, norm: &RmsNorm, x: Tensor<2>, linears: [&Linear; 3]) -> [Tensor<2>; 3] {
+        match linears.map(|linear| linear.beside(self.pass)) {
+            [Some(l0), Some(l1), Some(l2)] => ops::normed_three(x, norm.form(self.pass.leaves), [l0, l1, l2]),
+            _ => self.three_linears(linears, self.rms_norm(norm, x)),
+        }
+    }
+
+    fn add_gated(&self, rows: Tensor<2>, linear: &Linear, gate: Tensor<2>, up: Tensor<2>) -> Tensor<2> {
+        match linear.beside(self.pass).filter(|linear| linear.bias.is_none()) {
+            Some(linear) => ops::gated_onto(rows, [gate, up], linear),
+            None => self.add_linear(rows, linear, self.silu_mul(gate, up)),
+        }
+    }
+
     fn product(&self, x: Tensor<2>, (weight, bias): &Self::Weights) -> Tensor<2> {
         ops::linear(x, weight.clone(), Some(bias.clone()), false)
     }
 
     fn rms_norm(&self, norm: &RmsNorm, x: Tensor<2>) -> Tensor<2> {
-        let weight = norm.weight.flat(self.pass.leaves);
-        let weight = if norm.adds_one { weight + 1.0 } else { weight };
+        let (weight, eps) = norm.form(self.pass.leaves);
         let [rows, columns] = x.dims();
         if columns == norm.width {
-            return ops::rms_norm(x, weight, norm.eps);
+            return ops::rms_norm(x, weight, eps);
         }
         let runs = x.reshape([rows * columns / norm.width, norm.width]);
-        ops::rms_norm(runs, weight, norm.eps).reshape([rows, columns])
+        ops::rms_norm(runs, weight, eps).reshape([rows, columns])
     }
 
     fn layer_norm(&self, norm: &LayerNorm, x: Tensor<2>) -> Tensor<2> {
@@ -540,6 +530,14 @@ impl Graph for TensorGraph<'_> {
             (None, Some(bias)) => Positions::Bias(Box::new(bias.clone())),
             (None, None) => Positions::None,
         };
+        // A cache is of one text, none of whose tokens is masked.
+        if let (Some(cache), None, Some(angles), Some(layer)) = (&self.cache, self.watch, of.angles, of.cached) {
+            let qkv = [q.clone(), k.clone(), v.clone()];
+            let mixed = cache.borrow_mut().attend(layer, &qkv, angles, of.heads, of.scoring);
+            if let Some(mixed) = mixed {
+                return mixed;
+            }
+        }
         let (mut q, mut k, mut v) = (q, k, v);
         // What is kept of keys is rotated. Neither cache nor watch wants gradients.
         if let (true, Some((cos, sin))) = (self.cache.is_some() || self.watch.is_some(), of.angles) {

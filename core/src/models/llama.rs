@@ -338,12 +338,11 @@ impl Llama {
             if !g.enter(&mut x) {
                 continue;
             }
-            let normed = g.rms_norm(&layer.input_norm, x.clone());
             let norm = |norm: &Option<RmsNorm>, y| match norm {
                 None => y,
                 Some(norm) => g.rms_norm(norm, y),
             };
-            let [q, k, v] = g.three_linears([&layer.q, &layer.k, &layer.v], normed);
+            let [q, k, v] = g.normed_three(&layer.input_norm, x.clone(), [&layer.q, &layer.k, &layer.v]);
             let (q, k) = (norm(&layer.q_norm, q), norm(&layer.k_norm, k));
             let attention = Attention {
                 heads: [query, key_value],
@@ -361,13 +360,14 @@ impl Llama {
             };
             let mixed = g.attention([q, k, v], attention);
             x = g.add_linear(x, &layer.o, mixed);
-            let normed = g.rms_norm(&layer.post_norm, x.clone());
-            let [gate, up] = g.two_linears([&layer.gate, &layer.up], normed);
-            let inner = match self.activation {
-                Activation::Silu => g.silu_mul(gate, up),
-                other => g.multiply(g.activation(other, gate), up),
+            let [gate, up] = g.normed_two(&layer.post_norm, x.clone(), [&layer.gate, &layer.up]);
+            x = match self.activation {
+                Activation::Silu => g.add_gated(x, &layer.down, gate, up),
+                other => {
+                    let inner = g.multiply(g.activation(other, gate), up);
+                    g.add_linear(x, &layer.down, inner)
+                }
             };
-            x = g.add_linear(x, &layer.down, inner);
         }
         match g.enter(&mut x) {
             true => g.rms_norm(&self.norm, x),

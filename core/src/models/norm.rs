@@ -1,7 +1,7 @@
 //! Norms with their weights, shared by the architectures that have them.
 
 use super::{
-    Weight,
+    Leaves, Weight,
     load::{Init, Loader},
 };
 use crate::error::Result;
@@ -58,6 +58,13 @@ impl RmsNorm {
     /// The same of one that multiplies by 1 + w.
     pub(crate) async fn load_adding_one(loader: &mut Loader<'_>, path: &str, width: usize, eps: f32) -> Result<Self> {
         Self::read(loader, path, (width, eps), true).await
+    }
+
+    /// What it multiplies by, and its eps.
+    pub(crate) fn form(&self, leaves: &Leaves) -> (Tensor<1>, f32) {
+        let weight = self.weight.flat(leaves);
+        let weight = if self.adds_one { weight + 1.0 } else { weight };
+        (weight, self.eps)
     }
 
     async fn read(loader: &mut Loader<'_>, path: &str, (width, eps): (usize, f32), adds_one: bool) -> Result<Self> {

@@ -6,6 +6,7 @@
 //! so a frozen weight costs nothing in the backward pass.
 
 mod ends;
+mod fused;
 mod group;
 mod handed;
 mod layers;

@@ -10,6 +10,7 @@ mod cache;
 mod dispatched;
 mod forms;
 mod forward;
+mod fused;
 mod group;
 mod launch;
 mod packed;
@@ -19,11 +20,12 @@ mod rehearsal;
 mod update;
 mod vocabulary;
 
-pub use cache::append;
+pub use cache::{append, cached_attention, cached_form};
 pub use forms::{
     AdamWStep, AdaptedForm, AttentionForm, AttentionMask, AttentionScoring, BaseForm, LoraForm, PackedForm, RopeForm,
     VocabularyForm,
 };
+pub use fused::{gated_onto, normed_three, normed_two};
 pub use packed::{
     PackedMatrix, packed_adapted, packed_embedding, packed_linear, packed_squares, packed_vocabulary_loss,
 };

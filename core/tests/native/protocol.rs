@@ -4,7 +4,13 @@
 use lorakeet_core::Error;
 use lorakeet_core::config::RunConfig;
 use lorakeet_core::protocol::{
-    AuditDropped, AuditFinding, AuditKind, AuditPlace, AuditReport, Baseline, BaselineKind, CalibrationBin, ClassRow, ColumnRole, ColumnUse, Command, Comparison, CurveEval, CurvePoint, DataInfo, DecisionKind, Decisions, DeviceInfo, DeviceKind, Divergence, EvalInfo, Event, ExportCheck, ExportEvent, ExportForm, ExportOption, ExportScore, FileScore, HubEvent, HubProgress, InputFile, Interval, Judgement, KnobInfo, MemoryEstimate, Metric, ModelInfo, Picture, PictureRequest, PredictionTable, PreviewExample, Probe, RateChange, ReadBack, Report, ReportForm, RunCurve, RunInfo, RunInput, RunLabels, RunPreview, RunRecord, RunSample, RunScore, RunState, RunSummary, Sign, Slice, SliceBy, Stage, StepInfo, StoredCopy, StoredRun, TensorError, TextPrediction, TokenProbability, Verdict,
+    AuditDropped, AuditFinding, AuditKind, AuditPlace, AuditReport, Baseline, BaselineKind, CalibrationBin, ClassRow,
+    ColumnRole, ColumnUse, Command, Comparison, CurveEval, CurvePoint, DataInfo, DecisionKind, Decisions, DeviceInfo,
+    DeviceKind, Divergence, EvalInfo, Event, ExportCheck, ExportEvent, ExportForm, ExportOption, ExportScore,
+    FileScore, HubEvent, HubProgress, InputFile, Interval, Judgement, KnobInfo, MemoryEstimate, Metric, ModelInfo,
+    Picture, PictureRequest, PredictionTable, PreviewExample, Probe, RateChange, ReadBack, Report, ReportForm,
+    RunCurve, RunInfo, RunInput, RunLabels, RunPreview, RunRecord, RunSample, RunScore, RunState, RunSummary, Sign,
+    Slice, SliceBy, Stage, StepInfo, StoredCopy, StoredRun, TensorError, TextPrediction, TokenProbability, Verdict,
 };
 use lorakeet_core::task::Task;
 use lorakeet_i18n::messages::formats as msg;

@@ -1,6 +1,6 @@
 
 fn pair(at: u32) -> vec2<f32> {
-    return bitcast<vec2<f32>>(vec2<u32>(w[at] << 16u, w[at] & 0xffff0000u));
+    return bitcast<vec2<f32>>(vec2<u32>(word_at(at) << 16u, word_at(at) & 0xffff0000u));
 }
 
 fn one(row: u32, column: u32) -> f32 {

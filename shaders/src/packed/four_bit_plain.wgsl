@@ -1,4 +1,4 @@
 
 fn scale(block: u32) -> f32 {
-    return bitcast<f32>(w[$PLANES.x + block]);
+    return bitcast<f32>(word_at($PLANES.x + block));
 }

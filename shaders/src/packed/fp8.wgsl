@@ -15,12 +15,12 @@ fn values(word: u32) -> vec4<f32> {
 
 fn scale(row: u32, column: u32) -> f32 {
     let across = ($SHAPES.w + $SHAPES.z - 1u) / $SHAPES.z;
-    return bitcast<f32>(w[$PLANES.x + row / $SHAPES.y * across + column / $SHAPES.z]);
+    return bitcast<f32>(word_at($PLANES.x + row / $SHAPES.y * across + column / $SHAPES.z));
 }
 
 fn one(row: u32, column: u32) -> f32 {
     let i = row * $SHAPES.w + column;
-    return values(w[i >> 2u])[i & 3u] * scale(row, column);
+    return values(word_at(i >> 2u))[i & 3u] * scale(row, column);
 }
 
 fn scales(row: u32, column: u32) -> vec4<f32> {
@@ -37,7 +37,7 @@ fn $EIGHT(row: u32, column: u32) -> Eight {
     // Tiles of a multiple of eight columns have one scale here.
     if $SHAPES.z % 8u == 0u || $SHAPES.z >= $SHAPES.w {
         let s = scale(row, column);
-        return Eight(s * values(w[i]), s * values(w[i + 1u]));
+        return Eight(s * values(word_at(i)), s * values(word_at(i + 1u)));
     }
-    return Eight(scales(row, column) * values(w[i]), scales(row, column + 4u) * values(w[i + 1u]));
+    return Eight(scales(row, column) * values(word_at(i)), scales(row, column + 4u) * values(word_at(i + 1u)));
 }

@@ -1,6 +1,6 @@
 //! Rows of a packed table by number.
 
-use super::{Packed, decode};
+use super::{Packed, WORD_AT, decode};
 use crate::launch::{by_element_count, info_words};
 use crate::math::for_each_row;
 use crate::{Kernel, Tier};
@@ -35,6 +35,7 @@ impl Kernel for PackedGather {
         [
             include_str!("../elements.wgsl"),
             include_str!("gather.wgsl"),
+            WORD_AT,
             &self.table.wgsl(1),
         ]
         .concat()

@@ -6,11 +6,11 @@ fn k_scales(i: u32) -> vec2<f32> {
     let block = $PLANES.x + 4u * (i >> 8u);
     let part = (i >> 5u) & 7u;
     let shift = 8u * (part & 3u);
-    let first = (w[block + 1u] >> shift) & 255u;
-    let second = (w[block + 2u] >> shift) & 255u;
-    let third = (w[block + 3u] >> shift) & 255u;
+    let first = (word_at(block + 1u) >> shift) & 255u;
+    let second = (word_at(block + 2u) >> shift) & 255u;
+    let third = (word_at(block + 3u) >> shift) & 255u;
     let late = part >= 4u;
     let s = select(first & 63u, (third & 15u) | ((first >> 6u) << 4u), late);
     let m = select(second & 63u, (third >> 4u) | ((second >> 6u) << 4u), late);
-    return unpack2x16float(w[block]) * vec2<f32>(f32(s), f32(m));
+    return unpack2x16float(word_at(block)) * vec2<f32>(f32(s), f32(m));
 }

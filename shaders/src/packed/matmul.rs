@@ -5,7 +5,7 @@
 //! workgroup (or one thread) works on.
 
 use super::decode::Reader;
-use super::{Format, Packed, dots};
+use super::{Format, Packed, WORD_AT, dots};
 use crate::launch::{Cut, grid, info_words};
 use crate::matmul::{A_AT, LANES, Slice, Tiles, added, lines, pairs, tiles_text};
 use crate::{Add, Kernel, LowRank, PartsOf, SplitProduct, SumOfParts, Tier};
@@ -112,7 +112,7 @@ impl PackedMatMul {
     }
 
     /// Rows and columns of outputs that one workgroup computes.
-    fn block(&self, tier: Tier) -> (usize, usize) {
+    pub(super) fn block(&self, tier: Tier) -> (usize, usize) {
         match (self.plan(tier), self.across) {
             (Plan::Registers { rows }, false) => (rows, LANES * COLUMNS_ALONG),
             (Plan::Registers { rows }, true) => (rows, LANES * 8),
@@ -123,7 +123,7 @@ impl PackedMatMul {
     }
 
     /// Whether a is read in vectors of four.
-    fn reads_vectors(&self, tier: Tier) -> bool {
+    pub(super) fn reads_vectors(&self, tier: Tier) -> bool {
         let step = if self.across { 4 } else { 8 };
         !matches!(self.plan(tier), Plan::Tiles(_) | Plan::HalfTiles(_)) && self.k().is_multiple_of(step)
     }
@@ -136,8 +136,13 @@ impl PackedMatMul {
 
     /// The source; `parts` is whether it makes parts of the sums, which texts of tiles know.
     pub(crate) fn text(&self, tier: Tier, parts: bool) -> String {
+        self.head(tier, parts) + &self.body(tier)
+    }
+
+    /// The source without its bindings and what reads and writes them.
+    pub(super) fn body(&self, tier: Tier) -> String {
         let low = self.low_rank.is_some();
-        let body = match (self.plan(tier), self.across) {
+        match (self.plan(tier), self.across) {
             (Plan::Registers { rows }, false) => registers_along(rows, low),
             (Plan::Registers { rows }, true) => registers_across(rows, low),
             (Plan::Tiles(tiles), false) => tiles_text(tiles, Slice::Floats, include_str!("load_along.wgsl"), low),
@@ -151,8 +156,15 @@ impl PackedMatMul {
             (Plan::Matvec { rows }, false) => matvec_along(rows),
             (Plan::Matvec { rows }, true) => matvec_across(rows),
             (Plan::Subgroups { rows }, _) => matvec_subgroups(rows),
-        };
-        self.head(tier, parts) + &body
+        }
+    }
+
+    /// What of [`LowRank`] a total is added where it is stored: all of it, or nothing where the body has added it.
+    pub(super) fn besides(&self, tier: Tier) -> &'static str {
+        match (self.low_rank, self.plan(tier)) {
+            (Some(_), Plan::Matvec { .. } | Plan::Subgroups { .. }) => " + low_rank_at(row, column)",
+            _ => "",
+        }
     }
 
     fn head(&self, tier: Tier, parts: bool) -> String {
@@ -174,21 +186,14 @@ impl PackedMatMul {
         };
         let (enable, word, decoding) = match self.plan(tier) {
             Plan::HalfTiles(_) => ("enable f16;\n", "vec4<f16>", String::new()),
-            _ => ("", "u32", self.matrix.wgsl(1)),
+            _ => ("", "u32", WORD_AT.to_owned() + &self.matrix.wgsl(1)),
         };
         let head = include_str!("matmul.wgsl")
             .replace("$A_TYPE", element)
             .replace("$W_TYPE", word)
             .replace("$A_AT", if element == "f32" { A_AT } else { "" })
             .replace("$ADD_BINDING", if addends == 0 { "" } else { addend })
-            .replace(
-                "$ADD",
-                &(self.add.text().to_owned()
-                    + match (self.low_rank, self.plan(tier)) {
-                        (Some(_), Plan::Matvec { .. } | Plan::Subgroups { .. }) => " + low_rank_at(row, column)",
-                        _ => "",
-                    }),
-            )
+            .replace("$ADD", &(self.add.text().to_owned() + self.besides(tier)))
             .replace("$OUT", &(2 + addends + low).to_string())
             .replace("$EXAMPLES", examples)
             .replace("$SUM", sum)

@@ -14,14 +14,19 @@ mod dots;
 mod gather;
 mod lanes;
 mod matmul;
+mod pair;
 mod planes;
 
 pub use decode::decode;
 pub use gather::PackedGather;
 pub use matmul::PackedMatMul;
+pub use pair::PackedPair;
 pub use planes::Planes;
 
 use std::fmt::Debug;
+
+/// How sources read a word of the one matrix that they have, `w: array<u32>`.
+const WORD_AT: &str = "\nfn word_at(i: u32) -> u32 {\n    return w[i];\n}\n";
 
 /// How the numbers of a packed matrix are stored. Numbers are counted in row-major order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -185,7 +190,8 @@ impl Packed {
         self.format.key() + rows
     }
 
-    /// `eight(row, column)` for `w: array<u32>`; `first_info` is the first vector of `info` that holds [`Self::info`].
+    /// `eight(row, column)` for a `word_at(i)` such as [`WORD_AT`]; `first_info` is the first vector of `info` that holds
+    /// [`Self::info`].
     fn wgsl(&self, first_info: usize) -> String {
         let gathered = if self.aligned() {
             ""

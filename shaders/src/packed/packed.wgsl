@@ -11,12 +11,12 @@ const EVERY_EIGHT: vec4<u32> = vec4<u32>(0u, 8u, 16u, 24u);
 
 // Half number `at` of a plane that starts at word `start`.
 fn half(start: u32, at: u32) -> f32 {
-    let pair = unpack2x16float(w[start + (at >> 1u)]);
+    let pair = unpack2x16float(word_at(start + (at >> 1u)));
     return select(pair.x, pair.y, (at & 1u) == 1u);
 }
 
 fn byte(start: u32, at: u32) -> u32 {
-    return (w[start + (at >> 2u)] >> (8u * (at & 3u))) & 255u;
+    return (word_at(start + (at >> 2u)) >> (8u * (at & 3u))) & 255u;
 }
 
 // The four signed bytes of a word.

@@ -1,8 +1,8 @@
 
 fn eight(row: u32, column: u32) -> Eight {
     let i = row * $SHAPES.w + column;
-    let word = w[i >> 3u];
-    let dm = unpack2x16float(w[$PLANES.x + (i >> 5u)]);
+    let word = word_at(i >> 3u);
+    let dm = unpack2x16float(word_at($PLANES.x + (i >> 5u)));
     return Eight(
         dm.x * vec4<f32>(nibbles(word, 0u) | fifth(i)) + dm.y,
         dm.x * vec4<f32>(nibbles(word, 16u) | fifth(i + 4u)) + dm.y,

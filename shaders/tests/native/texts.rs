@@ -119,6 +119,11 @@ fn groups_of_products_equal_their_twins() {
 }
 
 #[test]
+fn what_adapters_do_in_one_launch_equals_its_twin() {
+    agree_on(&Gpu::open(), &cases::adapters::all());
+}
+
+#[test]
 fn products_in_parts_equal_their_twins() {
     agree_on(&Gpu::open(), &cases::parts::all());
 }
@@ -135,6 +140,7 @@ fn a_launch_some_workgroups_at_a_time_gives_the_bits_of_one() {
     let all = [
         cases::products(),
         cases::groups(),
+        cases::adapters::all(),
         cases::parts::all(),
         cases::packed(),
         cases::attention::all(),

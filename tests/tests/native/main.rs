@@ -14,6 +14,7 @@ mod divergence;
 mod estimate;
 mod export;
 mod finder;
+mod fused;
 mod heads;
 mod hub;
 mod ids;

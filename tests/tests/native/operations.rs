@@ -15,7 +15,7 @@ use lorakeet_core::{
 };
 use lorakeet_tests::golden::block_on;
 
-fn devices() -> [Device; 2] {
+pub(super) fn devices() -> [Device; 2] {
     [DeviceChoice::Cpu, DeviceChoice::Gpu].map(|choice| block_on(device::open(choice)).expect("the device opens").0)
 }
 
@@ -32,7 +32,7 @@ pub(super) fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     data.try_into_vec().expect("f32")
 }
 
-fn assert_close<const D: usize>(what: &str, found: Tensor<D>, wanted: Tensor<D>) {
+pub(super) fn assert_close<const D: usize>(what: &str, found: Tensor<D>, wanted: Tensor<D>) {
     assert_eq!(found.dims(), wanted.dims(), "{what}");
     let (found, wanted) = (values(found), values(wanted));
     for (i, (found, wanted)) in found.iter().zip(&wanted).enumerate() {

@@ -1,9 +1,9 @@
 //! The page in a real browser: it opens, trains, pauses, changes a text, hands over an adapter, and says what is wrong
 //! when something is missing. `cargo xtask test web` builds the page and runs these.
 
-mod charts;
 mod advice;
 mod audit;
+mod charts;
 mod devices;
 mod endurance;
 mod exports;

@@ -2,11 +2,52 @@
 
 use super::backward::Trained;
 use super::dry_run::{DryRun, product_gradients};
-use super::{Node, SymbolicTensor, bytes_of};
+use super::{Node, SymbolicTensor, View, bytes_of};
 use crate::models::{Linear, Stored};
+use crate::ops::{BaseForm, PackedForm};
+use lorakeet_shaders::{Format, Packed, PackedPair};
 use std::{cell::RefCell, rc::Rc};
 
 type Rows = SymbolicTensor<2>;
+
+/// Whether the products of the last two that go backward are one launch, as the ops' `pair_of` has it.
+fn is_pair(rows: usize, linears: &[&Linear], sizes: &[[usize; 3]]) -> bool {
+    let ([.., one, other], [.., sizes_of_one, sizes_of_other]) = (linears, sizes) else {
+        return false;
+    };
+    let form = |linear: &Linear| match &linear.weight.stored {
+        Stored::Packed { matrix, flipped } => {
+            let (_, base) = matrix.in_one(linear.transposed != *flipped)?;
+            let BaseForm::Packed(PackedForm { matrix, across }) = base else {
+                return None;
+            };
+            Some((matrix, across))
+        }
+        Stored::Dense(_) => {
+            let matrix = Packed {
+                format: Format::F32,
+                rows: linear.weight.rows,
+                columns: linear.weight.columns,
+            };
+            Some((matrix, linear.transposed))
+        }
+    };
+    let Some((matrix, across)) = form(one).filter(|own| form(other).is_some_and(|other| *own == other)) else {
+        return false;
+    };
+    let [.., rank] = *sizes_of_one;
+    let pair = PackedPair {
+        m: rows,
+        matrix,
+        across: !across,
+        sums: true,
+        rank,
+        scale: 1.0,
+        low_start: 0,
+        low_len: 2 * rows * rank,
+    };
+    sizes_of_one == sizes_of_other && pair.suits()
+}
 
 impl DryRun<'_> {
     /// A product with the base: a dense matrix and one that is trained whole keep x, a packed one nothing.
@@ -80,9 +121,10 @@ impl DryRun<'_> {
             backward.weight(bias, node.id, bytes_of(&[outputs]));
             backward.weight(weight, node.id, bytes_of(&[inputs, outputs]));
             let dropped = if drops { kept.bytes } else { 0 };
+            // Made in one launch.
             backward.adapter(b_bytes, 0);
-            drop(h);
             let dh = ledger.hold(h_bytes);
+            drop(h);
             backward.adapter(a_bytes, dropped);
             let bytes = kept.bytes;
             drop(kept);
@@ -119,6 +161,7 @@ impl DryRun<'_> {
         let h = self.ledger.launch(h_bytes, x.view.copied());
         let arrived = Rc::new(RefCell::new(Vec::new()));
         let (x_node, x_bytes) = (x.node, x.view.bytes);
+        let paired = is_pair(rows, &linears, &sizes);
         let outputs = linears.map(|linear| {
             let node = self.node(&[x_node], true);
             let (h, kept, arrived, sizes) = (h.clone(), x.view.clone(), Rc::clone(&arrived), sizes.clone());
@@ -141,8 +184,13 @@ impl DryRun<'_> {
                 }
                 drop(h);
                 if x_node.tracked {
-                    for dy in dys {
-                        let dx = ledger.launch(x_bytes, dy.copied());
+                    let mut launches: Vec<Vec<View>> = dys.into_iter().map(|dy| vec![dy]).collect();
+                    if paired {
+                        let last = launches.split_off(N - 2).concat();
+                        launches.insert(0, last);
+                    }
+                    for dys in launches {
+                        let dx = ledger.launch(x_bytes, dys.iter().map(View::copied).sum());
                         backward.register_sum(x_node, dx, x_bytes);
                     }
                 }
@@ -175,8 +223,8 @@ impl DryRun<'_> {
             ledger.multiply(2, out_of);
             let dropped = if drops { kept.bytes } else { 0 };
             backward.adapter(b_bytes, 0);
-            drop(h);
             let dh = ledger.hold(h_bytes);
+            drop(h);
             backward.adapter(a_bytes, dropped);
             if x_node.tracked {
                 let dx = ledger.hold(kept.bytes);

@@ -5,17 +5,17 @@
 //! hand and makes those of all inputs.
 
 use super::super::forward::{column_sums, rows_width};
-use super::super::group::{Member, adapted_group, group, in_a_row, part};
-use super::super::launch::Launch;
+use super::super::group::{Member, adapted_group, group, in_a_row, outputs_of, pair_of, part};
+use super::super::launch::{Launch, Output};
 use super::super::products::{Product, product_and_low_rank};
 use super::handed::{hand, take_so_far};
-use burn::backend::TensorMetadata;
 use burn::backend::tensor::FloatTensor;
+use burn::backend::{Shape, TensorMetadata};
 use burn_autodiff::NodeId;
 use burn_autodiff::checkpoint::base::Checkpointer;
 use burn_autodiff::grads::Gradients;
 use burn_autodiff::ops::{Backward, Ops as Node};
-use lorakeet_shaders::{Add as MatMulAdd, Operand};
+use lorakeet_shaders::{Add as MatMulAdd, LowRankBack, Operand};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What the backward passes of a group of G share.
@@ -43,9 +43,19 @@ impl<B: Launch, const G: usize> Group<B, G> {
     /// The forward pass, with what its backward pass needs.
     pub(super) fn run(x: FloatTensor<B>, members: [Member<B>; G]) -> ([FloatTensor<B>; G], Self) {
         let (outputs, h) = adapted_group::<B, G>(&x, &members);
+        (outputs, Self::of(x, h, members))
+    }
+
+    /// The same behind what has made x · aᵀ of each with x.
+    pub(super) fn behind(x: FloatTensor<B>, h: FloatTensor<B>, members: [Member<B>; G]) -> ([FloatTensor<B>; G], Self) {
+        let outputs = outputs_of::<B, G>(&x, &h, &members);
+        (outputs, Self::of(x, h, members))
+    }
+
+    fn of(x: FloatTensor<B>, h: FloatTensor<B>, members: [Member<B>; G]) -> Self {
         let arrived = [const { None }; G];
         let shared = Shared { x, members, h, arrived };
-        (outputs, Self(Arc::new(Mutex::new(shared))))
+        Self(Arc::new(Mutex::new(shared)))
     }
 }
 
@@ -53,7 +63,42 @@ impl<B: Launch, const G: usize> Shared<B, G> {
     /// The gradients of all a, of all b, and of x · aᵀ, one after the other.
     fn adapters(&self, dys: &[FloatTensor<B>; G]) -> ([FloatTensor<B>; G], [FloatTensor<B>; G], FloatTensor<B>) {
         let (rows, inputs) = rows_width(&self.x.shape());
+        let (dbs, dh) = self.second_matrices(dys, rows);
+        let of_a = self.members.iter().map(|member| Product {
+            m: member.rank(),
+            n: inputs,
+            k: rows,
+            a_trans: true,
+            b_trans: false,
+            alpha: 1.0,
+        });
+        let of_a = group(of_a, [Operand::Row, Operand::One], false);
+        let places = self.members.each_ref().map(|member| B::gradient_of(&member.a));
+        let das = B::launch_to(of_a, vec![dh.clone(), self.x.clone()], places);
+        (das, dbs, dh)
+    }
+
+    /// The gradients of all b, and of x · aᵀ: of two linears in one launch, of three, which would take more buffers than a launch
+    /// may have, in two.
+    fn second_matrices(&self, dys: &[FloatTensor<B>; G], rows: usize) -> ([FloatTensor<B>; G], FloatTensor<B>) {
         let members = || self.members.iter();
+        let kernel = LowRankBack {
+            rows,
+            members: members().map(Member::low_rank).collect(),
+        };
+        if let ([one, other], true) = (self.members.as_slice(), kernel.has_short_sums()) {
+            let bs = [one.b.clone(), other.b.clone()];
+            let read = dys.iter().chain([&self.h]).chain(&bs).cloned().collect();
+            let places = [
+                B::gradient_of(&one.b),
+                B::gradient_of(&other.b),
+                Output::New(self.h.shape()),
+            ];
+            let [db, other_db, dh] = B::launch_to(kernel, read, places);
+            if let Ok(dbs) = <[FloatTensor<B>; G]>::try_from(vec![db, other_db]) {
+                return (dbs, dh);
+            }
+        }
         let of_b = members().map(|member| Product {
             m: member.outputs(),
             n: member.rank(),
@@ -76,19 +121,7 @@ impl<B: Launch, const G: usize> Shared<B, G> {
         });
         let of_h = group(of_h, [Operand::Each, Operand::Each], true);
         let read = dys.iter().chain(members().map(|member| &member.b)).cloned().collect();
-        let dh = in_a_row::<B>(of_h, read);
-        let of_a = members().map(|member| Product {
-            m: member.rank(),
-            n: inputs,
-            k: rows,
-            a_trans: true,
-            b_trans: false,
-            alpha: 1.0,
-        });
-        let of_a = group(of_a, [Operand::Row, Operand::One], false);
-        let places = self.members.each_ref().map(|member| B::gradient_of(&member.a));
-        let das = B::launch_to(of_a, vec![dh.clone(), self.x.clone()], places);
-        (das, dbs, dh)
+        (dbs, in_a_row::<B>(of_h, read))
     }
 }
 
@@ -133,9 +166,18 @@ impl<B: Launch, const G: usize, const N: usize> Backward<B, N> for GroupBackward
             }
         }
         let Some(node) = of_x else { return };
-        let (rows, _) = rows_width(&shared.x.shape());
+        let (rows, inputs) = rows_width(&shared.x.shape());
         let mut so_far = take_so_far!(B, grads, ops.node, node);
-        for (i, dy) in dys.into_iter().enumerate() {
+        let mut alone: Vec<FloatTensor<B>> = dys.into();
+        // Its launch has no room for what there is so far.
+        let pair = pair_of(rows, &shared.members, true).filter(|_| so_far.is_none());
+        if let (Some(pair), [.., one, other]) = (pair, shared.members.as_slice()) {
+            let mut read = alone.split_off(G - 2);
+            read.extend([&one.w, &other.w, &dh, &one.a, &other.a].map(Clone::clone));
+            let [sum] = B::launch(pair, read, [Shape::new([rows, inputs])]);
+            so_far = Some(sum);
+        }
+        for (i, dy) in alone.into_iter().enumerate() {
             let Member { w, a, form, .. } = shared.members[i].clone();
             let addend = so_far.take().map(|sum| (sum, MatMulAdd::Full));
             let low = [part::<B>(&dh, rows, &shared.members, i), a];

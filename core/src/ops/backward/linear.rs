@@ -2,7 +2,7 @@
 
 use super::super::forms::{AdaptedForm, BaseForm, LoraForm, PackedForm};
 use super::super::forward::{column_sums, dropout, rows_width};
-use super::super::launch::Launch;
+use super::super::launch::{Launch, Output};
 use super::super::products::{
     Product, adapted_product, add_low_rank, linear_dx, low_rank_inputs, packed_product, product_and_low_rank,
 };
@@ -13,7 +13,7 @@ use burn_autodiff::NodeId;
 use burn_autodiff::checkpoint::base::Checkpointer;
 use burn_autodiff::grads::Gradients;
 use burn_autodiff::ops::{Backward, Ops as Node};
-use lorakeet_shaders::Add as MatMulAdd;
+use lorakeet_shaders::{Add as MatMulAdd, LowRankBack, LowRankMember};
 
 #[derive(Debug)]
 pub(super) struct LinearBackward {
@@ -104,28 +104,14 @@ impl<B: Launch> Branch<B> {
         grads: &mut Gradients,
     ) -> [FloatTensor<B>; 2] {
         let Self { x, a, b, h, form } = self;
-        let ((rows, outputs), rank) = (rows_width(&dy.shape()), a.shape()[0]);
-        if let Some(node) = of_b {
-            let product = Product {
-                m: outputs,
-                n: rank,
-                k: rows,
-                a_trans: true,
-                b_trans: false,
-                alpha: form.scale,
-            };
-            let db = product.run_to::<B>(dy.clone(), h, B::gradient_of(&b));
-            grads.register::<B>(node, db);
-        }
-        let down = Product {
-            m: rows,
-            n: rank,
-            k: outputs,
-            a_trans: false,
-            b_trans: false,
-            alpha: form.scale,
+        let dh = match of_b {
+            Some(node) => {
+                let [db, dh] = through_second_matrix::<B>(dy, h, b, form.scale);
+                grads.register::<B>(node, db);
+                dh
+            }
+            None => low_rank_dh::<B>(dy, b, form.scale),
         };
-        let dh = down.run::<B>(dy, b);
         if let Some(node) = of_a {
             let x = dropout::<B>(x, form.dropout, form.seed);
             let da = linear_dw::<B>(x, dh.clone(), &a, false);
@@ -133,6 +119,49 @@ impl<B: Launch> Branch<B> {
         }
         [dh, a]
     }
+}
+
+/// db = scale · dyᵀ · h and dh = scale · dy · b: in one launch, unless a GPU would gain by making long sums in parts.
+fn through_second_matrix<B: Launch>(
+    dy: FloatTensor<B>,
+    h: FloatTensor<B>,
+    b: FloatTensor<B>,
+    scale: f32,
+) -> [FloatTensor<B>; 2] {
+    let ((rows, outputs), (_, rank)) = (rows_width(&dy.shape()), rows_width(&h.shape()));
+    let kernel = LowRankBack {
+        rows,
+        members: vec![LowRankMember { outputs, rank, scale }],
+    };
+    let place = B::gradient_of(&b);
+    if kernel.has_short_sums() {
+        let places = [place, Output::New(h.shape())];
+        return B::launch_to(kernel, vec![dy, h, b], places);
+    }
+    let product = Product {
+        m: outputs,
+        n: rank,
+        k: rows,
+        a_trans: true,
+        b_trans: false,
+        alpha: scale,
+    };
+    let db = product.run_to::<B>(dy.clone(), h, place);
+    [db, low_rank_dh::<B>(dy, b, scale)]
+}
+
+/// dh = scale · dy · b.
+fn low_rank_dh<B: Launch>(dy: FloatTensor<B>, b: FloatTensor<B>, scale: f32) -> FloatTensor<B> {
+    let ((rows, outputs), (_, rank)) = (rows_width(&dy.shape()), rows_width(&b.shape()));
+    let product = Product {
+        m: rows,
+        n: rank,
+        k: outputs,
+        a_trans: false,
+        b_trans: false,
+        alpha: scale,
+    };
+    product.run::<B>(dy, b)
 }
 
 /// dx = dropout(dh · a).

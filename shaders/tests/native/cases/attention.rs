@@ -1,7 +1,10 @@
 //! Attentions.
 
 use super::{Case, Noise, case, twin};
-use lorakeet_shaders::{Attention, AttentionNotes, AttentionOfBias, AttentionOfKeys, AttentionOfQueries, Kernel};
+use lorakeet_shaders::{
+    Attention, AttentionNotes, AttentionOfAll, AttentionOfBias, AttentionOfKeys, AttentionOfQueries, CachedAttention,
+    Kernel,
+};
 
 /// Attention forward and backward.
 pub fn all() -> Vec<Case> {
@@ -9,7 +12,33 @@ pub fn all() -> Vec<Case> {
     for form in forms() {
         cases.extend(cases_of(&form));
     }
+    cases.extend(of_tokens());
     cases
+}
+
+/// Attentions of a token that is generated: few and many heads, more keys than a workgroup has invocations, windows, caps.
+fn of_tokens() -> impl Iterator<Item = Case> {
+    let forms = [
+        (1, 1, 1, 8, 0, 0.0),
+        (5, 3, 5, 16, 0, 1.5),
+        (1, 2, 33, 64, 0, 0.0),
+        (2, 3, 300, 24, 100, 0.0),
+        (1, 3, 600, 80, 0, 2.0),
+        (2, 1, 7, 128, 4, 0.0),
+    ];
+    forms.into_iter().map(|(kv_heads, group, kept, dim, window, cap)| {
+        let kernel = CachedAttention {
+            kv_heads,
+            group,
+            kept,
+            dim,
+            window,
+            scale: 2.0 / (dim as f32).sqrt(),
+            cap,
+        };
+        assert!(kernel.suits(), "{kernel:?}");
+        case(kernel, 1.0, 2e-5)
+    })
 }
 
 /// Attentions of even and odd widths of heads, sizes and groups, with every kind of mask; some capped, some biased.
@@ -162,7 +191,9 @@ fn cases_of(form: &Attention) -> Vec<Case> {
         of(Box::new(AttentionOfQueries(form.clone())), &backward),
         of(Box::new(AttentionOfKeys(form.clone())), &backward),
     ];
-    if form.biased {
+    if !form.biased {
+        cases.push(of(Box::new(AttentionOfAll(form.clone())), &backward));
+    } else {
         cases.push(of(Box::new(AttentionOfBias(form.clone())), &backward));
     }
     cases

@@ -1,6 +1,7 @@
 //! Kernels with random inputs: every variant of every text, on even and odd shapes.
 #![allow(dead_code, reason = "tests and benches each use a part of it")]
 
+pub mod adapters;
 pub mod attention;
 pub mod clipping;
 pub mod parts;
@@ -453,6 +454,7 @@ pub fn all() -> Vec<Case> {
     [
         products(),
         groups(),
+        adapters::all(),
         parts::all(),
         packed(),
         norms(),
