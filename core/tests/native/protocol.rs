@@ -2,15 +2,17 @@
 //! One file of 720 lines, because every event and command has its example here.
 
 use lorakeet_core::Error;
+use lorakeet_core::advice::{Advice, Caution, Doubt, Recommendation};
 use lorakeet_core::config::RunConfig;
 use lorakeet_core::protocol::{
     AuditDropped, AuditFinding, AuditKind, AuditPlace, AuditReport, Baseline, BaselineKind, CalibrationBin, ClassRow,
     ColumnRole, ColumnUse, Command, Comparison, CurveEval, CurvePoint, DataInfo, DecisionKind, Decisions, DeviceInfo,
     DeviceKind, Divergence, EvalInfo, Event, ExportCheck, ExportEvent, ExportForm, ExportOption, ExportScore,
     FileScore, HubEvent, HubProgress, InputFile, Interval, Judgement, KnobInfo, MemoryEstimate, Metric, ModelInfo,
-    Picture, PictureRequest, PredictionTable, PreviewExample, Probe, RateChange, ReadBack, Report, ReportForm,
-    RunCurve, RunInfo, RunInput, RunLabels, RunPreview, RunRecord, RunSample, RunScore, RunState, RunSummary, Sign,
-    Slice, SliceBy, Stage, StepInfo, StoredCopy, StoredRun, TensorError, TextPrediction, TokenProbability, Verdict,
+    Picture, PictureRequest, PredictionTable, PreviewExample, Probe, RateChange, RatePoint, RateSearch, ReadBack,
+    Report, ReportForm, RunCurve, RunInfo, RunInput, RunLabels, RunPreview, RunRecord, RunSample, RunScore, RunState,
+    RunSummary, SearchEnd, Sign, Slice, SliceBy, Stage, StepInfo, StoredCopy, StoredRun, TensorError, TextPrediction,
+    TokenProbability, Verdict,
 };
 use lorakeet_core::task::Task;
 use lorakeet_i18n::messages::formats as msg;
@@ -504,6 +506,44 @@ fn events(number: f64) -> Vec<Event> {
         notes: vec![said()],
         findings: vec![finding],
         dropped: vec![dropped],
+    })));
+    events.push(Event::Advice {
+        advice: Box::new(Advice {
+            settings: vec![Recommendation {
+                knob: "lora_r",
+                value: 16.into(),
+                current: 8.into(),
+                reason: said(),
+                evidence: said(),
+                why_not: said(),
+            }],
+            cautions: vec![Caution {
+                knob: "learning_rate",
+                others: vec!["lora_r"],
+                what: said(),
+                remedy: said(),
+                way_out: None,
+            }],
+            doubts: vec![Doubt {
+                what: said(),
+                remedy: said(),
+            }],
+        }),
+        rows: 2,
+        held_out: 1,
+    });
+    events.push(Event::Rate(Box::new(RateSearch {
+        points: vec![RatePoint {
+            step: 1,
+            learning_rate: 1e-7,
+            loss: number,
+            smoothed: number,
+        }],
+        end: SearchEnd::Range,
+        steepest: Some(1e-3),
+        tenth_of_minimum: None,
+        recommended: None,
+        reason: said(),
     })));
     let option = ExportOption {
         form: ExportForm::GgufAdapter,
