@@ -20,7 +20,7 @@ use lorakeet_core::formats::peft::CONFIG_FILE;
 use lorakeet_core::host::Control;
 use lorakeet_core::protocol::{DeviceChoice, Event, TensorError};
 use lorakeet_core::quant::BaseFormat;
-use lorakeet_core::store::{DirectorySink, Source};
+use lorakeet_core::store::DirectorySink;
 use lorakeet_core::train::checkpoint;
 use lorakeet_i18n::Message;
 use lorakeet_i18n::messages::export as msg;

@@ -76,6 +76,12 @@ impl LastRun {
             },
         }
     }
+
+    /// Whether it was trained on these data, and scored on those.
+    pub(super) fn is_on(&self, data: [Option<&Data>; 2]) -> bool {
+        let digests = data.iter().flatten().map(|data| &data.digest);
+        digests.eq(self.record.data.iter().map(|(_, digest)| digest))
+    }
 }
 
 /// The digests of what was trained on and of what was scored, by the names of their settings.
@@ -107,12 +113,6 @@ impl Parts {
             head: self.head.as_ref(),
             record: &self.record,
         }
-    }
-
-    /// Whether it was trained on these data, and scored on those.
-    pub(super) fn is_on(&self, data: [Option<&Data>; 2]) -> bool {
-        let digests = data.iter().flatten().map(|data| &data.digest);
-        digests.eq(self.record.data.iter().map(|(_, digest)| digest))
     }
 }
 

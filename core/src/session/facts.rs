@@ -2,7 +2,8 @@
 
 use super::{Session, no_data};
 use crate::advice::{Facts, ModelKind, advise};
-use crate::config::{Encoding, Group, KNOBS, RunConfig};
+use crate::config::{Group, KNOBS, RunConfig};
+use crate::data::audit::Reading;
 use crate::data::{self, Content, Dataset, Example, Schema};
 use crate::device;
 use crate::error::Result;
@@ -32,7 +33,7 @@ pub(super) struct Measured {
 #[derive(PartialEq)]
 struct ShapedBy {
     config: RunConfig,
-    data: [Option<(String, Option<Encoding>)>; 2],
+    data: [Option<(String, Reading)>; 2],
     has_adapter: bool,
 }
 
@@ -68,7 +69,7 @@ impl Session {
     /// waits for this.
     pub(super) async fn answer_advice(&mut self, config: &RunConfig, emit: &mut Emit<'_>) -> Result<()> {
         loaded(&self.model)?;
-        self.read_as(config.encoding, emit).await?;
+        self.read_as(config, emit).await?;
         let data = &self.data.as_ref().ok_or_else(no_data)?.rows;
         fit_inputs_to_data(&mut self.model, data, config, emit).await?;
         let facts = self.quick_facts(config, emit).await?;
@@ -115,7 +116,7 @@ impl Session {
         let data = [&self.data, &self.validation];
         ShapedBy {
             config,
-            data: data.map(|data| data.as_ref().map(|data| (data.digest.clone(), data.encoding))),
+            data: data.map(|data| data.as_ref().map(|data| (data.digest.clone(), data.reading.clone()))),
             has_adapter: self.adapter.is_some(),
         }
     }
@@ -278,7 +279,7 @@ async fn first_rows(
     // How many times so many there are.
     let mut times = all as f64 / most as f64;
     if spec.objective.learns_texts() {
-        let mut part = dataset.start(most);
+        let mut part = dataset.part(0, most);
         // One text may be the whole file.
         let bytes = |part: &Dataset| part.rows.iter().map(|row| text_bytes(&row.content)).sum::<usize>();
         let before = bytes(&part);

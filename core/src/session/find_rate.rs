@@ -36,7 +36,7 @@ impl Session {
     /// [`crate::protocol::Command::FindRate`].
     pub(super) async fn answer_rate(&mut self, config: &RunConfig, emit: &mut Emit<'_>) -> Result<()> {
         self.control.begin_run();
-        let outcome = match self.read_as(config.encoding, emit).await {
+        let outcome = match self.read_as(config, emit).await {
             Ok(()) => self.search_rate(config, &RateRange::default(), emit).await,
             Err(error) => Err(error),
         };

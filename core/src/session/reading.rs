@@ -70,7 +70,7 @@ impl Session {
 }
 
 /// The data in a file, or in two of images. `trained` is what validation data are compared with.
-async fn read_data(files: &[Source], reading: &Reading, trained: Option<&Data>) -> Result<Data> {
+pub(super) async fn read_data(files: &[Source], reading: &Reading, trained: Option<&Data>) -> Result<Data> {
     for file in files {
         data::check_size(file.name(), file.len_bytes())?;
     }

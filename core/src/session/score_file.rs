@@ -2,8 +2,10 @@
 //! rows.
 
 use super::predict::{held_out, pooled, score};
-use super::{Session, no_data, read_data};
+use super::reading::read_data;
+use super::{Session, no_data};
 use crate::config::RunConfig;
+use crate::data::audit::Reading;
 use crate::data::{Columns, Dataset, FewValues};
 use crate::error::{Error, Result};
 use crate::host::Emit;
@@ -26,7 +28,12 @@ impl Session {
         let validation = self.validation.as_ref();
         let is_of_run = run.is_on([Some(data), validation]);
         let learnt = is_of_run.then_some((&data.rows, validation.map(|data| &data.rows)));
-        let file = read_data(files, config.encoding.or(self.encoding)).await?.rows;
+        // All its rows are scored: what the run left out was found in its own files.
+        let reading = Reading::of(&RunConfig {
+            drop_rows: Vec::new(),
+            ..config.clone()
+        });
+        let file = read_data(&files, &reading, None).await?.rows;
         emit.warn_all(file.notes.iter().cloned());
 
         let mut spec = TaskSpec::from_checkpoint(config, loaded(&self.model)?, &file)?;
@@ -62,7 +69,9 @@ async fn baselines(
     let mut of_run = TaskSpec::from_checkpoint(config, model, data)?;
     let train = of_run.datasets(config, model, data, validation, emit).await?.train;
     let seen = config.planned_rows(&config.plan(train.len()));
-    spec.baselines(&model.model, (&train, seen), rows.scored(), emit).await
+    let start = of_run.head_start(config, &model.model, &train, emit).await?;
+    spec.baselines(&model.model, (&train, seen), rows.scored(), start.as_ref(), emit)
+        .await
 }
 
 /// The scores of texts, beside those of the model without its adapter where that is the base.
@@ -115,7 +124,7 @@ fn of_answers(
     baselines: &[Baseline],
 ) -> Result<FileScore> {
     let no_answers = || Error::internal(msg::NoAnswersByRow);
-    let report = report(spec, baselines, scored, config.seed).ok_or_else(no_answers)?;
+    let report = report(spec, baselines, scored, (config.seed, None)).ok_or_else(no_answers)?;
     let answers = scored.answers.as_ref().ok_or_else(no_answers)?;
     let columns = columns(config, file, rows);
     let known = Known {

@@ -128,7 +128,10 @@ pub(crate) fn report(
             let probe = baselines.iter().find(|one| one.kind == BaselineKind::LinearProbe);
             let is_beaten = probe.is_some_and(|probe| {
                 let (probe, tuned) = (probe.answers.value(metric), answers.value(metric));
-                if up { probe > tuned } else { probe < tuned }
+                match direction(metric) {
+                    Direction::HigherIsBetter => probe > tuned,
+                    Direction::LowerIsBetter => probe < tuned,
+                }
             });
             match instead.filter(|_| is_beaten) {
                 Some(instead) => Both {

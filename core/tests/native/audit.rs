@@ -499,6 +499,8 @@ fn validation_rows_that_are_trained_on_are_left_out() {
     // The rows that are trained on stay.
     assert_eq!(read_without(&labelled(&rows), None, &words).0.rows.len(), 40);
 }
+
+#[test]
 fn labels_that_the_words_of_the_other_rows_speak_against_are_told_of() {
     let mut rows = clean(120);
     for place in [10, 33, 71] {
@@ -533,6 +535,7 @@ fn labels_that_the_words_of_the_other_rows_speak_against_are_told_of() {
     assert!(report.finding(AuditKind::ConflictingLabels).is_some());
 }
 
+#[test]
 fn labels_that_words_do_not_decide_and_few_rows_are_not_judged() {
     // Words say nothing of these labels.
     let rows: Vec<(String, &str)> = (0..200)

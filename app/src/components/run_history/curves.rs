@@ -196,7 +196,8 @@ pub fn Curves() -> impl IntoView {
     let options = move || {
         let option = |name: String| {
             let is_it = history.metric.with_untracked(|metric| *metric == name);
-            view! { <option value=name.clone() prop:selected=is_it>{name}</option> }
+            let value = name.clone();
+            view! { <option value=value prop:selected=is_it>{name}</option> }
         };
         names.get().into_iter().map(option).collect_view()
     };

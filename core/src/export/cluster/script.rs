@@ -50,7 +50,7 @@ const SETTINGS: [&str; 24] = [
 ];
 
 /// Knobs whose effect is in the files: in rows, their order, the adapter and the steps.
-const IN_FILES: [&str; 38] = [
+const IN_FILES: [&str; 39] = [
     "model_name_or_path",
     "adapter_name_or_path",
     "task",

@@ -186,10 +186,10 @@ fn without_steps_the_probe_is_the_model_that_is_exported_and_asked() {
     session.train(kept(FinetuningType::Lora));
     let summary = session.summary();
     assert!(summary.finished && summary.steps == 0 && session.steps().is_empty());
-    let (report, table) = (report(&session), predictions(&session));
+    let (report, predicted) = (report(&session), predictions(&session));
     let accuracy = value(&report.metrics, "accuracy");
     assert_eq!(accuracy, value(&of_probe(&report).metrics, "accuracy"));
-    assert!(accuracy > 0.75 && table.rows.len() == 60, "{accuracy}");
+    assert!(accuracy > 0.75 && predicted.rows.len() == 60, "{accuracy}");
     assert!(
         !report.sentence.english().contains("max_steps"),
         "{:?}",
@@ -214,12 +214,12 @@ fn without_steps_the_probe_is_the_model_that_is_exported_and_asked() {
         tiny::bert_files(),
         table("text", rows.map(|(text, _)| text)),
     );
-    let (table, _) = block_on(asked.inner.predict(&config(), &mut |_, _| ())).expect("answers");
-    let right = table.rows.iter().zip(pairs_of_letters(20)).filter(|(row, (text, _))| {
+    let (answers, _) = block_on(asked.inner.predict(&config(), &mut |_, _| ())).expect("answers");
+    let right = answers.rows.iter().zip(pairs_of_letters(20)).filter(|(row, (text, _))| {
         let wanted = if text.contains('c') { "with" } else { "without" };
         row[2] == wanted
     });
-    assert!(right.count() >= 15, "{table:?}");
+    assert!(right.count() >= 15, "{answers:?}");
 
     // And improved on.
     other.train(RunConfig {
