@@ -1,6 +1,6 @@
 //! Runs side by side, by their records: which settings differ, what they read, and how good they became by the value of a setting.
 
-use crate::config::KNOBS;
+use crate::config::{KNOBS, find};
 use crate::protocol::RunRecord;
 use serde_json::Value;
 use std::cmp::Ordering;
@@ -23,7 +23,15 @@ pub fn differing(records: &[&RunRecord]) -> Vec<Line<Value>> {
         .collect();
     let names = known.into_iter().chain(others).filter(|name| !PLACES.contains(name));
     let lines = names.map(|name| {
-        let values = records.iter().map(|record| record.settings.get(name).cloned());
+        // What a record of an older release does not have is what it was before there was the setting.
+        let of = |record: &&RunRecord| {
+            record
+                .settings
+                .get(name)
+                .cloned()
+                .or_else(|| find(name).map(|knob| knob.default()))
+        };
+        let values = records.iter().map(of);
         (name.to_owned(), values.collect::<Vec<_>>())
     });
     lines.filter(|(_, values)| differ(values)).collect()

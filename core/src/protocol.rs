@@ -42,5 +42,5 @@ pub use report::{
     Baseline, BaselineKind, CalibrationBin, ClassRow, Comparison, EvalInfo, Metric, PredictionTable, Report,
     TextPrediction, Verdict,
 };
-pub use run_curve::{CurveAxis, CurveEval, CurvePoint, RunCurve};
+pub use run_curve::{CurveAxis, CurveEval, CurvePoint, RunCurve, better_score};
 pub use run_report::{ReportForm, ReportRequest};

@@ -131,11 +131,12 @@ pub enum AuditKind {
 
 impl AuditKind {
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::ExactLeakage,
         Self::NearLeakage,
         Self::ConflictingLabels,
         Self::MissingLabels,
+        Self::ProbablyMislabelled,
         Self::AllMasked,
         Self::EmptyRows,
         Self::Mojibake,

@@ -213,15 +213,17 @@ impl RunCurve {
 
     /// The best score of a metric after the first step, and the step of it.
     pub fn best(&self, metric: &str) -> Option<(usize, f64)> {
-        let lower = crate::task::is_lower_better(metric);
         let scores = self.evals.iter().filter(|eval| eval.step > 0);
         let scores = scores.filter_map(|eval| Some((eval.step, eval.value(metric)?)));
-        scores.filter(|score| score.1.is_finite()).reduce(|best, next| {
-            match (lower, next.1 < best.1, next.1 > best.1) {
-                (true, true, _) | (false, _, true) => next,
-                _ => best,
-            }
-        })
+        scores
+            .filter(|score| score.1.is_finite())
+            .fold(None, |best, next| better_score(metric, best, Some(next)))
+    }
+
+    /// The score of a metric at a step.
+    pub fn value_at(&self, step: usize, metric: &str) -> Option<f64> {
+        let eval = self.evals.iter().find(|eval| eval.step == step)?;
+        eval.value(metric).filter(|value| value.is_finite())
     }
 
     /// The training loss in so many points at most.
@@ -233,6 +235,18 @@ impl RunCurve {
         };
         self.points.chunks(bucket).map(mean).collect()
     }
+}
+
+/// Of two scores of a metric, with the steps that they are of, the better one; of equal ones the first.
+pub fn better_score(metric: &str, one: Option<(usize, f64)>, next: Option<(usize, f64)>) -> Option<(usize, f64)> {
+    let (Some(known), Some(new)) = (one, next) else {
+        return one.or(next);
+    };
+    let is_better = match crate::task::is_lower_better(metric) {
+        true => new.1 < known.1,
+        false => new.1 > known.1,
+    };
+    Some(if is_better { new } else { known })
 }
 
 #[cfg(test)]
@@ -319,5 +333,17 @@ mod tests {
         );
         // Where tokens were not kept there is no place for them.
         assert_eq!(curve.scores("accuracy", CurveAxis::Tokens), [(0.0, 0.99)]);
+    }
+
+    #[test]
+    fn of_two_scores_the_better_one_is_kept_and_of_equal_ones_the_first() {
+        let (low, high) = (Some((1, 0.5)), Some((2, 0.75)));
+        for (metric, best) in [("loss", low), ("accuracy", high)] {
+            assert_eq!(better_score(metric, low, high), best);
+            assert_eq!(better_score(metric, high, low), best);
+            assert_eq!(better_score(metric, low, Some((3, 0.5))), low);
+            assert_eq!(better_score(metric, None, high), high);
+        }
+        assert_eq!(better_score("loss", None, None), None);
     }
 }

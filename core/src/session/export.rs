@@ -4,6 +4,7 @@ mod check;
 
 use super::Session;
 use crate::config::RunConfig;
+use crate::data::audit::Reading;
 use crate::error::Result;
 use crate::export::{Form, PieceSink, RunRecord, Settings, Trained, dtype, export, outlook, run_report};
 use crate::finetune::{Data, Finished};
@@ -77,10 +78,11 @@ impl LastRun {
         }
     }
 
-    /// Whether it was trained on these data, and scored on those.
+    /// Whether it was trained on these data, and scored on those, read as they are now.
     pub(super) fn is_on(&self, data: [Option<&Data>; 2]) -> bool {
-        let digests = data.iter().flatten().map(|data| &data.digest);
-        digests.eq(self.record.data.iter().map(|(_, digest)| digest))
+        let reading = Reading::of(&self.config);
+        let is_read_so = data.iter().flatten().all(|data| data.reading == reading);
+        is_read_so && digests(data) == self.record.data
     }
 }
 

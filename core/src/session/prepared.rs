@@ -123,14 +123,16 @@ fn check_adapter(config: &RunConfig) -> Result<()> {
 
 /// Refuses a head that is another than transformers' for the architecture.
 fn check_head(head: Option<&HeadSpec>) -> Result<()> {
-    let is_own = head.is_some_and(|head| {
-        let layers = &head.record.layers;
-        layers.hidden_size > 0 || layers.dropout > 0.0 || layers.pooling == Some(HeadPooling::Mean)
-    });
-    match is_own {
-        true => Err(Error::config(msg::HeadNotInScript)
-            .field("classifier_hidden_size")
-            .remedy(msg::PlainHead)),
-        false => Ok(()),
+    let Some(layers) = head.map(|head| &head.record.layers) else {
+        return Ok(());
+    };
+    let refused = || Error::config(msg::HeadNotInScript);
+    if layers.hidden_size > 0 || layers.dropout > 0.0 {
+        return Err(refused().field("classifier_hidden_size").remedy(msg::PlainHead));
     }
+    // Sentence encoders and heads that start from the probe have it of their own accord.
+    if layers.pooling == Some(HeadPooling::Mean) {
+        return Err(refused().field("classifier_pooling").remedy(msg::HeadOfFirstToken));
+    }
+    Ok(())
 }

@@ -66,10 +66,19 @@ async fn baselines(
         emit.warn(msg::BaselinesNeedRunsData);
         return Ok(Vec::new());
     };
+    // Without an adapter that could be left out, they would be those of the tuned model.
+    if model.full {
+        emit.warn(msg::NoBaseToScore);
+        return Ok(Vec::new());
+    }
     let mut of_run = TaskSpec::from_checkpoint(config, model, data)?;
     let train = of_run.datasets(config, model, data, validation, emit).await?.train;
     let seen = config.planned_rows(&config.plan(train.len()));
-    let start = of_run.head_start(config, &model.model, &train, emit).await?;
+    // A probe that was kept is the model itself; after steps its features are those of the tuned model.
+    let start = match config.max_steps {
+        0 => of_run.head_start(config, &model.model, &train, emit).await?,
+        _ => None,
+    };
     spec.baselines(&model.model, (&train, seen), rows.scored(), start.as_ref(), emit)
         .await
 }

@@ -7,6 +7,7 @@ use crate::config::RunConfig;
 use crate::error::{Error, Kind, Result};
 use crate::protocol::{
     BaselineKind, EvalInfo, RateChange, RunCurve, RunRecord, RunSample, RunScore, RunState, RunSummary, StepInfo,
+    better_score,
 };
 use crate::store::{Sink, Source, read_all};
 use crate::task::Task;
@@ -119,7 +120,15 @@ impl RecordFile {
         let seconds = self.seconds(now_ms);
         let mut curve = self.curve.borrow_mut();
         curve.add_eval(eval, tokens, seconds);
-        if let Some((step, best)) = curve.best(metric) {
+        // Where nothing is trained, the only score is the model's own.
+        let is_probe = self.record.borrow().max_steps == Some(0);
+        let only = || Some((eval.step, curve.value_at(eval.step, metric)?)).filter(|_| is_probe);
+        let known = self.record.borrow().score.clone();
+        // The curve of a long run forgets some of its scores.
+        let known = known
+            .filter(|known| known.metric == metric)
+            .map(|known| (known.step, known.best));
+        if let Some((step, best)) = better_score(metric, known, curve.best(metric).or_else(only)) {
             let score = RunScore {
                 metric: metric.to_owned(),
                 best,

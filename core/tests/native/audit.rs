@@ -412,6 +412,10 @@ fn numbers(rows: &Dataset) -> Vec<usize> {
 
 #[test]
 fn every_word_of_drop_rows_is_a_finding() {
+    assert_eq!(
+        AuditKind::named("probably_mislabelled"),
+        Some(AuditKind::ProbablyMislabelled)
+    );
     for word in DROP_WORDS {
         assert_eq!(AuditKind::named(word).map(AuditKind::name), Some(word));
     }

@@ -223,8 +223,8 @@ messages! { "advice";
          learnt anything else.",
         "训练数据只有 {rows} 条：模型会直接背下它们，而留出的几条也很难说明它是否真的学会了。";
     MoreRows { fewest } =
-        "Collect {fewest} to 100 at least, as guides to fine-tuning ask for, or try a prompt with these rows as examples first.",
-        "请至少收集 {fewest} 到 100 条（微调指南的建议），或先把这些数据作为示例写进提示词试试。";
+        "Collect at least {fewest}, better 100, as guides to fine-tuning ask for, or try a prompt with these rows as examples first.",
+        "请至少收集 {fewest} 条，最好 100 条（微调指南的建议），或先把这些数据作为示例写进提示词试试。";
     NearlyPerfect { metric, score, way } =
         "Without any training, {metric} is {score} on the held-out rows already ({way}): there is next to nothing to gain.",
         "不经训练，留出数据上的 {metric} 已达 {score}（{way}）：几乎没有提升空间。";

@@ -19,9 +19,9 @@ messages! { "audit";
     ScoresFlatter = "The validation scores are too good: memorized rows count as understood.",
         "验证分数会偏高：背下来的内容被当成学会了。";
     TakeOutOfOne = "Take these rows out of one of the two files.", "请从两个文件之一中删去这些数据。";
-    CleanBeforeSplit = "Set drop_rows: [exact_duplicates], write a file without duplicates with --write, or give a validation_file \
+    CleanBeforeSplit = "Set drop_rows: [exact_duplicates], write a file without duplicates (in the command: --write), or give a validation_file \
          of its own.",
-        "请设置 drop_rows: [exact_duplicates]，或用 --write 写出去重后的文件，或单独提供 validation_file。";
+        "请设置 drop_rows: [exact_duplicates]，或写出去重后的文件（命令行用 --write），或单独提供 validation_file。";
     SplitByOrigin = "Give a validation_file whose rows come from other documents, authors or days.",
         "请提供来自其他文档、作者或日期的 validation_file。";
 
@@ -58,21 +58,21 @@ messages! { "audit";
     EmptyRows { count } = "Rows without a text, or without an answer: {count}.", "没有文本或没有回答的数据：{count} 条。";
     RunRefusesEmpty = "A run skips rows that are empty as a whole, and refuses the file where only a part of one is.",
         "训练会跳过整条为空的数据；若只有一部分为空，则拒绝该文件。";
-    WriteClean = "`drop_rows` leaves them out of a run; --write CLEAN.jsonl writes the file without them.",
-        "`drop_rows` 可在训练中舍去它们；--write CLEAN.jsonl 可写出不含它们的文件。";
+    WriteClean = "`drop_rows` leaves them out of a run; in the command, --write CLEAN.jsonl writes the file without them.",
+        "`drop_rows` 可在训练中舍去它们；命令行用 --write CLEAN.jsonl 可写出不含它们的文件。";
     AllMasked { count, cutoff } = "Rows whose answer begins beyond cutoff_len ({cutoff} tokens): {count}.",
         "回答在 cutoff_len（{cutoff} 个 token）之后才开始的数据：{count} 条。";
     PerhapsAllMasked { count, cutoff } =
         "Rows whose answer seems to begin beyond cutoff_len ({cutoff} tokens): {count}. Estimated from letters; with a \
-         tokenizer (--model) tokens are counted.",
-        "回答似乎在 cutoff_len（{cutoff} 个 token）之后才开始的数据：{count} 条。这是按字数估算的；有分词器（--model）时则会统计 token。";
+         model's tokenizer tokens are counted.",
+        "回答似乎在 cutoff_len（{cutoff} 个 token）之后才开始的数据：{count} 条。这是按字数估算的；载入模型的分词器后则会统计 token。";
     NothingLearnt = "Nothing of them is trained on: a run drops them.", "其中没有任何内容参与训练：训练会舍弃它们。";
     TooLong { count, cutoff } = "Rows longer than cutoff_len ({cutoff} tokens): {count}.",
         "长于 cutoff_len（{cutoff} 个 token）的数据：{count} 条。";
     PerhapsTooLong { count, cutoff } =
-        "Rows that seem longer than cutoff_len ({cutoff} tokens): {count}. Estimated from letters; with a tokenizer (--model) \
+        "Rows that seem longer than cutoff_len ({cutoff} tokens): {count}. Estimated from letters; with a model's tokenizer \
          tokens are counted.",
-        "似乎长于 cutoff_len（{cutoff} 个 token）的数据：{count} 条。这是按字数估算的；有分词器（--model）时则会统计 token。";
+        "似乎长于 cutoff_len（{cutoff} 个 token）的数据：{count} 条。这是按字数估算的；载入模型的分词器后则会统计 token。";
     EndsAreCut = "Their ends are cut off, and with them what is learnt or decides the label.",
         "它们的结尾会被截断，其中可能有要学习或决定标签的内容。";
     RaiseCutoffOrShorten = "Raise cutoff_len, or shorten the texts.", "请调大 cutoff_len，或缩短文本。";

@@ -81,7 +81,7 @@ messages! { "config";
         "{reason}; allowed is only {allowed}, got {got}",
         "{reason}；只允许 {allowed}，实际值：{got}";
     TakeLineOut = "Take the line out.", "请去掉这一行。";
-    UnknownDropWord { got, known } = "rows are left out by {known}, got {got}", "可舍去的数据为 {known}，实际为 {got}";
+    UnknownDropWord { got, known } = "must be names of audit findings ({known}), got {got}", "必须是数据检查中的问题名称（{known}），实际为 {got}";
     UnknownKey { value } = "there is no such key, got {value}", "没有这个键，其值：{value}";
     ListEveryKey =
         "`lorakeet check` with an empty file lists every key.",

@@ -121,6 +121,7 @@ messages! { "export";
     NoStepsToExport = "must be above 0: a run without steps trains nothing elsewhere", "必须大于 0：没有训练步数的任务在别处也不会训练";
     TrainHere = "Run it here and export the model as peft or merged, or set max_steps.",
         "请在本程序中运行并导出为 peft 或 merged，或设置 max_steps。";
+    HeadOfFirstToken = "Set classifier_pooling: cls.", "请设置 classifier_pooling: cls。";
     PlainHead = "Take the keys that begin with classifier_ out of the run file.", "请从运行文件中去掉以 classifier_ 开头的设置。";
     KnobNotInScript { knob } = "{knob} is not carried over into the script.", "{knob} 没有写入脚本。";
     BaseIsGguf = "The base is a GGUF file: export it as merged with --dtype float32, and name that folder with train.py --model.",

@@ -101,8 +101,7 @@ messages! { "run";
         "适配器强度必须在 0 到 {most} 之间，实际为 {got}";
     StrengthOfTraining = "1 is the adapter as it was trained, 0 leaves it out.", "1 表示训练得到的适配器，0 表示不使用适配器。";
     StrengthWithoutAdapter =
-        "there is no adapter whose strength could be changed: every weight of the model was trained",
-        "没有可以调节强度的适配器：模型的全部权重都参与了训练";
+        "the model has no adapter whose strength could be changed", "模型没有可以调节强度的适配器";
     StrengthNeedsLora = "Train with finetuning_type: lora, or take strength 1.", "请用 finetuning_type: lora 训练，或使用强度 1。";
     NoRunToScore = "no run has ended whose model could be scored on another file", "还没有完成的训练，无法在其他文件上评估模型";
     TrainBeforeScoring = "Train first, to the end or until you stop.", "请先训练，训练完或中途停止均可。";

@@ -32,8 +32,9 @@ pub(super) fn groups(texts: &[&str]) -> Vec<usize> {
     found
 }
 
-/// Of the texts that are the first of their group, the earlier one that each is nearly the same as.
-pub(super) fn near(texts: &[&str], groups: &[usize]) -> Vec<(usize, usize)> {
+/// Of the texts that are the first of their group, the earlier one that each is nearly the same as. With `apart`
+/// above 0 only with those in front of that place: of rows that are held out, only with those that are trained on.
+pub(super) fn near(texts: &[&str], groups: &[usize], apart: usize) -> Vec<(usize, usize)> {
     let mut kept: Vec<(usize, [u32; MINIMA])> = Vec::new();
     for (place, text) in texts.iter().enumerate() {
         let pairs = pairs_of_words(text);
@@ -53,7 +54,8 @@ pub(super) fn near(texts: &[&str], groups: &[usize]) -> Vec<(usize, usize)> {
             if twin[at].is_none() {
                 let like = |other: &&usize| {
                     let (other, of_other) = &kept[**other];
-                    may_be_alike(minima, of_other) && similarity(texts[*place], texts[*other]) >= SIMILARITY
+                    let is_asked = apart == 0 || *other < apart;
+                    is_asked && may_be_alike(minima, of_other) && similarity(texts[*place], texts[*other]) >= SIMILARITY
                 };
                 twin[at] = bucket.iter().find(like).map(|other| kept[*other].0);
             }
@@ -147,7 +149,7 @@ mod tests {
         let changed = one.replace("three", "four");
         let other = "the parcel was never sent, and nobody in the shop could say when it would be or why it had not been so far";
         let texts = [one, other, &changed, "short text", "short text here"];
-        assert_eq!(near(&texts, &groups(&texts)), [(2, 0)]);
+        assert_eq!(near(&texts, &groups(&texts), 0), [(2, 0)]);
         assert!(similarity(one, &changed) >= SIMILARITY && similarity(one, other) < 0.3);
         let louder = one.to_uppercase() + "!";
         assert_eq!(similarity(one, &louder), 1.0);
@@ -155,7 +157,7 @@ mod tests {
             "这部电影真的很好看我们全家都很喜欢下次还会再来看一遍",
             "这部电影真的很好看我们全家都很喜欢下次还会再来看两遍",
         ];
-        assert_eq!(near(&chinese, &groups(&chinese)), [(1, 0)]);
+        assert_eq!(near(&chinese, &groups(&chinese), 0), [(1, 0)]);
     }
 
     #[test]
@@ -166,7 +168,7 @@ mod tests {
         texts.extend((0..200).map(|row| text(row * 7) + " and more"));
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         let wanted: Vec<(usize, usize)> = (0..200).map(|row| (2000 + row, row * 7)).collect();
-        assert_eq!(near(&texts, &groups(&texts)), wanted);
+        assert_eq!(near(&texts, &groups(&texts), 0), wanted);
     }
 
     #[test]

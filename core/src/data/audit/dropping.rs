@@ -210,9 +210,8 @@ fn sift_near<'a>(left: &mut Vec<&'a AuditRow<'a>>, trained: &[&str]) -> Vec<usiz
                 .chain(left.iter().map(|row| &*row.text))
                 .collect();
             let begin = trained.len();
-            let pairs = copies::near(&texts, &copies::groups(&texts)).into_iter();
-            // With texts that are trained on, two held-out rows are no matter.
-            let of_left = pairs.filter(|(place, earlier)| *place >= begin && (begin == 0 || *earlier < begin));
+            let pairs = copies::near(&texts, &copies::groups(&texts), begin).into_iter();
+            let of_left = pairs.filter(|(place, _)| *place >= begin);
             of_left.map(|(place, _)| place - begin).collect()
         };
         if twins.is_empty() {

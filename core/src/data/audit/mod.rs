@@ -187,7 +187,7 @@ fn add_copies(seen: &[Seen], (texts, group): (&[&str], &[usize]), findings: &mut
             findings.add(AuditKind::ExactDuplicates, row.place(), row.text(), number(earlier));
         }
     }
-    for (place, earlier) in copies::near(texts, group) {
+    for (place, earlier) in copies::near(texts, group, 0) {
         let leaks = [(place, earlier), (earlier, place)]
             .into_iter()
             .find_map(|(held, trained)| Some((first[held][1]?, first[trained][0]?)));

@@ -6,7 +6,7 @@
 
 use super::super::Session;
 use super::super::predict::held_out_rows;
-use super::{Wanted, digests};
+use super::Wanted;
 use crate::config::RunConfig;
 use crate::data::Dataset;
 use crate::device;
@@ -89,7 +89,7 @@ impl Session {
             return Ok(Err(msg::ComparesWithBase.into()));
         }
         let validation = self.validation.as_ref();
-        let is_same = digests([self.data.as_ref(), validation]) == run.record.data;
+        let is_same = run.is_on([self.data.as_ref(), validation]);
         let Some(data) = self.data.as_ref().filter(|_| is_same) else {
             return Ok(Err(msg::RunDataGone.into()));
         };
