@@ -63,7 +63,9 @@ impl PageState {
                     .error
                     .get_untracked()
                     .is_some_and(|(job, _)| job == Job::Data);
-                self.audit.problem.set(Some(error).filter(|_| !is_said));
+                // Of data that were put away meanwhile it is not said at all.
+                let is_there = self.loaded.data.with_untracked(Option::is_some);
+                self.audit.problem.set(Some(error).filter(|_| is_there && !is_said));
                 return self.finish(job);
             }
             // The engine has none now, unless the next one is on its way.
@@ -117,7 +119,7 @@ impl PageState {
             // What the run is really called.
             self.ask_runs();
         }
-        if job == Job::Data {
+        if matches!(job, Job::Data | Job::Validation) {
             self.ask_audit(false);
         }
         if job == Job::Train {
@@ -186,23 +188,32 @@ impl PageState {
                 self.look_anew(Job::Model);
             }
             Event::Data(info) => {
-                loaded.data.set(Some(info));
-                // Else they were read again for what is asked now.
-                if worker.job.get_untracked() == Some(Job::Data) {
+                // Else they were read again for what is asked now, and may have been put away since.
+                let is_asked = worker.job.get_untracked() == Some(Job::Data);
+                if is_asked || loaded.data.with_untracked(Option::is_some) {
+                    loaded.data.set(Some(info));
+                }
+                if is_asked {
                     self.finish(Job::Data);
                     self.ask_preview();
                     self.ask_advice();
                 }
             }
             Event::Validation { data } => {
-                loaded.validation.set(data);
-                if worker.job.get_untracked() == Some(Job::Validation) {
+                // As above.
+                let is_asked = worker.job.get_untracked() == Some(Job::Validation);
+                if is_asked || loaded.validation.with_untracked(Option::is_some) {
+                    loaded.validation.set(data);
+                }
+                if is_asked {
                     self.look_anew(Job::Validation);
                 }
             }
             Event::Audit(report) => {
-                self.audit.forget();
-                self.audit.report.set(Some(*report));
+                if self.has_rows_to_audit() {
+                    self.audit.forget();
+                    self.audit.report.set(Some(*report));
+                }
                 self.finish(Job::Audit);
             }
             Event::Preview {
@@ -214,12 +225,15 @@ impl PageState {
                 problem,
                 validation_problem,
             } => {
-                loaded.preview.set(examples);
-                loaded.preview_place.set((after, total));
-                loaded.columns.set(columns);
-                loaded.outlook.set(outlook);
-                loaded.problem.set(problem);
-                loaded.validation_problem.set(validation_problem);
+                // Of a model or data that were put away meanwhile there is none.
+                if untrack(|| loaded.is_complete()) {
+                    loaded.preview.set(examples);
+                    loaded.preview_place.set((after, total));
+                    loaded.columns.set(columns);
+                    loaded.outlook.set(outlook);
+                    loaded.problem.set(problem);
+                    loaded.validation_problem.set(validation_problem);
+                }
                 self.finish(Job::Preview);
             }
             Event::Estimate {
@@ -232,7 +246,6 @@ impl PageState {
                 self.finish(Job::Estimate);
             }
             Event::Advice { advice, rows, .. } => {
-                // Of a model or data that were put away meanwhile there is none.
                 if untrack(|| loaded.is_complete()) {
                     self.advice.found.set(Some(*advice));
                     self.advice.rows.set(Some(rows));
