@@ -277,7 +277,7 @@ impl PageState {
                 training.saved(step);
             }
             Event::Runs {
-                runs,
+                mut runs,
                 copies,
                 has_store,
                 is_partial,
@@ -288,6 +288,7 @@ impl PageState {
                 if is_partial || runs.iter().any(|run| run.is_under_way) {
                     set_timeout(move || self.ask_runs_when_free(), BETWEEN_LOOKS_AT_RUNS);
                 }
+                self.keep_labels(&mut runs);
                 self.stored
                     .runs
                     .with_untracked(|before| self.history.renew(before, &runs, is_partial));
