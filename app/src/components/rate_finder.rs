@@ -73,6 +73,13 @@ pub fn RateFinder() -> impl IntoView {
         Search::Done(found) => Some(found),
         _ => None,
     });
+    let is_current = Memo::new(move |_| state.advice.is_of(state.settings));
+    let outcome = move || {
+        found.get().map(|found| match is_current.get() {
+            true => view! { <Found found/> }.into_any(),
+            false => view! { <p data-testid="rate-outdated">{state.text(|w| w.advice.rate_outdated)}</p> }.into_any(),
+        })
+    };
     view! {
         <div class="rate-finder" data-testid="rate-finder">
             <p class="buttons">
@@ -85,7 +92,7 @@ pub fn RateFinder() -> impl IntoView {
             {cost}
             {progress}
             <Notice jobs=&[Job::FindRate]/>
-            <div role="status" data-testid="found-rate">{move || found.get().map(|found| view! { <Found found/> })}</div>
+            <div role="status" data-testid="found-rate">{outcome}</div>
         </div>
     }
     .into_any()

@@ -46,6 +46,7 @@ impl PageState {
                     // As before a run: what the last one trained is gone.
                     self.training.forget();
                     self.pictures.forget();
+                    self.advice.searched.set(self.settings.config_untracked());
                     self.ask(Job::FindRate, Command::FindRate { config }, Vec::new());
                 }
                 None if is_mine => self.end_search(Search::None),

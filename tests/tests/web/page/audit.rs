@@ -65,7 +65,7 @@ async fn duplicates_and_an_empty_row_are_found_left_out_by_a_press_and_taken_in_
     .await?;
     wait_for(&page, "finding-empty_rows", "Error").await?;
     wait_for(&page, "finding-exact_duplicates", "like row 5").await?;
-    wait_for(&page, "audit-summary", "20 checks: 1 error").await?;
+    wait_for(&page, "audit-summary", "21 checks: 1 error").await?;
 
     page.press("leave-out-exact_duplicates").await?;
     wait_for(&page, "left-out-exact_duplicates", "2 rows left out: exact duplicates").await?;
@@ -73,7 +73,7 @@ async fn duplicates_and_an_empty_row_are_found_left_out_by_a_press_and_taken_in_
     wait_for(&page, "data", "20 rows").await?;
     ensure!(page.run_file().await?.contains("drop_rows: [exact_duplicates]"));
     page.press("leave-out-empty_rows").await?;
-    wait_for(&page, "audit-summary", "20 checks, nothing found").await?;
+    wait_for(&page, "audit-summary", "21 checks, nothing found").await?;
     page.screenshot("audit").await?;
 
     page.press("undo-exact_duplicates").await?;
