@@ -18,6 +18,7 @@ pub mod data_file;
 pub mod drop_zone;
 pub mod elsewhere;
 pub mod export;
+pub mod focus;
 pub mod forecast;
 pub mod header;
 pub mod hub;
