@@ -4,6 +4,7 @@ pub mod accumulation;
 pub mod advice;
 pub mod ask;
 pub mod audit;
+pub mod axis_marks;
 pub mod baselines;
 pub mod blind;
 pub mod calibration;
