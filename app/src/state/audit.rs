@@ -1,7 +1,7 @@
 //! The audit of the data: asked for by itself, its remedies taken and undone; and any row looked at.
 
 use super::PageState;
-use crate::conversation::Job;
+use crate::conversation::{Engine, Job};
 use crate::loaded::DataSource;
 use js_sys::{ArrayBuffer, Uint8Array};
 use leptos::prelude::*;
@@ -41,10 +41,13 @@ impl PageState {
         self.ask(Job::Audit, Command::Audit { config }, Vec::new());
     }
 
-    /// Whether no run can use the data: they are looked at most of all.
+    /// Whether no run can use the data: none are there, and none are on their way. They are looked at most of all.
     fn is_refused(self) -> bool {
-        let error = self.worker.error.get_untracked();
-        matches!(error, Some((Job::Data, _))) && self.loaded.data.with_untracked(Option::is_none)
+        let is_read = self.worker.engine.get_untracked() == Engine::Ready
+            && self.worker.device.with_untracked(Option::is_some)
+            && self.worker.job.get_untracked() != Some(Job::Data)
+            && !self.worker.waits(Job::Data);
+        is_read && self.loaded.data.with_untracked(Option::is_none)
     }
 
     /// Whether there are data that an audit can be of: those that it was asked of may have been put away meanwhile.

@@ -31,6 +31,7 @@ impl PageState {
                 self.training.phase.set(Phase::Idle);
                 self.finish(job);
                 self.ask_runs();
+                self.look_after_run();
                 return self.follow();
             }
             Job::Train => self.training.broke_off(),
@@ -57,15 +58,9 @@ impl PageState {
                 if job == Job::Audit {
                     self.audit.forget();
                 }
-                // Of data that cannot be read at all it is said above.
-                let is_said = self
-                    .worker
-                    .error
-                    .get_untracked()
-                    .is_some_and(|(job, _)| job == Job::Data);
-                // Of data that were put away meanwhile it is not said at all.
+                // Of data that cannot be read at all it is said above, and of those that were put away meanwhile not at all.
                 let is_there = self.loaded.data.with_untracked(Option::is_some);
-                self.audit.problem.set(Some(error).filter(|_| is_there && !is_said));
+                self.audit.problem.set(Some(error).filter(|_| is_there));
                 return self.finish(job);
             }
             // The engine has none now, unless the next one is on its way.
@@ -341,12 +336,7 @@ impl PageState {
                 self.finish(Job::Train);
                 self.ask_forms();
                 self.ask_runs();
-                // A run that went on came before them.
-                if loaded.preview.with_untracked(Vec::is_empty) {
-                    self.ask_preview();
-                    self.ask_estimate();
-                    self.ask_advice();
-                }
+                self.look_after_run();
                 self.follow();
             }
 
@@ -394,6 +384,15 @@ impl PageState {
         self.load_chosen();
         self.ask_runs();
         self.ask_models();
+    }
+
+    /// Looks at model and data where a run that went on came before that.
+    fn look_after_run(self) {
+        if self.loaded.preview.with_untracked(Vec::is_empty) {
+            self.ask_preview();
+            self.ask_estimate();
+            self.ask_advice();
+        }
     }
 
     /// What was loaded changes what a run takes and what it makes of the data.

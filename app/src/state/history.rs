@@ -31,7 +31,7 @@ impl PageState {
         self.history.renamed.update_value(|renamed| {
             // Requests are answered in order: what is not of the last ones is written, or was refused.
             renamed.drain(..renamed.len().saturating_sub(waiting));
-            for (id, labels) in renamed {
+            for (id, labels) in renamed.iter() {
                 if let Some(run) = runs.iter_mut().find(|run| run.record.id == *id) {
                     run.record.labels = labels.clone();
                 }
