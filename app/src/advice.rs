@@ -4,6 +4,7 @@
 use crate::settings::Settings;
 use leptos::prelude::*;
 use lorakeet_core::advice::{Advice, Caution, Doubt, Recommendation, doubt_of_score};
+use lorakeet_core::config::RunConfig;
 use lorakeet_core::protocol::{Baseline, RateSearch, StepInfo};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -17,6 +18,8 @@ pub struct Advised {
     pub rows: RwSignal<Option<usize>>,
     /// The search for a learning rate.
     pub search: RwSignal<Search>,
+    /// The settings that it was begun with.
+    pub searched: RwSignal<Option<RunConfig>>,
     /// What stood in the knobs that were set as recommended.
     used: RwSignal<BTreeMap<&'static str, Value>>,
 }
@@ -42,6 +45,7 @@ impl Advised {
             found: RwSignal::new(None),
             rows: RwSignal::new(None),
             search: RwSignal::new(Search::None),
+            searched: RwSignal::new(None),
             used: RwSignal::new(BTreeMap::new()),
         }
     }
@@ -61,6 +65,12 @@ impl Advised {
     /// Whether a search is under way.
     pub fn is_searching(self) -> bool {
         self.search.with(|search| matches!(search, Search::UnderWay(_)))
+    }
+
+    /// Whether the settings are those that the search was begun with, but for the rate that it is about.
+    pub fn is_of(self, settings: Settings) -> bool {
+        let is_it = |searched: &RunConfig| settings.with(|now| is_same_but_for_rate(now, searched));
+        self.searched.with(|searched| searched.as_ref().is_some_and(is_it))
     }
 
     /// The names of the knobs that there is a recommendation for.
@@ -141,6 +151,15 @@ impl Advised {
     }
 }
 
+fn is_same_but_for_rate(one: &RunConfig, other: &RunConfig) -> bool {
+    let learning_rate = other.learning_rate;
+    let one = RunConfig {
+        learning_rate,
+        ..one.clone()
+    };
+    one == *other
+}
+
 /// Why tuning may not be worth it, by the best score that was had without it; `metric` is the run's.
 pub fn doubt_of_baselines(metric: &str, baselines: &[Baseline]) -> Option<Doubt> {
     let score = |baseline: &Baseline| {
@@ -165,6 +184,21 @@ mod tests {
                 value: accuracy,
             }],
         }
+    }
+
+    #[test]
+    fn a_rate_is_of_the_settings_that_it_was_searched_with_whatever_the_rate_is_now() {
+        let searched = RunConfig::default();
+        let rate = RunConfig {
+            learning_rate: 0.5,
+            ..searched.clone()
+        };
+        let rank = RunConfig {
+            lora_r: searched.lora_r + 1,
+            ..searched.clone()
+        };
+        assert!(is_same_but_for_rate(&rate, &searched));
+        assert!(!is_same_but_for_rate(&rank, &searched));
     }
 
     #[test]

@@ -219,8 +219,13 @@ impl Conversation {
 
     /// Whether such a request waits.
     pub fn waits(self, job: Job) -> bool {
+        self.waiting(job) > 0
+    }
+
+    /// How many of them wait.
+    pub fn waiting(self, job: Job) -> usize {
         self.queue
-            .with_value(|queue| queue.iter().any(|request| request.job == job))
+            .with_value(|queue| queue.iter().filter(|request| request.job == job).count())
     }
 
     /// A new number for a text to generate.

@@ -3,7 +3,7 @@
 
 use leptos::prelude::*;
 use lorakeet_core::config::{PageQuery, find};
-use lorakeet_core::protocol::{CurveAxis, RunCurve, StoredRun};
+use lorakeet_core::protocol::{CurveAxis, RunCurve, RunLabels, StoredRun};
 use std::collections::BTreeMap;
 
 /// Runs that are compared at most.
@@ -38,6 +38,8 @@ pub struct History {
     pub curves: RwSignal<BTreeMap<String, RunCurve>>,
     /// What the run is called whose settings were taken last.
     pub taken: RwSignal<Option<String>>,
+    /// Names and tags that were given to runs and are not written yet, by the runs' ids, in order.
+    pub renamed: StoredValue<Vec<(String, RunLabels)>>,
 }
 
 impl History {
@@ -52,6 +54,7 @@ impl History {
             search: RwSignal::new(String::new()),
             curves: RwSignal::new(BTreeMap::new()),
             taken: RwSignal::new(None),
+            renamed: StoredValue::new(Vec::new()),
         }
     }
 

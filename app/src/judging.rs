@@ -83,6 +83,15 @@ fn is_right(table: &PredictionTable, row: &[String]) -> Option<bool> {
     Some(field(row, Some(label)) == field(row, Some(answer)))
 }
 
+/// The labels in a row's field: where there may be several, bars stand between them; a single one may have bars in it.
+fn labels_of<'a>(table: &PredictionTable, place: usize, row: &'a [String]) -> Vec<&'a str> {
+    let text = field(row, Some(place));
+    match table.columns[place] == "labels" {
+        true => text.split('|').collect(),
+        false => vec![text],
+    }
+}
+
 /// The labels that rows can be chosen by; none of them where they are too many, or no labels.
 pub fn labels(table: &PredictionTable) -> Vec<String> {
     let classes = column(table, &["confidence"]).is_some() || column(table, &["labels"]).is_some();
@@ -91,7 +100,8 @@ pub fn labels(table: &PredictionTable) -> Vec<String> {
     };
     let mut found = BTreeSet::new();
     for row in &table.rows {
-        found.extend(field(row, Some(place)).split('|').filter(|label| !label.is_empty()));
+        let labels = labels_of(table, place, row).into_iter();
+        found.extend(labels.filter(|label| !label.is_empty()));
         if found.len() > MOST_LABELS {
             return Vec::new();
         }
@@ -108,7 +118,8 @@ pub fn shown_rows(table: &PredictionTable, filter: &RowFilter) -> Vec<usize> {
             Which::Wrong => is_right(table, row) == Some(false),
             Which::Right => is_right(table, row) == Some(true),
         };
-        let has_label = filter.label.is_empty() || field(row, label).split('|').any(|label| label == filter.label);
+        let is_of_label = |place| labels_of(table, place, row).contains(&filter.label.as_str());
+        let has_label = filter.label.is_empty() || label.is_some_and(is_of_label);
         let has_text = filter.text.is_empty() || field(row, text).to_lowercase().contains(&filter.text);
         which && has_label && has_text
     };
@@ -322,6 +333,33 @@ mod tests {
             }),
             [2, 1, 0]
         );
+    }
+
+    #[test]
+    fn bars_stand_between_labels_only_where_there_can_be_several() {
+        let of = |column: &str| PredictionTable {
+            columns: [column, "confidence", "text"].map(str::to_owned).to_vec(),
+            rows: ["a|b", "b"]
+                .map(|label| [label, "0.9", "it"].map(str::to_owned).to_vec())
+                .to_vec(),
+        };
+        let chosen = |table: &PredictionTable, label: &str| {
+            let label = label.to_owned();
+            shown_rows(
+                table,
+                &RowFilter {
+                    label,
+                    ..RowFilter::default()
+                },
+            )
+        };
+        let (single, several) = (of("label"), of("labels"));
+        assert_eq!(
+            (labels(&single), labels(&several)),
+            (vec!["a|b".into(), "b".into()], vec!["a".into(), "b".into()])
+        );
+        assert_eq!((chosen(&single, "b"), chosen(&single, "a|b")), (vec![1], vec![0]));
+        assert_eq!((chosen(&several, "b"), chosen(&several, "a")), (vec![0, 1], vec![0]));
     }
 
     #[test]

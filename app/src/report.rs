@@ -16,6 +16,8 @@ pub struct RunResults {
     pub task: RwSignal<Option<Task>>,
     /// The scores to beat.
     pub baselines: RwSignal<Vec<Baseline>>,
+    /// Whether all of it may be of other data than those that are loaded now.
+    pub is_of_other_data: RwSignal<bool>,
     /// What the run came to.
     pub report: RwSignal<Option<Report>>,
     /// Its answers row by row.
@@ -42,6 +44,7 @@ impl RunResults {
         Self {
             task: RwSignal::new(None),
             baselines: RwSignal::new(Vec::new()),
+            is_of_other_data: RwSignal::new(false),
             report: RwSignal::new(None),
             predictions: RwSignal::new(PredictionTable::default()),
             judgement: RwSignal::new(None),
@@ -58,6 +61,7 @@ impl RunResults {
     pub fn forget(self) {
         self.task.set(None);
         self.baselines.set(Vec::new());
+        self.is_of_other_data.set(false);
         self.report.set(None);
         self.predictions.set(PredictionTable::default());
         self.judgement.set(None);

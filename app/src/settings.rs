@@ -257,9 +257,12 @@ pub fn task() -> Option<&'static Knob> {
     KNOBS.iter().find(|knob| knob.name == TASK)
 }
 
+/// The knob that says which rows are held out where `data_seed` does not.
+const SEED: &str = "seed";
+
 /// Whether a knob has a say in the examples and in what is to be done with them.
 pub fn shapes_examples(knob: &Knob) -> bool {
-    knob.group == Group::Data || OF_TASK.contains(&knob.name)
+    knob.group == Group::Data || OF_TASK.contains(&knob.name) || knob.name == SEED
 }
 
 fn shown() -> impl Iterator<Item = &'static Knob> {
@@ -316,7 +319,7 @@ mod tests {
 
     #[test]
     fn the_knobs_that_the_page_names_exist() {
-        for name in NOT_SHOWN.iter().chain(&OF_TASK).chain([&TASK]) {
+        for name in NOT_SHOWN.iter().chain(&OF_TASK).chain([&TASK, &SEED]) {
             assert!(KNOBS.iter().any(|knob| knob.name == *name), "{name}");
         }
     }

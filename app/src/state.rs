@@ -230,6 +230,7 @@ impl PageState {
             return self.start_engine();
         }
         self.forget_advice();
+        self.training.outcome.is_of_other_data.set(true);
         self.loaded.data.set(None);
         self.loaded.forget_preview();
         self.loaded.forget_columns();
@@ -245,6 +246,7 @@ impl PageState {
             return self.start_engine();
         }
         self.forget_advice();
+        self.training.outcome.is_of_other_data.set(true);
         self.loaded.validation.set(None);
         self.loaded.validation_problem.set(None);
         self.worker.clear_error(&[Job::Validation, Job::Train]);

@@ -27,6 +27,15 @@ pub enum Stored {
     File(String),
 }
 
+impl Stored {
+    /// What names it among those of its kind.
+    pub fn key(&self) -> &str {
+        match self {
+            Self::Run(key) | Self::Model(key) | Self::File(key) => key,
+        }
+    }
+}
+
 /// What the browser says of its storage; none where it does not tell.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Room {

@@ -74,6 +74,7 @@ impl Training {
     pub fn show(self, result: RunResult) {
         self.forget();
         self.outcome.task.set(Some(result.info.task));
+        self.outcome.is_of_other_data.set(true);
         let (steps, evals) = (result.steps(), result.scored());
         let RunResult {
             device,

@@ -229,13 +229,22 @@ fn CautionRow(
 pub fn Doubts() -> impl IntoView {
     let state = expect_context::<PageState>();
     let doubts = Memo::new(move |_| {
-        let metric = state
-            .loaded
-            .outlook
-            .with(|outlook| outlook.as_ref().map(|outlook| outlook.metric.clone()));
-        let of_baselines = state
-            .training
-            .outcome
+        let outcome = state.training.outcome;
+        // By the run's own metric: as long as it has not told that, it is under way with these settings.
+        let of_report = outcome
+            .report
+            .with(|report| report.as_ref().map(|report| report.metric.clone()));
+        let of_settings = || {
+            state
+                .loaded
+                .outlook
+                .with(|outlook| outlook.as_ref().map(|outlook| outlook.metric.clone()))
+        };
+        let metric = match state.training.phase.with(Phase::is_under_way) {
+            true => of_settings(),
+            false => of_report.filter(|_| !outcome.is_of_other_data.get()),
+        };
+        let of_baselines = outcome
             .baselines
             .with(|baselines| doubt_of_baselines(metric.as_deref()?, baselines));
         let doubts = state.advice.doubts().into_iter().chain(of_baselines);

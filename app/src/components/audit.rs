@@ -5,6 +5,7 @@ use crate::conversation::Job;
 use crate::i18n::audit::Severity;
 use crate::run::Phase;
 use crate::state::PageState;
+use leptos::html::Section;
 use leptos::prelude::*;
 use lorakeet_core::config::{Kind, find};
 use lorakeet_core::protocol::{AuditFinding, AuditKind, AuditPlace, AuditReport};
@@ -17,6 +18,17 @@ pub fn Audit() -> impl IntoView {
     let is_busy = Memo::new(move |_| state.worker.job.get() == Some(Job::Audit));
     let dropped = Memo::new(move |_| state.settings.with(|config| config.drop_rows.clone()));
     let report = Memo::new(move |_| audit.report.get());
+    let section = NodeRef::<Section>::new();
+    // What is pressed goes with what it was for: the keyboard does not go astray.
+    let done = Callback::new(move |()| {
+        if let Some(section) = section.get_untracked() {
+            let _ = section.focus();
+        }
+    });
+    let start = move |_| {
+        state.ask_audit(true);
+        done.run(());
+    };
     let is_there = move || {
         let is_said = report.with(Option::is_some) || audit.problem.with(Option::is_some) || audit.waits.get();
         is_said || is_busy.get() || dropped.with(|words| !words.is_empty())
@@ -39,23 +51,24 @@ pub fn Audit() -> impl IntoView {
         let findings = report.get().map(|report| report.findings).unwrap_or_default();
         findings
             .into_iter()
-            .map(|finding| finding_item(state, finding))
+            .map(|finding| finding_item(state, finding, done))
             .collect_view()
     };
     view! {
         <Show when=is_there>
-            <section class="audit" data-testid="audit" aria-busy=move || is_busy.get().to_string()>
-                <h3>{state.text(|w| w.audit.title)}</h3>
+            <section class="audit" data-testid="audit" aria-labelledby="audit-title" tabindex="-1" node_ref=section
+                aria-busy=move || is_busy.get().to_string()>
+                <h3 id="audit-title">{state.text(|w| w.audit.title)}</h3>
                 <p role="status" data-testid="audit-summary">{standing}</p>
                 <Show when=move || audit.waits.get()>
                     <p class="buttons">
                         <span class="hint">{state.text(|w| w.audit.many_rows)}</span>
                         <button type="button" data-testid="audit-now" prop:disabled=move || is_busy.get() || locked(state)
-                            on:click=move |_| state.ask_audit(true)>{state.text(|w| w.audit.start)}</button>
+                            on:click=start>{state.text(|w| w.audit.start)}</button>
                     </p>
                 </Show>
                 {problem}
-                {move || left_out(state, dropped.get(), report)}
+                {move || left_out(state, dropped.get(), report, done)}
                 <ul class="findings">{findings}</ul>
             </section>
         </Show>
@@ -96,7 +109,12 @@ fn summary(state: PageState, report: &AuditReport) -> String {
 }
 
 /// What is left out, with the way back.
-fn left_out(state: PageState, words: Vec<String>, report: Memo<Option<AuditReport>>) -> Option<AnyView> {
+fn left_out(
+    state: PageState,
+    words: Vec<String>,
+    report: Memo<Option<AuditReport>>,
+    done: Callback<()>,
+) -> Option<AnyView> {
     if words.is_empty() {
         return None;
     }
@@ -115,12 +133,16 @@ fn left_out(state: PageState, words: Vec<String>, report: Memo<Option<AuditRepor
                 });
                 (words.left_out)(rows, (words.kind)(kind))
             };
+            let undo = move |_| {
+                state.leave_out(kind, false);
+                done.run(());
+            };
             view! {
                 <li class="buttons">
                     <span data-testid=format!("left-out-{}", kind.name())>{text}</span>
                     <button type="button" class="quiet" data-testid=format!("undo-{}", kind.name())
                         prop:disabled=move || locked(state)
-                        on:click=move |_| state.leave_out(kind, false)>{state.text(|w| w.audit.undo)}</button>
+                        on:click=undo>{state.text(|w| w.audit.undo)}</button>
                 </li>
             }
         });
@@ -137,7 +159,7 @@ fn left_out(state: PageState, words: Vec<String>, report: Memo<Option<AuditRepor
 }
 
 /// One finding: what, how many, what it does, and what to do.
-fn finding_item(state: PageState, finding: AuditFinding) -> AnyView {
+fn finding_item(state: PageState, finding: AuditFinding, done: Callback<()>) -> AnyView {
     let weight = severity(&finding);
     let (name, mark) = match weight {
         Severity::Error => ("error", "✕"),
@@ -154,10 +176,14 @@ fn finding_item(state: PageState, finding: AuditFinding) -> AnyView {
     let remedy = (!is_pressed).then(|| worded(state, finding.remedy));
     let button = finding.drop_as.map(|drop| {
         let is_done = Memo::new(move |_| state.settings.with(|config| config.drop_rows.iter().any(|word| word == drop.name())));
+        let press = move |_| {
+            state.leave_out(drop, true);
+            done.run(());
+        };
         view! {
             <Show when=move || !is_done.get()>
                 <button type="button" data-testid=format!("leave-out-{}", kind.name()) prop:disabled=move || locked(state)
-                    on:click=move |_| state.leave_out(drop, true)>{state.text(|w| w.audit.leave_out)}</button>
+                    on:click=press>{state.text(|w| w.audit.leave_out)}</button>
             </Show>
         }
     });

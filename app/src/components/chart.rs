@@ -3,6 +3,7 @@
 //! Lines are SVG paths in a square of 1000 × 1000 that is stretched to the room there is; labels are HTML placed in percent,
 //! so that text is never stretched. Everything is redrawn at most once an animation frame, and only where it changed.
 
+use super::axis_marks::{column_marks, row_marks};
 use super::chart_controls::ChartControls;
 use super::chart_table::ChartTable;
 use crate::chart_view::{ChartView, Look};
@@ -59,24 +60,8 @@ pub fn LossChart(
             }
         })
     };
-    let rows = move || {
-        let row = |(place, label): (f64, String)| {
-            let top = format!("top:{:.2}%", 100.0 * (1.0 - place));
-            view! { <div class="row-mark" style=top><span>{label}</span></div> }
-        };
-        picture.with(|p| p.rows.clone()).into_iter().map(row).collect_view()
-    };
-    let columns = move || {
-        let column = |(place, label): (f64, String)| {
-            let left = format!("left:{:.2}%", 100.0 * place);
-            view! { <span class="column-mark" style=left>{label}</span> }
-        };
-        picture
-            .with(|p| p.columns.clone())
-            .into_iter()
-            .map(column)
-            .collect_view()
-    };
+    let rows = move || row_marks(picture.with(|p| p.rows.clone()));
+    let columns = move || column_marks(picture.with(|p| p.columns.clone()));
     view! {
         <figure class="chart" data-testid="chart">
             <figcaption>

@@ -36,7 +36,7 @@ pub fn ChartControls(
     view! {
         <div class="chart-controls">
             <label class="chart-smoothing">
-                <span>{move || state.words().charts.smoothing} " " <output>{move || format::hundredths(chart.smoothing.get())}</output></span>
+                <span>{move || state.words().charts.smoothing} " " <span>{move || format::hundredths(chart.smoothing.get())}</span></span>
                 <input type="range" min="0" max=MOST_SMOOTHING.to_string() step="0.01" data-testid="chart-smoothing"
                     prop:value=move || chart.smoothing.get().to_string() on:input=smooth/>
             </label>

@@ -32,17 +32,29 @@ pub fn Columns() -> impl IntoView {
             None => !writes(state.task()) || uses.with(|uses| uses.iter().any(|of| of.role == ColumnRole::Label)),
         }
     });
-    let rows = move || {
-        let can_choose = can_choose.get();
-        let row = move |of: ColumnUse| {
-            let ColumnUse { column, role } = of;
-            let field = match can_choose && CHOICES.iter().any(|(known, _)| *known == role) {
-                true => choice(state, column.clone(), role),
-                false => view! { <span>{move || (state.words().audit.role_name)(role)}</span> }.into_any(),
-            };
-            view! { <tr><th scope="row"><code>{column}</code></th><td>{field}</td></tr> }
+    // A column stays in its row whatever its role becomes, and the keyboard with it.
+    let names = Memo::new(move |_| {
+        uses.with(|uses| {
+            let names = uses.iter().map(|of| of.column.clone());
+            names.enumerate().collect::<Vec<(usize, String)>>()
+        })
+    });
+    let itself = |named: &(usize, String)| named.clone();
+    let row = move |(place, column): (usize, String)| {
+        let role = Memo::new(move |_| role_at(state, place));
+        let is_choice = Memo::new(move |_| {
+            let role = role.get();
+            can_choose.get() && CHOICES.iter().any(|(known, _)| Some(*known) == role)
+        });
+        let name = column.clone();
+        let field = move || match is_choice.get() {
+            true => choice(state, place, column.clone()),
+            false => {
+                let name = move || role.get().map(|role| (state.words().audit.role_name)(role));
+                view! { <span>{name}</span> }.into_any()
+            }
         };
-        uses.get().into_iter().map(row).collect_view()
+        view! { <tr><th scope="row"><code>{name}</code></th><td>{field}</td></tr> }
     };
     view! {
         <Show when=move || is_there.get()>
@@ -53,17 +65,25 @@ pub fn Columns() -> impl IntoView {
                         <th scope="col">{state.text(|w| w.columns)}</th>
                         <th scope="col">{state.text(|w| w.audit.role)}</th>
                     </tr></thead>
-                    <tbody>{rows}</tbody>
+                    <tbody><For each=move || names.get() key=itself children=row/></tbody>
                 </table>
             </div>
         </Show>
     }
 }
 
+/// What the column at a place is to the run.
+fn role_at(state: PageState, place: usize) -> Option<ColumnRole> {
+    let uses = state.loaded.columns;
+    uses.with(|uses| uses.get(place).map(|of| of.role))
+}
+
 /// The choice of a column's role.
-fn choice(state: PageState, column: String, role: ColumnRole) -> AnyView {
+fn choice(state: PageState, place: usize, column: String) -> AnyView {
     let options = CHOICES.map(|(known, value)| {
-        view! { <option value=value prop:selected=known == role>{move || (state.words().audit.role_name)(known)}</option> }
+        // Looked at whenever the engine tells the roles, changed or not: it may not have taken what was chosen.
+        let is_it = move || role_at(state, place) == Some(known);
+        view! { <option value=value prop:selected=is_it>{move || (state.words().audit.role_name)(known)}</option> }
     });
     let testid = format!("role-{column}");
     let label = {

@@ -1,5 +1,6 @@
 //! The search for a learning rate, beside its knob: the button, how far it is, and what the loss did over the rate.
 
+use super::axis_marks::{column_marks, row_marks};
 use super::notice::{Notice, worded};
 use crate::advice::Search;
 use crate::conversation::Job;
@@ -73,6 +74,13 @@ pub fn RateFinder() -> impl IntoView {
         Search::Done(found) => Some(found),
         _ => None,
     });
+    let is_current = Memo::new(move |_| state.advice.is_of(state.settings));
+    let outcome = move || {
+        found.get().map(|found| match is_current.get() {
+            true => view! { <Found found/> }.into_any(),
+            false => view! { <p data-testid="rate-outdated">{state.text(|w| w.advice.rate_outdated)}</p> }.into_any(),
+        })
+    };
     view! {
         <div class="rate-finder" data-testid="rate-finder">
             <p class="buttons">
@@ -85,7 +93,7 @@ pub fn RateFinder() -> impl IntoView {
             {cost}
             {progress}
             <Notice jobs=&[Job::FindRate]/>
-            <div role="status" data-testid="found-rate">{move || found.get().map(|found| view! { <Found found/> })}</div>
+            <div role="status" data-testid="found-rate">{outcome}</div>
         </div>
     }
     .into_any()
@@ -155,14 +163,10 @@ fn RateChart(
         let found = recommended.map(|rate| format!("{rate:.1e}"));
         (state.words().advice.rate_summary)(steps, &first, &last, found.as_deref())
     };
-    let row_marks = rows.ticks.iter().map(|tick| {
-        let top = format!("top:{:.2}%", 100.0 * (1.0 - rows.place(*tick)));
-        view! { <div class="row-mark" style=top><span>{format!("{tick:.*}", rows.decimals)}</span></div> }
-    });
-    let column_marks = columns.ticks.iter().map(|tick| {
-        let left = format!("left:{:.2}%", 100.0 * columns.place(*tick));
-        view! { <span class="column-mark" style=left>{format!("1e{tick:.0}")}</span> }
-    });
+    let of_row = |tick: &f64| (rows.place(*tick), format!("{tick:.*}", rows.decimals));
+    let of_column = |tick: &f64| (columns.place(*tick), format!("1e{tick:.0}"));
+    let row_marks = row_marks(rows.ticks.iter().map(of_row));
+    let column_marks = column_marks(columns.ticks.iter().map(of_column));
     let every = steps.div_ceil(ROWS).max(1);
     let kept = points
         .iter()
@@ -181,13 +185,13 @@ fn RateChart(
         <figure class="chart rate-chart" data-testid="rate-chart">
             <figcaption><span class="chart-title">{state.text(|w| w.advice.rate_chart)}</span></figcaption>
             <div class="plot">
-                <div class="marks" aria-hidden="true">{row_marks.collect_view()}</div>
+                <div class="marks" aria-hidden="true">{row_marks}</div>
                 <svg viewBox="0 0 1000 1000" preserveAspectRatio="none" role="img" aria-label=spoken>
                     <path class="line-level" d=mark></path>
                     <path class="line-train" d=drawn></path>
                 </svg>
             </div>
-            <div class="columns" aria-hidden="true">{column_marks.collect_view()}</div>
+            <div class="columns" aria-hidden="true">{column_marks}</div>
         </figure>
         <details>
             <summary class="hint">{state.text(|w| w.advice.rate_table)}</summary>

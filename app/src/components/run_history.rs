@@ -4,6 +4,7 @@ mod curves;
 mod differences;
 mod table;
 
+use super::focus::{focus, focus_soon};
 use super::notice::Notice;
 use super::stored_runs::{Missing, is_free};
 use crate::conversation::Job;
@@ -15,20 +16,10 @@ use differences::Differences;
 use leptos::prelude::*;
 use lorakeet_core::protocol::StoredRun;
 use table::RunTable;
-use wasm_bindgen::JsCast;
-use web_sys::HtmlElement;
 
 /// The view's place on the page, and that of the button that opens it.
 const VIEW: &str = "runs";
 const OPENER: &str = "runs-opener";
-
-/// Puts the focus on an element, which brings it into view.
-fn focus(id: &str) {
-    let found = document().get_element_by_id(id);
-    if let Some(element) = found.and_then(|element| element.dyn_into::<HtmlElement>().ok()) {
-        let _ = element.focus();
-    }
-}
 
 /// The button in the page's head.
 #[component]
@@ -39,7 +30,7 @@ pub fn RunsButton() -> impl IntoView {
         is_open.update(|is_open| *is_open = !*is_open);
         if is_open.get_untracked() {
             // It is there then.
-            request_animation_frame(|| focus(VIEW));
+            focus_soon(VIEW.to_owned());
         }
     };
     view! {

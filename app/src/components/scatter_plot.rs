@@ -1,5 +1,6 @@
 //! A scatter plot: a square with marks on both axes.
 
+use super::axis_marks::{column_marks, row_marks};
 use crate::curves::Axis;
 use leptos::prelude::*;
 use lorakeet_lab::pictures::to_svg;
@@ -24,23 +25,16 @@ pub fn ScatterPlot(
     children: Children,
 ) -> impl IntoView {
     let mark = |axis: &Axis, tick: &f64| (axis.place(*tick), format!("{tick:.*}", axis.decimals));
-    let row_marks = rows.ticks.iter().map(|tick| {
-        let (place, label) = mark(&rows, tick);
-        let top = format!("top:{:.2}%", 100.0 * (1.0 - place));
-        view! { <div class="row-mark" style=top><span>{label}</span></div> }
-    });
-    let column_marks = columns.ticks.iter().map(|tick| {
-        let (place, label) = mark(&columns, tick);
-        view! { <span class="column-mark" style=format!("left:{:.2}%", 100.0 * place)>{label}</span> }
-    });
+    let row_marks = row_marks(rows.ticks.iter().map(|tick| mark(&rows, tick)));
+    let column_marks = column_marks(columns.ticks.iter().map(|tick| mark(&columns, tick)));
     view! {
         <div class="scatter-plot">
             <p class="scatter-plot-upwards" aria-hidden="true">{upwards}</p>
             <div class="plot">
-                <div class="marks" aria-hidden="true">{row_marks.collect_view()}</div>
+                <div class="marks" aria-hidden="true">{row_marks}</div>
                 <svg viewBox="0 0 1000 1000" preserveAspectRatio="none" role="img" aria-label=spoken>{children()}</svg>
             </div>
-            <div class="columns" aria-hidden="true">{column_marks.collect_view()}</div>
+            <div class="columns" aria-hidden="true">{column_marks}</div>
             <p class="scatter-plot-across" aria-hidden="true">{across}</p>
         </div>
     }

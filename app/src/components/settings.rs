@@ -61,6 +61,7 @@ pub fn Settings() -> impl IntoView {
     let reset = move |_| {
         state.settings.reset();
         state.advice.forget_used();
+        state.audit.pressed.set_value(Vec::new());
     };
     view! {
         <Step number=4 id="settings" title=Signal::derive(state.text(|w| w.settings)) summary standing>
@@ -104,7 +105,12 @@ fn RunFile() -> impl IntoView {
     });
     let read = move |text: String, name: &str| {
         if !state.training.phase.with_untracked(Phase::is_under_way) {
-            outcome.set(Some(state.settings.read_run_file(&text, name)));
+            let read = state.settings.read_run_file(&text, name);
+            if read.is_ok() {
+                // What it leaves out stays, whatever was pressed before.
+                state.audit.pressed.set_value(Vec::new());
+            }
+            outcome.set(Some(read));
         }
     };
     let apply = move |_| {

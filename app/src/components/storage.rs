@@ -1,5 +1,6 @@
 //! What is stored in the browser: runs, models and copies of files in lists of one make, what they take, and how they are removed.
 
+use super::focus::focus_soon;
 use super::notice::Notice;
 use super::stored_runs::{can_go_on, is_free, moment, standing};
 use crate::conversation::Job;
@@ -229,13 +230,19 @@ fn Row(kind: Kind, item: Item) -> impl IntoView {
     let state = expect_context::<PageState>();
     let [_, row, forget, undo] = kind.names();
     let (name, about, what) = (item.name.clone(), item.about.clone(), item.what.clone());
+    // Each of both buttons takes the other's place, and the keyboard.
+    let [forget_id, undo_id] = [forget, undo].map(|button| format!("{button}-{}", what.key()));
     if item.leaves {
         let text = move || (state.words().stored.deleted)(&name);
+        let keep = move |_| {
+            state.keep(&what);
+            focus_soon(forget_id.clone());
+        };
         return view! {
             <li>
                 <span role="status">{text}</span>
                 <span class="buttons">
-                    <button type="button" data-testid=undo on:click=move |_| state.keep(&what)>{state.text(|w| w.runs.undo)}</button>
+                    <button type="button" id=undo_id data-testid=undo on:click=keep>{state.text(|w| w.runs.undo)}</button>
                 </span>
             </li>
         }
@@ -257,8 +264,11 @@ fn Row(kind: Kind, item: Item) -> impl IntoView {
         }
     });
     let remove = is_idle.then(|| {
-        let press = move |_| state.forget(what.clone());
-        view! { <button type="button" data-testid=forget on:click=press>{state.text(|w| w.runs.delete)}</button> }
+        let press = move |_| {
+            state.forget(what.clone());
+            focus_soon(undo_id.clone());
+        };
+        view! { <button type="button" id=forget_id data-testid=forget on:click=press>{state.text(|w| w.runs.delete)}</button> }
     });
     view! {
         <li data-testid=row>

@@ -1,6 +1,7 @@
 //! Runs in the browser's storage: the one that was interrupted, with the button that goes on with it, and the one that goes wrong,
 //! with the way out. The list of all is in `storage.rs`.
 
+use super::focus::focus;
 use crate::format;
 use crate::run::Phase;
 use crate::state::PageState;
@@ -46,6 +47,11 @@ pub fn Interrupted() -> impl IntoView {
     let run = Memo::new(move |_| state.stored.interrupted(state.storage));
     let notice = move |run: StoredRun| {
         let (for_text, for_button, id) = (run.clone(), run.clone(), run.record.id.clone());
+        let forget = move |_| {
+            state.forget(Stored::Run(id.clone()));
+            // The notice goes with its buttons.
+            focus("train");
+        };
         let text = move || {
             let when = moment(state, for_text.record.started_ms);
             let (step, steps) = (for_text.step.unwrap_or_default(), for_text.max_steps);
@@ -59,7 +65,7 @@ pub fn Interrupted() -> impl IntoView {
                     <button type="button" class="primary" data-testid="go-on" prop:disabled=move || !is_free(state)
                         on:click=move |_| state.go_on(for_button.clone())>{state.text(|w| w.runs.go_on)}</button>
                     <button type="button" data-testid="forget-interrupted"
-                        on:click=move |_| state.forget(Stored::Run(id.clone()))>{state.text(|w| w.runs.delete)}</button>
+                        on:click=forget>{state.text(|w| w.runs.delete)}</button>
                 </p>
             </div>
         }

@@ -32,7 +32,7 @@ fn Slider() -> impl IntoView {
     let choose = move |event: Event| value(&event).into_iter().for_each(|value| strength.set(value));
     view! {
         <label class="field slider">
-            <span class="field-name">{state.text(|w| w.judge.strength)} " " <output>{move || format!("{:.2}", shown.get())}</output></span>
+            <span class="field-name">{state.text(|w| w.judge.strength)} " " <span>{move || format!("{:.2}", shown.get())}</span></span>
             <input type="range" min="0" max="2" step="0.05" data-testid="strength"
                 prop:value=move || strength.get().to_string() on:input=slide on:change=choose/>
             <span class="hint">{state.text(|w| w.judge.strength_hint)}</span>

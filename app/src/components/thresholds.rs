@@ -16,6 +16,9 @@ const POINTS: usize = 100;
 /// Rows of their table.
 const TABLE: usize = 10;
 
+/// What stands where there is no one number.
+const NONE: &str = "–";
+
 /// What is chosen here.
 #[derive(Clone, Copy)]
 struct Chosen {
@@ -52,10 +55,10 @@ impl Chosen {
         }
     }
 
-    /// The threshold that the slider shows.
-    fn value(self) -> f64 {
-        let place = self.label.get().unwrap_or(0);
-        self.values.with(|values| values.get(place).copied().unwrap_or(0.5))
+    /// The threshold that the slider shows; none where it is of several labels, whose thresholds differ.
+    fn value(self) -> Option<f64> {
+        let label = self.label.get();
+        self.values.with(|values| shown(values, label))
     }
 
     fn set(self, value: f64) {
@@ -114,6 +117,13 @@ impl Chosen {
         });
         self.values.set(best);
     }
+}
+
+/// The threshold of a label, or of all of them where they have one.
+fn shown(values: &[f64], label: Option<usize>) -> Option<f64> {
+    let first = *values.get(label.unwrap_or(0))?;
+    let is_one = label.is_some() || values.iter().all(|value| *value == first);
+    is_one.then_some(first)
 }
 
 /// A cost that was written down.
@@ -243,6 +253,12 @@ fn Slider(
         }
     };
     let is_bad = RwSignal::new(false);
+    Effect::new(move || {
+        // Whatever was written before: another threshold stands there now.
+        chosen.values.track();
+        chosen.label.track();
+        is_bad.set(false);
+    });
     let write = move |event: Event| {
         let value = event_target_value(&event).trim().parse::<f64>();
         let value = value.ok().filter(|value| (0.0..=1.0).contains(value));
@@ -251,12 +267,20 @@ fn Slider(
             chosen.set(value);
         }
     };
-    let value = move || chosen.value().to_string();
+    let value = move || {
+        chosen
+            .value()
+            .map_or_else(|| NONE.to_owned(), |value| value.to_string())
+    };
+    // A slider stands somewhere: it is said that there is no one value.
+    let place = move || chosen.value().unwrap_or(0.5).to_string();
+    let spoken = move || chosen.value().is_none().then_some(NONE);
     view! {
         <div class="field threshold">
             <label class="slider">
                 <span class="field-name">{state.text(|w| w.judge.threshold)}</span>
-                <input type="range" min="0" max="1" step="0.01" data-testid="threshold-slider" prop:value=value on:input=slide/>
+                <input type="range" min="0" max="1" step="0.01" data-testid="threshold-slider" aria-valuetext=spoken
+                    prop:value=place on:input=slide/>
             </label>
             <input type="text" inputmode="decimal" class="short" data-testid="threshold" aria-label=state.text(|w| w.judge.threshold)
                 aria-invalid=move || is_bad.get().then_some("true") prop:value=value on:change=write/>
@@ -318,7 +342,7 @@ fn Outcome(
             6 => format::loss(counts.f1()),
             _ => chosen
                 .costs()
-                .map_or("–".to_owned(), |costs| format::loss(counts.cost(chosen.kind, costs))),
+                .map_or(NONE.to_owned(), |costs| format::loss(counts.cost(chosen.kind, costs))),
         }
     };
     let number = |place: usize| {
@@ -357,7 +381,12 @@ fn Curves(
             .collect();
         path(&line, &axis, &axis)
     };
-    let here = move || format!("M{0:.1} 0V1000", 1000.0 * chosen.value());
+    let here = move || {
+        let value = chosen.value();
+        value
+            .map(|value| format!("M{0:.1} 0V1000", 1000.0 * value))
+            .unwrap_or_default()
+    };
     let rows = move || {
         let row = |(threshold, counts): (f64, Counts)| {
             let cells = [counts.precision(), counts.recall(), counts.f1()];
@@ -397,6 +426,13 @@ fn Curves(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn thresholds_that_differ_are_not_shown_as_one() {
+        assert_eq!(shown(&[0.5, 0.5], None), Some(0.5));
+        assert_eq!(shown(&[0.5, 0.25], None), None);
+        assert_eq!(shown(&[0.5, 0.25], Some(1)), Some(0.25));
+    }
 
     #[test]
     fn a_cost_is_a_number_from_zero() {

@@ -85,6 +85,13 @@ pub fn Write() -> impl IntoView {
             state.training.outcome.tally.set(Tally::default());
         }
         untrack(|| {
+            if is_other && is_blind.get() {
+                // Nor is there a choice between the two of it.
+                if writing.get() {
+                    state.cancel_generate();
+                }
+                state.training.each_answer(|answer| *answer = Answer::default());
+            }
             let is_written = state.training.answers[1].with(|answer| answer.id != 0);
             if is_other && is_written && ready() && !blind.is_on.get() {
                 write_sides(&[true]);

@@ -79,6 +79,8 @@ pub struct AdviceWords {
     pub searching: fn(Option<(usize, &str)>) -> String,
     /// The button that takes the rate.
     pub use_rate: fn(&str) -> String,
+    /// It was found with other settings.
+    pub rate_outdated: &'static str,
     /// Title of the chart.
     pub rate_chart: &'static str,
     /// The chart in a sentence: steps, first and last rate, the suggested one.
@@ -117,7 +119,7 @@ pub static ENGLISH: AdviceWords = AdviceWords {
     doubts: "Tuning may not be worth it",
 
     device: "Device and forecast",
-    adapter: "Adapter",
+    adapter: "Device",
     largest_buffer: "Largest buffer",
     available: "Memory limit",
     unlimited: "no limit",
@@ -153,6 +155,7 @@ pub static ENGLISH: AdviceWords = AdviceWords {
         Some((step, rate)) => format!("Step {step} of 100 at most, rate {rate}"),
     },
     use_rate: |rate| format!("Use {rate}"),
+    rate_outdated: "The settings have changed since the search: search again, or set them back.",
     rate_chart: "Smoothed loss over the learning rate",
     rate_summary: |steps, first, last, found| match found {
         Some(found) => format!("{steps} steps with rates from {first} to {last}; suggested: {found}."),
@@ -187,7 +190,7 @@ pub static CHINESE: AdviceWords = AdviceWords {
     doubts: "微调可能不值得",
 
     device: "设备与预估",
-    adapter: "适配器（设备）",
+    adapter: "设备",
     largest_buffer: "最大缓冲区",
     available: "内存上限",
     unlimited: "无限制",
@@ -223,6 +226,7 @@ pub static CHINESE: AdviceWords = AdviceWords {
         Some((step, rate)) => format!("第 {step} 步（最多 100 步），学习率 {rate}"),
     },
     use_rate: |rate| format!("采用 {rate}"),
+    rate_outdated: "搜索之后设置已更改：请重新搜索，或改回原来的设置。",
     rate_chart: "平滑损失随学习率的变化",
     rate_summary: |steps, first, last, found| match found {
         Some(found) => format!("共 {steps} 步，学习率从 {first} 到 {last}；建议值：{found}。"),

@@ -55,25 +55,30 @@ pub static ENGLISH: ChartWords = ChartWords {
     as_table: "The numbers as a table",
     table: |shown, all| format!("{shown} of {all} steps, at most 50, evenly spaced"),
     accumulation: "What gradient accumulation does",
-    accumulated: |micro, steps, batch, task| match steps {
-        1 => format!(
-            "Nothing here: gradient_accumulation_steps is 1, so a step goes through one batch of {batch} rows. With half the \
-             per_device_train_batch_size and twice the accumulation the update would stay the same, with fewer rows in memory at a time."
-        ),
-        _ => {
-            let negatives = match task {
-                Task::Embedding => {
-                    " Losses that take the batch's other rows as negatives see only those of their own micro-batch, so for them a \
-                     larger micro-batch is more."
-                }
-                _ => "",
-            };
-            format!(
+    accumulated: |micro, steps, batch, task| {
+        let negatives = match task {
+            Task::Embedding => {
+                " Losses that take the batch's other rows as negatives see only those of their own micro-batch, so for them a \
+                 larger micro-batch is more."
+            }
+            _ => "",
+        };
+        match (steps, micro) {
+            (1, 1) => format!(
+                "Nothing here: gradient_accumulation_steps is 1, so a step goes through a single row, and there is no smaller \
+                 per_device_train_batch_size.{negatives}"
+            ),
+            (1, _) => format!(
+                "Nothing here: gradient_accumulation_steps is 1, so a step goes through one batch of {batch} rows. With half the \
+                 per_device_train_batch_size and twice the accumulation the update would stay the same, with fewer rows in memory \
+                 at a time.{negatives}"
+            ),
+            _ => format!(
                 "A step goes through {steps} micro-batches of {micro} rows each and adds up their gradients before one update: \
                  {micro} × {steps} = {batch} rows. Each micro-batch's losses are divided by the targets of all {steps} together, not \
                  by its own, so that long and short rows weigh as they would in one batch of {batch}: the update is the same but for \
                  rounding and dropout, with the memory of {micro} rows.{negatives}"
-            )
+            ),
         }
     },
 };
@@ -97,23 +102,42 @@ pub static CHINESE: ChartWords = ChartWords {
     as_table: "以表格查看数值",
     table: |shown, all| format!("共 {all} 步，均匀选取其中 {shown} 步（最多 50 步）"),
     accumulation: "梯度累积的作用",
-    accumulated: |micro, steps, batch, task| match steps {
-        1 => format!(
-            "这里没有累积：gradient_accumulation_steps 为 1，每步只处理一个 {batch} 行的批次。若把 per_device_train_batch_size 减半、\
-             累积步数加倍，更新不变，而同时占用显存的行数更少。"
-        ),
-        _ => {
-            let negatives = match task {
-                Task::Embedding => {
-                    "若损失把同批次的其他行当作负样本，则只能看到自己那个微批次中的行，此时更大的微批次更有利。"
-                }
-                _ => "",
-            };
-            format!(
+    accumulated: |micro, steps, batch, task| {
+        let negatives = match task {
+            Task::Embedding => {
+                "若损失把同批次的其他行当作负样本，则只能看到自己那个微批次中的行，此时更大的微批次更有利。"
+            }
+            _ => "",
+        };
+        match (steps, micro) {
+            (1, 1) => format!(
+                "这里没有累积：gradient_accumulation_steps 为 1，每步只处理一行，per_device_train_batch_size 已是最小。{negatives}"
+            ),
+            (1, _) => format!(
+                "这里没有累积：gradient_accumulation_steps 为 1，每步只处理一个 {batch} 行的批次。若把 per_device_train_batch_size 减半、\
+                 累积步数加倍，更新不变，而同时占用显存的行数更少。{negatives}"
+            ),
+            _ => format!(
                 "每步依次处理 {steps} 个微批次，每个 {micro} 行，梯度相加后更新一次：{micro} × {steps} = {batch} 行。每个微批次的损失\
                  除以全部 {steps} 个微批次的目标总数，而不是自己的目标数，所以长短不一的行与放在一个 {batch} 行的批次里权重相同：\
                  除舍入和 dropout 外，更新完全一致，而显存只需容纳 {micro} 行。{negatives}"
-            )
+            ),
         }
     },
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_of_one_row_is_not_advised_and_negatives_are_told_of_with_and_without_accumulation() {
+        let told = |micro, steps, task| (ENGLISH.accumulated)(micro, steps, micro * steps, task);
+        assert!(told(2, 1, Task::Generation).contains("With half"));
+        assert!(!told(1, 1, Task::Generation).contains("With half"));
+        for (micro, steps) in [(1, 1), (8, 1), (8, 4)] {
+            assert!(told(micro, steps, Task::Embedding).contains("as negatives"));
+            assert!(!told(micro, steps, Task::Generation).contains("as negatives"));
+        }
+    }
+}

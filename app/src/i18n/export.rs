@@ -170,7 +170,7 @@ pub static CHINESE: ExportWords = ExportWords {
         Some([done, total]) => format!("正在读回文件：{done} / {total}"),
         None => "正在读回文件…".to_owned(),
     },
-    scoring: "正在用导出的文件对验证行评分…",
+    scoring: "正在用导出的文件在验证样本上评估…",
     dequantized: "，基座按训练时的数值反量化",
     read_back: |found| {
         let count = found.tensors;

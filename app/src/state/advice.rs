@@ -28,16 +28,25 @@ impl PageState {
         self.worker.clear_error(&[Job::FindRate]);
         self.advice.search.set(Search::UnderWay(None));
         spawn_local(async move {
-            let is_mine = turn::take(false, move || self.stop_search()).await;
+            // A run that is begun meanwhile keeps the turn, and is what another tab takes it from then.
+            let lose = move || {
+                self.stop_search();
+                self.lose_turn();
+            };
+            let is_mine = turn::take(false, lose).await;
             if !untrack(|| self.advice.is_searching()) {
-                // It was stopped meanwhile.
-                return self.end_search(Search::None);
+                // It was stopped meanwhile, and a run may wait for the turn.
+                if is_mine {
+                    turn::end();
+                }
+                return;
             }
             match self.config().filter(|_| is_mine && untrack(|| self.could_train())) {
                 Some(config) => {
                     // As before a run: what the last one trained is gone.
                     self.training.forget();
                     self.pictures.forget();
+                    self.advice.searched.set(self.settings.config_untracked());
                     self.ask(Job::FindRate, Command::FindRate { config }, Vec::new());
                 }
                 None if is_mine => self.end_search(Search::None),

@@ -1,7 +1,7 @@
 //! The audit of the data: asked for by itself, its remedies taken and undone; and any row looked at.
 
 use super::PageState;
-use crate::conversation::Job;
+use crate::conversation::{Engine, Job};
 use crate::loaded::DataSource;
 use js_sys::{ArrayBuffer, Uint8Array};
 use leptos::prelude::*;
@@ -25,10 +25,7 @@ impl PageState {
             let of_texts = data.as_ref().filter(|data| data.form != NUMBERS);
             of_texts.map(|data| data.rows)
         });
-        // Data that no run can use are looked at most of all.
-        let error = self.worker.error.get_untracked();
-        let is_refused = matches!(error, Some((Job::Data, _))) && self.loaded.data.with_untracked(Option::is_none);
-        if rows.is_none() && !is_refused {
+        if rows.is_none() && !self.is_refused() {
             return self.audit.forget();
         }
         let Some(config) = self
@@ -42,6 +39,20 @@ impl PageState {
             return self.audit.waits.set(true);
         }
         self.ask(Job::Audit, Command::Audit { config }, Vec::new());
+    }
+
+    /// Whether no run can use the data: none are there, and none are on their way. They are looked at most of all.
+    fn is_refused(self) -> bool {
+        let is_read = self.worker.engine.get_untracked() == Engine::Ready
+            && self.worker.device.with_untracked(Option::is_some)
+            && self.worker.job.get_untracked() != Some(Job::Data)
+            && !self.worker.waits(Job::Data);
+        is_read && self.loaded.data.with_untracked(Option::is_none)
+    }
+
+    /// Whether there are data that an audit can be of: those that it was asked of may have been put away meanwhile.
+    pub(super) fn has_rows_to_audit(self) -> bool {
+        self.loaded.data.with_untracked(Option::is_some) || self.is_refused()
     }
 
     /// Leaves rows with such a finding out of the run, or takes them in again.
@@ -101,6 +112,10 @@ impl PageState {
         if let Some(bytes) = bytes {
             let bytes = Uint8Array::new(&bytes).to_vec();
             crate::download::save(name, &bytes, "application/jsonl");
+            // An audit that failed leaves neither: then it is its problem that is shown, not that of the last download.
+            if self.audit.report.with_untracked(Option::is_some) || self.audit.waits.get_untracked() {
+                self.audit.problem.set(None);
+            }
         }
     }
 

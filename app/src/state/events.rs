@@ -31,6 +31,7 @@ impl PageState {
                 self.training.phase.set(Phase::Idle);
                 self.finish(job);
                 self.ask_runs();
+                self.look_after_run();
                 return self.follow();
             }
             Job::Train => self.training.broke_off(),
@@ -57,13 +58,9 @@ impl PageState {
                 if job == Job::Audit {
                     self.audit.forget();
                 }
-                // Of data that cannot be read at all it is said above.
-                let is_said = self
-                    .worker
-                    .error
-                    .get_untracked()
-                    .is_some_and(|(job, _)| job == Job::Data);
-                self.audit.problem.set(Some(error).filter(|_| !is_said));
+                // Of data that cannot be read at all it is said above, and of those that were put away meanwhile not at all.
+                let is_there = self.loaded.data.with_untracked(Option::is_some);
+                self.audit.problem.set(Some(error).filter(|_| is_there));
                 return self.finish(job);
             }
             // The engine has none now, unless the next one is on its way.
@@ -117,7 +114,7 @@ impl PageState {
             // What the run is really called.
             self.ask_runs();
         }
-        if job == Job::Data {
+        if matches!(job, Job::Data | Job::Validation) {
             self.ask_audit(false);
         }
         if job == Job::Train {
@@ -186,23 +183,32 @@ impl PageState {
                 self.look_anew(Job::Model);
             }
             Event::Data(info) => {
-                loaded.data.set(Some(info));
-                // Else they were read again for what is asked now.
-                if worker.job.get_untracked() == Some(Job::Data) {
+                // Else they were read again for what is asked now, and may have been put away since.
+                let is_asked = worker.job.get_untracked() == Some(Job::Data);
+                if is_asked || loaded.data.with_untracked(Option::is_some) {
+                    loaded.data.set(Some(info));
+                }
+                if is_asked {
                     self.finish(Job::Data);
                     self.ask_preview();
                     self.ask_advice();
                 }
             }
             Event::Validation { data } => {
-                loaded.validation.set(data);
-                if worker.job.get_untracked() == Some(Job::Validation) {
+                // As above.
+                let is_asked = worker.job.get_untracked() == Some(Job::Validation);
+                if is_asked || loaded.validation.with_untracked(Option::is_some) {
+                    loaded.validation.set(data);
+                }
+                if is_asked {
                     self.look_anew(Job::Validation);
                 }
             }
             Event::Audit(report) => {
-                self.audit.forget();
-                self.audit.report.set(Some(*report));
+                if self.has_rows_to_audit() {
+                    self.audit.forget();
+                    self.audit.report.set(Some(*report));
+                }
                 self.finish(Job::Audit);
             }
             Event::Preview {
@@ -214,12 +220,15 @@ impl PageState {
                 problem,
                 validation_problem,
             } => {
-                loaded.preview.set(examples);
-                loaded.preview_place.set((after, total));
-                loaded.columns.set(columns);
-                loaded.outlook.set(outlook);
-                loaded.problem.set(problem);
-                loaded.validation_problem.set(validation_problem);
+                // Of a model or data that were put away meanwhile there is none.
+                if untrack(|| loaded.is_complete()) {
+                    loaded.preview.set(examples);
+                    loaded.preview_place.set((after, total));
+                    loaded.columns.set(columns);
+                    loaded.outlook.set(outlook);
+                    loaded.problem.set(problem);
+                    loaded.validation_problem.set(validation_problem);
+                }
                 self.finish(Job::Preview);
             }
             Event::Estimate {
@@ -232,7 +241,6 @@ impl PageState {
                 self.finish(Job::Estimate);
             }
             Event::Advice { advice, rows, .. } => {
-                // Of a model or data that were put away meanwhile there is none.
                 if untrack(|| loaded.is_complete()) {
                     self.advice.found.set(Some(*advice));
                     self.advice.rows.set(Some(rows));
@@ -264,7 +272,7 @@ impl PageState {
                 training.saved(step);
             }
             Event::Runs {
-                runs,
+                mut runs,
                 copies,
                 has_store,
                 is_partial,
@@ -275,6 +283,7 @@ impl PageState {
                 if is_partial || runs.iter().any(|run| run.is_under_way) {
                     set_timeout(move || self.ask_runs_when_free(), BETWEEN_LOOKS_AT_RUNS);
                 }
+                self.keep_labels(&mut runs);
                 self.stored
                     .runs
                     .with_untracked(|before| self.history.renew(before, &runs, is_partial));
@@ -327,12 +336,7 @@ impl PageState {
                 self.finish(Job::Train);
                 self.ask_forms();
                 self.ask_runs();
-                // A run that went on came before them.
-                if loaded.preview.with_untracked(Vec::is_empty) {
-                    self.ask_preview();
-                    self.ask_estimate();
-                    self.ask_advice();
-                }
+                self.look_after_run();
                 self.follow();
             }
 
@@ -380,6 +384,15 @@ impl PageState {
         self.load_chosen();
         self.ask_runs();
         self.ask_models();
+    }
+
+    /// Looks at model and data where a run that went on came before that.
+    fn look_after_run(self) {
+        if self.loaded.preview.with_untracked(Vec::is_empty) {
+            self.ask_preview();
+            self.ask_estimate();
+            self.ask_advice();
+        }
     }
 
     /// What was loaded changes what a run takes and what it makes of the data.

@@ -95,7 +95,10 @@ impl PageState {
                 self.finish(Job::Forms);
             }
             ExportEvent::Piece { path, is_last, .. } => {
-                let Some(target) = export.target() else { return };
+                // Another model was chosen meanwhile: who waits for the pieces to be taken would wait for ever.
+                let Some(target) = export.target() else {
+                    return self.cancel_export();
+                };
                 let bytes = bytes.map_or_else(|| Uint8Array::new_with_length(0), |bytes| Uint8Array::new(&bytes));
                 spawn_local(async move {
                     match target.take(&path, &bytes, is_last).await {
@@ -108,9 +111,11 @@ impl PageState {
                             return;
                         }
                     }
-                    // Unless the engine went away meanwhile.
                     if export.target().is_some() {
                         self.send_now(&Command::Export(ExportCommand::Taken));
+                    } else if self.worker.job.get_untracked() == Some(Job::Export) {
+                        // As above; an engine that went away has no job.
+                        self.cancel_export();
                     }
                 });
             }

@@ -20,7 +20,23 @@ impl PageState {
                 run.record.labels = labels.clone();
             }
         });
+        let pending = (id.clone(), labels.clone());
+        self.history.renamed.update_value(|renamed| renamed.push(pending));
         self.ask(Job::Label, Command::LabelRun { id, labels }, Vec::new());
+    }
+
+    /// Puts the labels that wait to be written over those that the engine told, which it may have read before they were given.
+    pub(super) fn keep_labels(self, runs: &mut [StoredRun]) {
+        let waiting = self.worker.waiting(Job::Label);
+        self.history.renamed.update_value(|renamed| {
+            // Requests are answered in order: what is not of the last ones is written, or was refused.
+            renamed.drain(..renamed.len().saturating_sub(waiting));
+            for (id, labels) in renamed.iter() {
+                if let Some(run) = runs.iter_mut().find(|run| run.record.id == *id) {
+                    run.record.labels = labels.clone();
+                }
+            }
+        });
     }
 
     /// The stored runs that are compared, the newest first.
@@ -52,6 +68,7 @@ impl PageState {
         match run.record.config() {
             Ok(config) => {
                 self.settings.take(config);
+                self.audit.pressed.set_value(Vec::new());
                 if let Some(prompt) = &run.record.sample_prompt {
                     self.sample_prompt.set(prompt.clone());
                 }

@@ -4,6 +4,7 @@ use super::PageState;
 use crate::conversation::Job;
 use crate::download;
 use crate::run::Phase;
+use crate::stored_runs::name_of;
 use leptos::prelude::*;
 use lorakeet_core::protocol::{Command, Judgement, PredictionTable, ReportForm, ReportRequest};
 use web_sys::File;
@@ -60,6 +61,10 @@ impl PageState {
     fn report_request(self, form: ReportForm) -> ReportRequest {
         let outcome = self.training.outcome;
         let record = self.stored.own_record();
+        // Other data may have been chosen since the run.
+        let names = record
+            .as_ref()
+            .map(|record| [name_of(&record.model), name_of(&record.data)]);
         let settings = record.as_ref().and_then(|record| record.config().ok());
         let summary = match self.training.phase.get() {
             Phase::Done(summary) => Some(summary),
@@ -82,7 +87,7 @@ impl PageState {
         ReportRequest {
             form,
             language: self.language.get().tag().to_owned(),
-            names: [self.model_name(), self.data_name()],
+            names: names.unwrap_or_else(|| [self.model_name(), self.data_name()]),
             settings: settings.map(|config| config.to_yaml()),
             inputs: record.map(|record| record.inputs).unwrap_or_default(),
             info,

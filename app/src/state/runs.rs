@@ -79,6 +79,10 @@ impl PageState {
         self.worker.notes.set(Vec::new());
         self.training.phase.set(Phase::Starting);
         self.settings.take(config);
+        // The findings and examples that are shown may be of other data.
+        self.audit.forget();
+        self.audit.pressed.set_value(Vec::new());
+        self.loaded.forget_preview();
         self.sample_prompt.set(record.sample_prompt.clone().unwrap_or_default());
         self.stored.go_on(record, back);
         if self.worker.engine.get_untracked() == Engine::Failed {

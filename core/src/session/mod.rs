@@ -155,8 +155,12 @@ impl Session {
                 // What took its place and cannot be read leaves none, not the old one under a new name.
                 self.validation = None;
                 self.inputs.validation = files.clone();
-                if file.is_some() {
-                    self.load_validation(files).await?;
+                if file.is_some()
+                    && let Err(error) = self.load_validation(files).await
+                {
+                    // No audit is to look at what no run scores on.
+                    self.inputs.validation.clear();
+                    return Err(error);
                 }
                 let data = self.validation.as_ref().map(|data| data.rows.info());
                 emit.event(Event::Validation { data });

@@ -250,3 +250,24 @@ fn held_out_rows_that_leak_are_left_out_once_the_training_rows_are_known() {
     ask(&mut session);
     assert_eq!(left(&session), 2);
 }
+
+#[test]
+fn a_validation_file_that_is_refused_is_none_that_is_audited() {
+    let mut session = TestSession::with(DeviceChoice::Cpu, tiny::model_files(), file("rows.csv", PAIRS));
+    let load = |session: &mut TestSession, rows: &[u8]| {
+        let load = Command::LoadValidation {
+            file: Some("held.csv".into()),
+        };
+        session.ask(load, vec![file("held.csv", rows)]);
+    };
+    let held_out = |session: &mut TestSession| {
+        let config = dropping(&[]);
+        session.ask(Command::Audit { config }, Vec::new());
+        report(session).held_out
+    };
+    load(&mut session, b"prompt,completion\nsay f,fff.\n");
+    assert_eq!(held_out(&mut session), 1);
+    load(&mut session, b"prompt,completion\nsay f,fff.\nsay g,\n");
+    assert_eq!(failure(&session).row, Some(3));
+    assert_eq!(held_out(&mut session), 0);
+}

@@ -2,6 +2,7 @@
 
 use super::{letter, lettered};
 use crate::chart_view::SMOOTHING;
+use crate::components::axis_marks::{column_marks, row_marks};
 use crate::curves::{Axis, Line, smoothed};
 use crate::format;
 use crate::history::{LOSS, looks};
@@ -249,28 +250,8 @@ fn Plot(picture: Memo<Picture>) -> impl IntoView {
         });
         format!("{metric}. {ends}")
     };
-    let rows = move || {
-        let row = |(place, label): (f64, String)| {
-            let top = format!("top:{:.2}%", 100.0 * (1.0 - place));
-            view! { <div class="row-mark" style=top><span>{label}</span></div> }
-        };
-        picture
-            .with(|picture| picture.rows.clone())
-            .into_iter()
-            .map(row)
-            .collect_view()
-    };
-    let columns = move || {
-        let column = |(place, label): (f64, String)| {
-            let left = format!("left:{:.2}%", 100.0 * place);
-            view! { <span class="column-mark" style=left>{label}</span> }
-        };
-        picture
-            .with(|picture| picture.columns.clone())
-            .into_iter()
-            .map(column)
-            .collect_view()
-    };
+    let rows = move || row_marks(picture.with(|picture| picture.rows.clone()));
+    let columns = move || column_marks(picture.with(|picture| picture.columns.clone()));
     let strokes = move || {
         let stroke = |stroke: Stroke| {
             let dots = format!("{} dots-compared", stroke.class);

@@ -1,5 +1,6 @@
 //! The table of stored runs: one row a run, the newest first, with its name and tags to be changed in place.
 
+use crate::components::focus::{focus, focus_soon};
 use crate::components::stored_runs::{can_go_on, is_free, moment, standing};
 use crate::curves::Axis;
 use crate::format;
@@ -29,6 +30,15 @@ fn found(state: PageState, id: &str) -> Option<StoredRun> {
         .stored
         .runs
         .with(|runs| runs.iter().find(|run| run.record.id == id).cloned())
+}
+
+/// The button that removes a run, and the one that has it back: each takes the other's place, and the keyboard.
+fn forget_id(id: &str) -> String {
+    format!("run-forget-{id}")
+}
+
+fn undo_id(id: &str) -> String {
+    format!("run-undo-{id}")
 }
 
 /// Changes what a run is called.
@@ -97,13 +107,17 @@ fn Row(
     };
     let name = Memo::new(move |_| run.with(|run| run.as_ref().map(|run| title(&run.record)).unwrap_or_default()));
     if leaves {
-        let what = Stored::Run(id);
+        let undo_id = undo_id(&id);
+        let keep = move |_| {
+            state.keep(&Stored::Run(id.clone()));
+            focus_soon(forget_id(&id));
+        };
         return view! {
             <tr>
                 <td colspan="8">
                     <span class="buttons">
                         <span role="status">{move || (state.words().stored.deleted)(&name.get())}</span>
-                        <button type="button" data-testid="run-undo" on:click=move |_| state.keep(&what)>{state.text(|w| w.runs.undo)}</button>
+                        <button type="button" id=undo_id data-testid="run-undo" on:click=keep>{state.text(|w| w.runs.undo)}</button>
                     </span>
                 </td>
             </tr>
@@ -288,7 +302,7 @@ fn Actions(id: String, run: Memo<Option<StoredRun>>) -> impl IntoView {
     let go_on = move |_| {
         if let Some(run) = run.get_untracked() {
             // What comes of it is shown there.
-            super::focus("train");
+            focus("train");
             state.go_on(run);
         }
     };
@@ -297,7 +311,11 @@ fn Actions(id: String, run: Memo<Option<StoredRun>>) -> impl IntoView {
             state.take_settings(&run);
         }
     };
-    let remove = move |_| state.forget(Stored::Run(id.clone()));
+    let forget_id = forget_id(&id);
+    let remove = move |_| {
+        state.forget(Stored::Run(id.clone()));
+        focus_soon(undo_id(&id));
+    };
     view! {
         <span class="buttons">
             <Show when=move || goes_on.get()>
@@ -308,7 +326,7 @@ fn Actions(id: String, run: Memo<Option<StoredRun>>) -> impl IntoView {
             <button type="button" data-testid="run-use" prop:disabled=move || !is_free(state) on:click=take>
                 {state.text(|w| w.history.use_settings)}
             </button>
-            <button type="button" data-testid="run-forget" prop:disabled=move || !is_idle.get() on:click=remove>
+            <button type="button" id=forget_id data-testid="run-forget" prop:disabled=move || !is_idle.get() on:click=remove>
                 {state.text(|w| w.runs.delete)}
             </button>
         </span>

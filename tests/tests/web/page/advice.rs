@@ -112,6 +112,12 @@ async fn a_learning_rate_is_searched_for_taken_and_the_search_can_be_stopped() -
         page.run(rows, Vec::new()).await?.as_u64() > Some(10),
         "the chart's numbers"
     );
+    // Of other settings it is no recommendation.
+    page.set_knob("lora_r", "5").await?;
+    let outdated = "return !!document.querySelector('[data-testid=rate-outdated]')\
+                    && !document.querySelector('[data-testid=rate-chart]')";
+    page.wait_until("it is said that the settings are others", REACTION, outdated)
+        .await?;
     // Its steps are none of a run's.
     ensure!(page.text("step").await? == "–");
     page.wait_enabled("train", REACTION).await?;

@@ -47,9 +47,24 @@ async fn wait_there(page: &Page, testid: &str, is_there: bool) -> Result<()> {
         .map(drop)
 }
 
+/// Unfolds the step of the data: nothing that is folded away takes the keyboard.
+async fn unfold(page: &Page) -> Result<()> {
+    let script = "document.getElementById('data').open = true";
+    page.run(script, Vec::new()).await.map(drop)
+}
+
+/// Waits until the keyboard is on a part of the page.
+async fn has_focus(page: &Page, testid: &str) -> Result<()> {
+    let script = format!("return document.activeElement?.dataset.testid === '{testid}'");
+    page.wait_until(&format!("the focus is on {testid}"), REACTION, &script)
+        .await
+        .map(drop)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn duplicates_and_an_empty_row_are_found_left_out_by_a_press_and_taken_in_again() -> Result<()> {
     let page = open().await?;
+    unfold(&page).await?;
     let rows: String = (0..20)
         .map(|row| format!("What is {row}?,It is {}.\n", row * 7))
         .collect();
@@ -65,18 +80,20 @@ async fn duplicates_and_an_empty_row_are_found_left_out_by_a_press_and_taken_in_
     .await?;
     wait_for(&page, "finding-empty_rows", "Error").await?;
     wait_for(&page, "finding-exact_duplicates", "like row 5").await?;
-    wait_for(&page, "audit-summary", "20 checks: 1 error").await?;
+    wait_for(&page, "audit-summary", "21 checks: 1 error").await?;
 
     page.press("leave-out-exact_duplicates").await?;
+    has_focus(&page, "audit").await?;
     wait_for(&page, "left-out-exact_duplicates", "2 rows left out: exact duplicates").await?;
     wait_there(&page, "finding-exact_duplicates", false).await?;
     wait_for(&page, "data", "20 rows").await?;
     ensure!(page.run_file().await?.contains("drop_rows: [exact_duplicates]"));
     page.press("leave-out-empty_rows").await?;
-    wait_for(&page, "audit-summary", "20 checks, nothing found").await?;
+    wait_for(&page, "audit-summary", "21 checks, nothing found").await?;
     page.screenshot("audit").await?;
 
     page.press("undo-exact_duplicates").await?;
+    has_focus(&page, "audit").await?;
     wait_there(&page, "finding-exact_duplicates", true).await?;
     wait_for(&page, "data", "22 rows").await?;
 
@@ -105,6 +122,7 @@ async fn give_refused(page: &Page) -> Result<PathBuf> {
 #[tokio::test(flavor = "multi_thread")]
 async fn any_row_is_looked_at_and_a_column_gets_another_role() -> Result<()> {
     let page = open().await?;
+    unfold(&page).await?;
     let rows: String = (0..30)
         .map(|row| {
             format!(
@@ -123,11 +141,14 @@ async fn any_row_is_looked_at_and_a_column_gets_another_role() -> Result<()> {
     wait_for(&page, "preview-place", "29–30 of 30").await?;
 
     wait_for(&page, "label-counts", "good").await?;
+    let focus = "document.querySelector('[data-testid=\"role-colour\"]').focus()";
+    page.run(focus, Vec::new()).await?;
     page.set_field("role-colour", "label").await?;
     wait_for(&page, "label-counts", "green").await?;
     wait_for(&page, "preview", "red").await?;
     let role = "return document.querySelector('[data-testid=\"role-label\"]').value === 'ignored'";
     page.wait_until("the old label makes way", REACTION, role).await?;
+    has_focus(&page, "role-colour").await?;
     ensure!(page.run_file().await?.contains("label_columns: [colour]"));
 
     // What a short row cuts off is struck.

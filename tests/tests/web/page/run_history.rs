@@ -135,6 +135,9 @@ async fn a_run_is_tagged_found_removed_and_had_back() -> Result<()> {
 
     page.press("run-forget").await?;
     wait_for_rows(&page, 0).await?;
+    let on_undo = "return document.activeElement?.dataset.testid === 'run-undo'";
+    page.wait_until("the focus is on the way back", REACTION, on_undo)
+        .await?;
     page.press("run-undo").await?;
     wait_for_rows(&page, 1).await?;
     ensure!(page.run(tags, Vec::new()).await? == Value::Bool(true));
