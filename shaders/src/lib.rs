@@ -41,9 +41,7 @@ mod sum_of_parts;
 pub use adamw::{AdamW, SumSquares, SumSquaresOfSeven};
 pub use adamw_8bit::{AdamW8bit, Codes};
 pub use append::Append;
-pub use attention::{
-    Attention, AttentionNotes, AttentionOfAll, AttentionOfBias, AttentionOfKeys, AttentionOfQueries, CachedAttention,
-};
+pub use attention::{Attention, AttentionNotes, AttentionOfBias, AttentionOfKeys, AttentionOfQueries, CachedAttention};
 pub use axpy::Axpy;
 pub use clip::{Clip, ClippedAdamW, ClippedAdamW8bit, VERDICT};
 pub use cross_entropy::{CrossEntropy, CrossEntropyBackward};

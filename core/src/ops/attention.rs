@@ -1,8 +1,8 @@
 //! Attention as launches: what it is told, its forward pass, and its backward pass ([`kernels::Attention`] has the formula).
 //!
 //! No matrix of scores is made. Forward it is one kernel, and one before it that rotates queries and keys where positions are
-//! rotary; backward two: what the other reads of each row, and the gradients of queries, keys and values, in two launches where
-//! there is a bias; then the rotation back, and one more where a bias is trained.
+//! rotary; backward three: what the other two read of each row, the gradients of keys and values, and those of queries; then the
+//! rotation back, and one more where a bias is trained.
 
 use super::forms::{AttentionForm, AttentionMask, RopeForm};
 use super::forward::launch_one;
@@ -178,24 +178,18 @@ impl<B: Launch, const N: usize> Backward<B, N> for AttentionBackward {
         }
         // The rotation back is of both.
         let rotates = state.angles.is_some() && (of_q.is_some() || of_k.is_some());
-        let (wants_keys, wants_queries) = (of_k.is_some() || of_v.is_some() || rotates, of_q.is_some() || rotates);
-        let (mut dq, mut dk, mut dv) = (None, None, None);
-        if wants_keys && wants_queries && !kernel.biased {
-            let kernel = kernels::AttentionOfAll(kernel);
-            let [queries, keys, values] = B::launch(kernel, inputs, [q_shape, k_shape, v_shape]);
-            (dq, dk, dv) = (Some(queries), Some(keys), Some(values));
-        } else {
-            if wants_keys {
-                let kernel = kernels::AttentionOfKeys(kernel.clone());
-                let [keys, values] = B::launch(kernel, inputs.clone(), [k_shape, v_shape]);
-                (dk, dv) = (Some(keys), Some(values));
+        let mut dk = None;
+        if of_k.is_some() || of_v.is_some() || rotates {
+            let kernel = kernels::AttentionOfKeys(kernel.clone());
+            let [keys, values] = B::launch(kernel, inputs.clone(), [k_shape, v_shape]);
+            if let Some(node) = of_v {
+                grads.register::<B>(node, values);
             }
-            if wants_queries {
-                dq = Some(launch_one::<B>(kernels::AttentionOfQueries(kernel), inputs, q_shape));
-            }
+            dk = Some(keys);
         }
-        if let (Some(node), Some(values)) = (of_v, dv) {
-            grads.register::<B>(node, values);
+        let mut dq = None;
+        if of_q.is_some() || rotates {
+            dq = Some(launch_one::<B>(kernels::AttentionOfQueries(kernel), inputs, q_shape));
         }
         let (dq, dk) = match (dq, dk, state.angles) {
             (Some(dq), Some(dk), Some(angles)) => {

@@ -82,11 +82,6 @@ pub struct AttentionOfQueries(pub Attention);
 #[derive(Debug, Clone, PartialEq)]
 pub struct AttentionOfKeys(pub Attention);
 
-/// dQ, dK and dV in one launch, without a bias, for which a stage has no buffer left: what [`AttentionOfQueries`] and
-/// [`AttentionOfKeys`] make, in tiles of one size. Inputs as theirs; outputs like q, k and v.
-#[derive(Debug, Clone, PartialEq)]
-pub struct AttentionOfAll(pub Attention);
-
 /// The gradient of the bias. Inputs as [`AttentionOfQueries`]; output like the bias.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AttentionOfBias(pub Attention);
@@ -188,20 +183,6 @@ impl Attention {
 
     fn groups_of_keys(&self, tier: Tier) -> usize {
         Self::groups(tier, self.batch * self.kv_heads, self.keys, self.keys_tall())
-    }
-
-    /// Rows of a tile where one launch has tiles of queries and of keys.
-    fn common_tall(&self) -> usize {
-        self.queries_tall().min(self.keys_tall())
-    }
-
-    /// Workgroups for keys, then for queries, of such a launch.
-    fn groups_of_all(&self, tier: Tier) -> [usize; 2] {
-        let tall = self.common_tall();
-        [
-            Self::groups(tier, self.batch * self.kv_heads, self.keys, tall),
-            Self::groups(tier, self.batch * self.heads(), self.queries, tall),
-        ]
     }
 
     fn groups_of_bias(&self, tier: Tier) -> usize {
@@ -464,64 +445,6 @@ impl Kernel for AttentionOfKeys {
 
     fn twin(&self, inputs: &[&[f32]], outputs: &mut [&mut [f32]]) {
         twin::of_keys(&self.0, inputs, outputs);
-    }
-}
-
-impl Kernel for AttentionOfAll {
-    fn key(&self, tier: Tier) -> String {
-        self.0.name("attention_of_all", tier, self.0.common_tall())
-    }
-
-    fn wgsl(&self, tier: Tier) -> String {
-        text::of_all(&self.0, tier)
-    }
-
-    fn workgroup_size(&self, tier: Tier) -> [u32; 3] {
-        size_of(tier)
-    }
-
-    fn workgroups(&self, tier: Tier) -> [u32; 3] {
-        grid(self.0.groups_of_all(tier).iter().sum())
-    }
-
-    fn info(&self) -> Vec<u32> {
-        self.0.words()
-    }
-
-    fn cut(&self, tier: Tier) -> Option<Cut> {
-        let form = &self.0;
-        let [of_keys, of_queries] = form.groups_of_all(tier);
-        let keys = [form.keys, form.in_window(form.queries)];
-        let queries = [form.queries, form.in_window(form.keys)];
-        let of_keys = form.cut_of(self, OF_KEYS, of_keys, keys);
-        let of_queries = form.cut_of(self, OF_QUERIES, of_queries, queries);
-        // As if all were as heavy as those of the heavier kind.
-        let groups = of_keys.groups + of_queries.groups;
-        let of_one = |cut: Cut| cut.operations.div_ceil(cut.groups.max(1) as u64);
-        let heaviest = of_one(of_keys).max(of_one(of_queries));
-        Some(Cut {
-            groups,
-            word: 10,
-            operations: (heaviest * groups as u64).max(self.operations()),
-        })
-    }
-
-    fn products(&self) -> u64 {
-        self.0.seen_products(OF_KEYS + OF_QUERIES)
-    }
-
-    fn input_lens(&self) -> Vec<usize> {
-        self.0.backward_lens()
-    }
-
-    fn output_lens(&self) -> Vec<usize> {
-        vec![self.0.q_len(), self.0.k_len(), self.0.k_len()]
-    }
-
-    fn twin(&self, inputs: &[&[f32]], outputs: &mut [&mut [f32]]) {
-        let (of_queries, of_keys) = outputs.split_at_mut(1);
-        twin::of_queries(&self.0, inputs, of_queries);
-        twin::of_keys(&self.0, inputs, of_keys);
     }
 }
 

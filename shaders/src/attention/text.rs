@@ -221,73 +221,25 @@ pub(super) fn forward(form: &Attention, tier: Tier) -> String {
 }
 
 pub(super) fn of_queries(form: &Attention, tier: Tier) -> String {
-    let tall = form.queries_tall();
-    head(form, BACKWARD, &[("dq", Holds::Written)]) + &shapes(form, tier, tall) + &main_of_queries(form, tier, tall)
-}
-
-pub(super) fn of_keys(form: &Attention, tier: Tier) -> String {
-    let tall = form.keys_tall();
-    let outputs = [("dk", Holds::Written), ("dv", Holds::Written)];
-    head(form, BACKWARD, &outputs) + &shapes(form, tier, tall) + &main_of_keys(form, tier, tall)
-}
-
-pub(super) fn of_all(form: &Attention, tier: Tier) -> String {
-    let tall = form.common_tall();
-    let outputs = [("dq", Holds::Written), ("dk", Holds::Written), ("dv", Holds::Written)];
-    let (size, rows) = match tier {
-        Tier::Software => ("16", "16u"),
-        Tier::Gpu { .. } => ("256", "ROWS"),
-    };
-    let main = include_str!("of_all.wgsl")
-        .replace("$SIZE", size)
-        .replace("$ROWS", rows);
-    [
-        head(form, BACKWARD, &outputs),
-        shapes(form, tier, tall),
-        function("of_keys", &main_of_keys(form, tier, tall)),
-        function("of_queries", &main_of_queries(form, tier, tall)),
-        main,
-    ]
-    .concat()
-}
-
-/// What a `main` computes of its block, as a function.
-fn function(name: &str, main: &str) -> String {
-    const START: &str = "    let block = first_block() + group.y * groups.x + group.x;\n";
-    let body = main.split_once(START).map_or(main, |(_, body)| body);
-    format!("fn {name}(block: u32, local: u32) {{\n{body}\n")
-}
-
-/// What the sizes of tiles are, where there are any.
-fn shapes(form: &Attention, tier: Tier, tall: usize) -> String {
-    match tier {
-        Tier::Software => String::new(),
-        Tier::Gpu { .. } => Tile {
-            tall,
-            wide: form.wide(),
-        }
-        .shapes(),
-    }
-}
-
-fn main_of_queries(form: &Attention, tier: Tier, tall: usize) -> String {
+    let head = head(form, BACKWARD, &[("dq", Holds::Written)]);
     let vectors = form.vectors();
     if tier == Tier::Software {
         let start = ["let q# = q_at(here, #u);", "let d# = dout_at(here, #u);"];
         let products = [("product", "q#", "k#"), ("dp", "d#", "v_at(there, #u)")];
         let products = each(vectors, &["let k# = k_at(there, #u);"], 3) + &dots(vectors, &products, 3);
-        return include_str!("of_queries_software.wgsl")
-            .replace(
-                "$START\n",
-                &(arrays(vectors, &["q", "d", "k"]) + &each(vectors, &start, 1) + &zeros(vectors, "o")),
-            )
-            .replace("$SPAN\n", &span(form, tier, "key"))
-            .replace("$PRODUCTS\n", &products)
-            .replace("$MIX\n", &each(vectors, &["o# += g * k#;"], 3))
-            .replace("$STORE\n", &each(vectors, &["dq_store(here, #u, o#);"], 1));
+        return head
+            + &include_str!("of_queries_software.wgsl")
+                .replace(
+                    "$START\n",
+                    &(arrays(vectors, &["q", "d", "k"]) + &each(vectors, &start, 1) + &zeros(vectors, "o")),
+                )
+                .replace("$SPAN\n", &span(form, tier, "key"))
+                .replace("$PRODUCTS\n", &products)
+                .replace("$MIX\n", &each(vectors, &["o# += g * k#;"], 3))
+                .replace("$STORE\n", &each(vectors, &["dq_store(here, #u, o#);"], 1));
     }
     let tile = Tile {
-        tall,
+        tall: form.queries_tall(),
         wide: form.wide(),
     };
     let store = tile.store("query", "info[0].x", |r| {
@@ -296,16 +248,18 @@ fn main_of_queries(form: &Attention, tier: Tier, tall: usize) -> String {
         });
         format!("            let place = query_place(example, head, query);\n{sums}")
     });
-    include_str!("of_queries_gpu.wgsl")
-        .replace("$START\n", &(tile.zeros("o") + &tile.notes()))
-        .replace("$SPAN\n", &span(form, tier, "key"))
-        .replace("$PRODUCTS\n", &tile.products_of_queries())
-        .replace("$GRADIENTS\n", &tile.gradients())
-        .replace("$MIX\n", &tile.mix("o", "k", "shared_head"))
-        .replace("$STORE\n", &store)
+    head + &tile.shapes()
+        + &include_str!("of_queries_gpu.wgsl")
+            .replace("$START\n", &(tile.zeros("o") + &tile.notes()))
+            .replace("$SPAN\n", &span(form, tier, "key"))
+            .replace("$PRODUCTS\n", &tile.products_of_queries())
+            .replace("$GRADIENTS\n", &tile.gradients())
+            .replace("$MIX\n", &tile.mix("o", "k", "shared_head"))
+            .replace("$STORE\n", &store)
 }
 
-fn main_of_keys(form: &Attention, tier: Tier, tall: usize) -> String {
+pub(super) fn of_keys(form: &Attention, tier: Tier) -> String {
+    let head = head(form, BACKWARD, &[("dk", Holds::Written), ("dv", Holds::Written)]);
     let vectors = form.vectors();
     if tier == Tier::Software {
         let start = ["let k# = k_at(here, #u);", "let v# = v_at(here, #u);"];
@@ -313,18 +267,19 @@ fn main_of_keys(form: &Attention, tier: Tier, tall: usize) -> String {
         let products = [("product", "k#", "q#"), ("dp", "v#", "d#")];
         let start = arrays(vectors, &["k", "v", "q", "d"]) + &each(vectors, &start, 1);
         let start = start + &zeros(vectors, "dk") + &zeros(vectors, "dv");
-        return include_str!("of_keys_software.wgsl")
-            .replace("$START\n", &start)
-            .replace("$SPAN\n", &span(form, tier, "query"))
-            .replace("$PRODUCTS\n", &(each(vectors, &rows, 4) + &dots(vectors, &products, 4)))
-            .replace("$MIX\n", &each(vectors, &["dk# += g.y * q#;", "dv# += g.x * d#;"], 4))
-            .replace(
-                "$STORE\n",
-                &each(vectors, &["dk_store(here, #u, dk#);", "dv_store(here, #u, dv#);"], 1),
-            );
+        return head
+            + &include_str!("of_keys_software.wgsl")
+                .replace("$START\n", &start)
+                .replace("$SPAN\n", &span(form, tier, "query"))
+                .replace("$PRODUCTS\n", &(each(vectors, &rows, 4) + &dots(vectors, &products, 4)))
+                .replace("$MIX\n", &each(vectors, &["dk# += g.y * q#;", "dv# += g.x * d#;"], 4))
+                .replace(
+                    "$STORE\n",
+                    &each(vectors, &["dk_store(here, #u, dk#);", "dv_store(here, #u, dv#);"], 1),
+                );
     }
     let tile = Tile {
-        tall,
+        tall: form.keys_tall(),
         wide: form.wide(),
     };
     let gradients = pairs(tile.tall, 2, |r, c| {
@@ -345,18 +300,19 @@ fn main_of_keys(form: &Attention, tier: Tier, tall: usize) -> String {
     });
     let products = tile.product("s", ("k", "shared_head"), ("q", "head"))
         + &tile.product("t", ("v", "shared_head"), ("dout", "head"));
-    include_str!("of_keys_gpu.wgsl")
-        .replace("$START\n", &(tile.zeros("dk") + &tile.zeros("dv")))
-        .replace("$SPAN\n", &span(form, tier, "query"))
-        .replace("$PRODUCTS\n", &products)
-        .replace(
-            "$SHARES_OF_VALUES\n",
-            &(gradients + &tile.share(|r| format!("g{r}_0.x, g{r}_1.x"))),
-        )
-        .replace("$MIX_VALUES\n", &tile.mix("dv", "dout", "head"))
-        .replace("$SHARES_OF_KEYS\n", &tile.share(|r| format!("g{r}_0.y, g{r}_1.y")))
-        .replace("$MIX_KEYS\n", &tile.mix("dk", "q", "head"))
-        .replace("$STORE\n", &store)
+    head + &tile.shapes()
+        + &include_str!("of_keys_gpu.wgsl")
+            .replace("$START\n", &(tile.zeros("dk") + &tile.zeros("dv")))
+            .replace("$SPAN\n", &span(form, tier, "query"))
+            .replace("$PRODUCTS\n", &products)
+            .replace(
+                "$SHARES_OF_VALUES\n",
+                &(gradients + &tile.share(|r| format!("g{r}_0.x, g{r}_1.x"))),
+            )
+            .replace("$MIX_VALUES\n", &tile.mix("dv", "dout", "head"))
+            .replace("$SHARES_OF_KEYS\n", &tile.share(|r| format!("g{r}_0.y, g{r}_1.y")))
+            .replace("$MIX_KEYS\n", &tile.mix("dk", "q", "head"))
+            .replace("$STORE\n", &store)
 }
 
 pub(super) fn of_bias(form: &Attention, tier: Tier) -> String {

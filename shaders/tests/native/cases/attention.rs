@@ -2,8 +2,7 @@
 
 use super::{Case, Noise, case, twin};
 use lorakeet_shaders::{
-    Attention, AttentionNotes, AttentionOfAll, AttentionOfBias, AttentionOfKeys, AttentionOfQueries, CachedAttention,
-    Kernel,
+    Attention, AttentionNotes, AttentionOfBias, AttentionOfKeys, AttentionOfQueries, CachedAttention, Kernel,
 };
 
 /// Attention forward and backward.
@@ -191,9 +190,7 @@ fn cases_of(form: &Attention) -> Vec<Case> {
         of(Box::new(AttentionOfQueries(form.clone())), &backward),
         of(Box::new(AttentionOfKeys(form.clone())), &backward),
     ];
-    if !form.biased {
-        cases.push(of(Box::new(AttentionOfAll(form.clone())), &backward));
-    } else {
+    if form.biased {
         cases.push(of(Box::new(AttentionOfBias(form.clone())), &backward));
     }
     cases

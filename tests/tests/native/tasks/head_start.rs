@@ -215,10 +215,14 @@ fn without_steps_the_probe_is_the_model_that_is_exported_and_asked() {
         table("text", rows.map(|(text, _)| text)),
     );
     let (answers, _) = block_on(asked.inner.predict(&config(), &mut |_, _| ())).expect("answers");
-    let right = answers.rows.iter().zip(pairs_of_letters(20)).filter(|(row, (text, _))| {
-        let wanted = if text.contains('c') { "with" } else { "without" };
-        row[2] == wanted
-    });
+    let right = answers
+        .rows
+        .iter()
+        .zip(pairs_of_letters(20))
+        .filter(|(row, (text, _))| {
+            let wanted = if text.contains('c') { "with" } else { "without" };
+            row[2] == wanted
+        });
     assert!(right.count() >= 15, "{answers:?}");
 
     // And improved on.
