@@ -97,10 +97,14 @@ impl PackedMatrix {
     }
     /// Its words in one row and how products with them go, where it lies in one buffer; `across` as in [`packed_linear`].
     pub fn in_one(&self, across: bool) -> Option<(Tensor<2>, BaseForm)> {
+        let base = BaseForm::Packed(self.form_in_one(across)?);
+        Some((self.parts[0].words.clone().unsqueeze(), base))
+    }
+    /// How products with it go, where it lies in one buffer; as [`Self::in_one`] without the words, which a forecast has none of.
+    pub fn form_in_one(&self, across: bool) -> Option<PackedForm> {
         let [only] = self.parts.as_slice() else { return None };
         let matrix = only.matrix;
-        let base = BaseForm::Packed(PackedForm { matrix, across });
-        Some((only.words.clone().unsqueeze(), base))
+        Some(PackedForm { matrix, across })
     }
     /// What it takes on the device.
     pub fn bytes(&self) -> u64 {

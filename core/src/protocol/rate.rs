@@ -1,5 +1,6 @@
 //! What a search for a learning rate found; `lorakeet_core::train::finder` makes it.
 
+use super::number;
 use lorakeet_i18n::Message;
 use serde::{Deserialize, Serialize};
 
@@ -9,10 +10,13 @@ pub struct RatePoint {
     /// From 1.
     pub step: usize,
     /// The rate that the step used.
+    #[serde(with = "number")]
     pub learning_rate: f64,
     /// Mean loss a target token before the step's update.
+    #[serde(with = "number")]
     pub loss: f64,
     /// The loss smoothed: a ← β·a + (1 − β)·loss, divided by 1 − βⁿ after n steps, with β = 0.8.
+    #[serde(with = "number")]
     pub smoothed: f64,
 }
 

@@ -4,7 +4,7 @@ use super::backward::Trained;
 use super::dry_run::{DryRun, product_gradients};
 use super::{Node, SymbolicTensor, View, bytes_of};
 use crate::models::{Linear, Stored};
-use crate::ops::{BaseForm, PackedForm};
+use crate::ops::PackedForm;
 use lorakeet_shaders::{Format, Packed, PackedPair};
 use std::{cell::RefCell, rc::Rc};
 
@@ -17,10 +17,7 @@ fn is_pair(rows: usize, linears: &[&Linear], sizes: &[[usize; 3]]) -> bool {
     };
     let form = |linear: &Linear| match &linear.weight.stored {
         Stored::Packed { matrix, flipped } => {
-            let (_, base) = matrix.in_one(linear.transposed != *flipped)?;
-            let BaseForm::Packed(PackedForm { matrix, across }) = base else {
-                return None;
-            };
+            let PackedForm { matrix, across } = matrix.form_in_one(linear.transposed != *flipped)?;
             Some((matrix, across))
         }
         Stored::Dense(_) => {
