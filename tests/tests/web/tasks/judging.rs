@@ -40,7 +40,7 @@ async fn a_classifier_is_judged_by_its_mistakes_a_threshold_its_strength_and_ano
     page.wait_until(
         "the thresholds are shown",
         REACTION,
-        "return !!document.querySelector('[data-testid=\"thresholds\"]') && !!document.querySelector('[data-testid=\"slices\"]')",
+        "return !!document.querySelector('[data-testid=\"thresholds\"]')",
     )
     .await?;
     let head = page.content("[data-testid=\"report\"] thead tr").await?;
