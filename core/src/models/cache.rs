@@ -13,6 +13,7 @@ pub struct KvCache {
 }
 
 /// What is kept of a layer.
+#[allow(clippy::large_enum_variant, reason = "there is one a layer")]
 #[derive(Debug, Clone)]
 pub(super) enum Kept {
     /// Keys and values \[T, K·D\].
