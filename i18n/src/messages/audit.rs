@@ -19,9 +19,9 @@ messages! { "audit";
     ScoresFlatter = "The validation scores are too good: memorized rows count as understood.",
         "验证分数会偏高：背下来的内容被当成学会了。";
     TakeOutOfOne = "Take these rows out of one of the two files.", "请从两个文件之一中删去这些数据。";
-    CleanBeforeSplit = "Set drop_rows: [exact_duplicates], write a file without duplicates (in the command: --write), or give a validation_file \
+    CleanBeforeSplit = "Set `drop_rows: [exact_duplicates]`, write a file without duplicates (in the command: --write), or give a validation_file \
          of its own.",
-        "请设置 drop_rows: [exact_duplicates]，或写出去重后的文件（命令行用 --write），或单独提供 validation_file。";
+        "请设置 `drop_rows: [exact_duplicates]`，或写出去重后的文件（命令行用 --write），或单独提供 validation_file。";
     SplitByOrigin = "Give a validation_file whose rows come from other documents, authors or days.",
         "请提供来自其他文档、作者或日期的 validation_file。";
 
