@@ -386,6 +386,13 @@ impl PageState {
 
     /// Ends the run after its step.
     pub fn stop(self) {
+        // A run that waits for what the engine does now is not known to it yet.
+        if self.worker.waits(Job::Train) {
+            self.worker.drop_waiting(Job::Train);
+            self.training.phase.set(Phase::Idle);
+            self.look_after_run();
+            return self.follow();
+        }
         self.training.phase.set(Phase::Stopping);
         self.send_now(&Command::Stop);
     }

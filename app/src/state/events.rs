@@ -387,7 +387,7 @@ impl PageState {
     }
 
     /// Looks at model and data where a run that went on came before that.
-    fn look_after_run(self) {
+    pub(super) fn look_after_run(self) {
         if self.loaded.preview.with_untracked(Vec::is_empty) {
             self.ask_preview();
             self.ask_estimate();
