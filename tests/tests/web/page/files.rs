@@ -81,9 +81,9 @@ async fn a_stop_ends_the_reading_of_rows_and_is_no_error() -> Result<()> {
     page.wait_until("the rows are read", READY, read).await?;
     std::fs::remove_file(&file)?;
     page.wait_enabled("train", READY).await?;
-    // Stop is pressed a tenth of a second after Train, while rows become tokens.
+    // Stop is pressed half a second after Train, while rows become tokens.
     let script = "const press = (name) => document.querySelector(`[data-testid=\"${name}\"]`).click();\
-                  press('train'); setTimeout(() => press('stop'), 100);";
+                  press('train'); setTimeout(() => press('stop'), 500);";
     page.run(script, vec![]).await?;
     page.wait_until(
         "the run is called off",
