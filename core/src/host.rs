@@ -63,6 +63,14 @@ impl<'a> Emit<'a> {
     pub fn progress(&mut self, stage: Stage, done: u64, total: u64) {
         self.event(Event::Progress { stage, done, total });
     }
+    /// Takes events, and sends on those that say how far the work is: for a part of which nothing else is to be heard.
+    pub(crate) fn progress_only(&mut self) -> impl FnMut(Event, Option<Vec<u8>>) {
+        |event, _| {
+            if let Event::Progress { .. } = event {
+                self.event(event);
+            }
+        }
+    }
     /// Hands over an exported file.
     pub fn file(&mut self, name: String, content: Vec<u8>) {
         let bytes = content.len() as u64;

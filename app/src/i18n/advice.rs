@@ -94,7 +94,7 @@ pub struct AdviceWords {
 /// The English words.
 pub static ENGLISH: AdviceWords = AdviceWords {
     title: "Recommended settings",
-    none: "What is recommended stands here once a model and data are loaded that go together.",
+    none: "Recommendations appear here once a model and data that fit together are loaded.",
     differ: |differ, all, names| match differ {
         0 => format!("All {all} settings are as recommended for this task, model, data and device."),
         _ => format!(
@@ -106,12 +106,12 @@ pub static ENGLISH: AdviceWords = AdviceWords {
     use_one: "Use",
     list: "Each with its reason",
     yours: |value| format!("you have {value}"),
-    same: "as you have it",
+    same: "same as yours",
     evidence: "Evidence, and why not another value",
 
     cautions: "Cautions",
     cautions_count: |count| match count {
-        0 => "Nothing in these settings is unwise.".to_owned(),
+        0 => "No cautions for these settings.".to_owned(),
         1 => "1 caution. The run can be started all the same.".to_owned(),
         count => format!("{count} cautions. The run can be started all the same."),
     },
@@ -137,7 +137,7 @@ pub static ENGLISH: AdviceWords = AdviceWords {
         "Activations kept for the backward pass",
         "Peak of a step",
     ],
-    parts_hint: "The parts are not all there at once, and an operation needs some memory of its own: the peak is no sum of them.",
+    parts_hint: "The parts are not all in memory at once, and operations need working memory: the peak is not their sum.",
     run_time: |steps, time| match time {
         Some(time) => format!("{steps} steps in all: about {time}, without evaluation."),
         None => format!("{steps} steps in all."),

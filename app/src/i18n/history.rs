@@ -80,7 +80,7 @@ pub struct HistoryWords {
 pub static ENGLISH: HistoryWords = HistoryWords {
     title: "Runs",
     close: "Close",
-    hint: "All runs that this browser has stored. What is shown of a run are its own settings, not those of the form above.",
+    hint: "All runs that this browser has stored. The settings shown are each run's own, not those of the form above.",
     empty: "No run is stored yet. Press Train in step 5: every run is then listed here with its curve, to be compared with others.",
     none_found: "No run has all of these words in its name, tags, task, model or data.",
     search: "Search runs",
@@ -119,7 +119,7 @@ pub static ENGLISH: HistoryWords = HistoryWords {
         CurveAxis::Seconds => "time",
     },
     metric: "Metric",
-    not_kept: |names| format!("Nothing to draw here was kept of: {names}."),
+    not_kept: |names| format!("No such values were stored for: {names}."),
     loss_hint: "Lines are the training loss, smoothed; dots are the validation loss.",
     last: "last",
     differences: "Settings that differ",

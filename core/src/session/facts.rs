@@ -1,5 +1,6 @@
 //! What is known of a run on the loaded model and data before it starts: what it takes, and the facts for advice on its settings.
 
+use super::cut::MOST_TOKENS;
 use super::{Session, no_data};
 use crate::advice::{Facts, ModelKind, advise};
 use crate::config::{Group, KNOBS, RunConfig};
@@ -16,8 +17,6 @@ use crate::protocol::Event;
 use crate::task::Task;
 use crate::tasks::{Rows, TaskSpec};
 
-/// Rows are measured up to so many tokens.
-const MOST_TOKENS: usize = 1 << 20;
 /// Of larger files, a front end that waits for advice has so many bytes made into tokens, which takes about a second in a browser.
 const PART_BYTES: u64 = 2 << 20;
 /// Of the knobs of training, those that have a part in what rows are.
@@ -84,11 +83,7 @@ impl Session {
     /// The facts from a part of large data, and from what is known already. What is skipped or cut is said by the run.
     async fn quick_facts(&mut self, config: &RunConfig, emit: &mut Emit<'_>) -> Result<Facts> {
         let (host, control) = (emit.host, emit.control.clone());
-        let mut told = |event: Event, _| {
-            if let Event::Progress { .. } = event {
-                emit.event(event);
-            }
-        };
+        let mut told = emit.progress_only();
         let quiet = &mut Emit::new(&mut told, host, control);
         let shaped_by = self.shaped_by(config);
         let known = self.measured.take().filter(|known| known.shaped_by == shaped_by);

@@ -32,11 +32,7 @@ pub(crate) async fn preview(
     emit: &mut Emit<'_>,
 ) -> Result<Event> {
     let (host, control) = (emit.host, emit.control.clone());
-    let mut told = |event: Event, _| {
-        if let Event::Progress { .. } = event {
-            emit.event(event);
-        }
-    };
+    let mut told = emit.progress_only();
     let progress = &mut Emit::new(&mut told, host, control);
     let (spec, problem) = match TaskSpec::resolve(config, loaded, dataset) {
         Ok(spec) => (Some(spec), None),

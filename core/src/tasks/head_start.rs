@@ -1,6 +1,6 @@
 //! `head_init: probe`: the head starts from a linear probe of what it reads, so that a run begins where that baseline stands.
 //!
-//! A head of random weights pulls the features that it reads out of place in the first steps; one that fits them already does so
+//! A head of random weights distorts the features that it reads in the first steps; one that fits them already does so
 //! less (Kumar, Raghunathan, Jones, Ma and Liang, Fine-tuning can distort pretrained features and underperform out-of-distribution,
 //! 2022). The features are those of the run's own model before its first step, so that head and probe answer the same but for
 //! rounding.

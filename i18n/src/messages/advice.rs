@@ -71,9 +71,9 @@ messages! { "advice";
         "输出头是新的，{rows} 条数据不足以从随机权重学起：从线性探针开始训练。";
     ProbeRests =
         "Kumar et al. (2022): tuning from a probe's head was better by 1% on data like the training data, and by 10% on other data, \
-         than tuning from a random head, which pulls the features out of place.",
+         than tuning from a random head, which distorts the pretrained features.",
         "Kumar 等（2022）：与从随机输出头开始的微调相比，从线性探针的输出头开始，在同分布数据上好约 1%，在分布外数据上好约 10%；随机的输出头会破坏预训练的特征。";
-    NotRandomHead = "Not random: the first steps go into a head that the probe has for nothing. With max_steps: 0 the probe itself is the model.",
+    NotRandomHead = "Not random: the first steps would only learn a head that the probe already is. With max_steps: 0 the probe itself is the model.",
         "不用 random：最初的步数会花在学习输出头上，而探针可以直接给出它。再设 max_steps: 0，则探针本身就是模型。";
 
     // epochs
@@ -219,7 +219,7 @@ messages! { "advice";
 
     // doubts
     FewRows { rows } =
-        "There are {rows} rows to train on: a model learns so few by heart, and the few that are held out hardly show whether it \
+        "There are {rows} rows to train on: a model memorizes so few, and the few that are held out hardly show whether it \
          learnt anything else.",
         "训练数据只有 {rows} 条：模型会直接背下它们，而留出的几条也很难说明它是否真的学会了。";
     MoreRows { fewest } =

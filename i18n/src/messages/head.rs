@@ -26,7 +26,7 @@ messages! { "head";
     NoProbeForTask { task } = "must be random for {task}: there is no linear probe of it", "在 {task} 任务中必须是 random：该任务没有线性探针";
     ProbeTasks = "The probe is one for classification, multi_label and regression. Take head_init out.",
         "线性探针只用于 classification、multi_label 和 regression。请去掉 head_init。";
-    ProbeOnFreshWeights = "must be random for a model of random weights: what it makes of a row says nothing to a probe",
+    ProbeOnFreshWeights = "must be random for a model of random weights: a probe cannot learn from features of random weights",
         "在随机权重的模型上必须是 random：它给出的特征对线性探针没有意义";
     PretrainedForProbe = "Take a pretrained model, or take head_init out.", "请使用预训练模型，或去掉 head_init。";
     ProbeOverTrainedHead = "must be random here: the model brings a trained head for these labels, which is trained on",
@@ -44,7 +44,7 @@ messages! { "head";
         "训练在拟合线性探针之前被停止：输出头仍是随机权重。";
     MeanOfFiles = "The head reads the mean of the tokens, as the model's modules.json says. classifier_pooling: cls changes it.",
         "输出头读取所有 token 的平均，与模型的 modules.json 一致。可用 classifier_pooling: cls 更改。";
-    MeanForProbe = "The head reads the mean of the tokens, which linear probes are of. classifier_pooling: cls changes it; PEFT needs \
+    MeanForProbe = "The head reads the mean of the tokens, as the linear probe does. classifier_pooling: cls changes it; PEFT needs \
         the pooling written by hand.",
         "输出头读取所有 token 的平均，线性探针就是在其上拟合的。可用 classifier_pooling: cls 更改；PEFT 需要自行实现该池化。";
     StartFromProbe = "`head_init: probe` starts the head from the linear probe, and with `max_steps: 0` the probe itself is the model.",

@@ -98,11 +98,7 @@ impl Session {
         let (host, control) = (emit.host, emit.control.clone());
         let asked = control.clone();
         let stopped = move || asked.is_export_cancelled();
-        let mut heard = |event: Event, _: Option<Vec<u8>>| {
-            if matches!(event, Event::Progress { .. }) {
-                emit.event(event);
-            }
-        };
+        let mut heard = emit.progress_only();
         let emit = &mut Emit::new(&mut heard, host, control);
         let config = &run.config;
         let Some(held_out) = held_out_rows(&mut self.model, rows, (config, MOST_ROWS), emit).await? else {
