@@ -388,6 +388,7 @@ impl PageState {
     pub fn stop(self) {
         // A run that waits for what the engine does now is not known to it yet.
         if self.worker.waits(Job::Train) {
+            self.stored.end_waiting();
             self.worker.drop_waiting(Job::Train);
             self.training.phase.set(Phase::Idle);
             self.look_after_run();
