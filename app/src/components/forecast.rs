@@ -5,6 +5,7 @@ use crate::format;
 use crate::run::Phase;
 use crate::state::PageState;
 use leptos::prelude::*;
+use lorakeet_core::protocol::DeviceKind;
 
 /// The device, what was measured on it, and what a run takes.
 #[component]
@@ -13,6 +14,7 @@ pub fn Forecast() -> impl IntoView {
     let device = state.worker.device;
     let adapter = move || {
         device.with(|device| match device {
+            Some(info) if info.kind == DeviceKind::Cpu => state.words().device_cpu.to_owned(),
             Some(info) => format!("{} · {}", info.backend, info.name),
             None => state.words().device_unknown.to_owned(),
         })
