@@ -102,7 +102,10 @@ impl Model {
         let count = ids.len() - 1;
         let Output { hidden, matrix, bias } = self.output(hidden.narrow(0, 0, count), pass);
         let cap = self.body.logit_cap();
-        let scores = |targets| matrix.vocabulary_scores(hidden.clone(), bias.clone(), targets, cap, leaves);
+        let scores = |targets| {
+            let chunks = matrix.in_chunks(hidden.clone(), bias.clone(), targets, cap, leaves);
+            chunks.scores()
+        };
         let next = numbers(ids.iter().skip(1).map(|&id| id as f32).collect(), &self.device);
         let [losses, likeliest] = scores(next);
         let [least, _] = scores(likeliest.clone());

@@ -42,3 +42,4 @@ mod run_history;
 mod small;
 mod small_buffers;
 mod tasks;
+mod waits;
