@@ -114,7 +114,7 @@ impl Matrix {
         soft_cap: f32,
         leaves: &'m Leaves,
     ) -> VocabularyChunks<'m> {
-        let multiply = move |rows, across| {
+        let multiply = move |rows: Tensor<2>, across: bool| {
             let bias = bias.clone().filter(|_| !across);
             self.multiply(rows, bias, across, leaves)
         };

@@ -223,6 +223,6 @@ pub fn packed_vocabulary_loss(
     form: VocabularyForm,
 ) -> Tensor<1> {
     let bias = bias.map(Tensor::inner);
-    let multiply = |rows, across| packed_linear(rows, w, bias.clone().filter(|_| !across), across);
+    let multiply = |rows: Tensor<2>, across: bool| packed_linear(rows, w, bias.clone().filter(|_| !across), across);
     VocabularyChunks::new((x, targets), w.rows, form.soft_cap, multiply).loss(form.scale)
 }
