@@ -1,9 +1,69 @@
-//! The scores to beat, there before the first step.
+//! Step 4: the scores to beat, there before the first step.
 
 use super::scores::{Scores, Way};
+use super::step::{Step, StepStatus};
+use crate::format;
+use crate::report::value;
+use crate::run::Phase;
 use crate::state::PageState;
 use leptos::prelude::*;
-use lorakeet_core::protocol::Baseline;
+use lorakeet_core::protocol::{Baseline, BaselineKind};
+use lorakeet_core::task::is_lower_better;
+
+/// The step of what there is to beat; it is filled at the start of a run.
+#[component]
+pub fn BaselineStep() -> impl IntoView {
+    let state = expect_context::<PageState>();
+    let outcome = state.training.outcome;
+    let is_empty = Memo::new(move |_| outcome.baselines.with(Vec::is_empty));
+    let is_starting = Memo::new(move |_| state.training.phase.with(|phase| *phase == Phase::Starting));
+    let best = Memo::new(move |_| {
+        let of_report = outcome
+            .report
+            .with(|report| report.as_ref().map(|report| report.metric.clone()));
+        let of_settings = || {
+            let outlook = state.loaded.outlook;
+            outlook.with(|outlook| outlook.as_ref().map(|outlook| outlook.metric.clone()))
+        };
+        let metric = of_report.or_else(of_settings)?;
+        outcome
+            .baselines
+            .with(|baselines| best(&metric, baselines))
+            .map(|(kind, value)| (metric, kind, value))
+    });
+    let summary = Signal::derive(move || {
+        let words = state.words().moments;
+        match best.get() {
+            Some((metric, kind, value)) => {
+                let way = kind.message().text(state.language.get());
+                (words.to_beat)(&metric, &format::loss(value), &way)
+            }
+            None if is_starting.get() => words.baseline_busy.to_owned(),
+            None => words.baseline_none.to_owned(),
+        }
+    });
+    let standing = Signal::derive(move || match is_empty.get() {
+        false => StepStatus::Ready,
+        true if is_starting.get() => StepStatus::Busy,
+        true => StepStatus::Waiting,
+    });
+    view! {
+        <Step number=4 id="baseline" title=Signal::derive(state.text(|w| w.moments.baseline)) summary standing>
+            <Baselines/>
+        </Step>
+    }
+}
+
+/// The best value of a metric among the baselines, and what has it.
+fn best(metric: &str, baselines: &[Baseline]) -> Option<(BaselineKind, f64)> {
+    let values = baselines
+        .iter()
+        .filter_map(|one| Some((one.kind, value(&one.metrics, metric)?)));
+    let sign = if is_lower_better(metric) { -1.0 } else { 1.0 };
+    values
+        .filter(|(_, value)| value.is_finite())
+        .max_by(|one, other| (sign * one.1).total_cmp(&(sign * other.1)))
+}
 
 /// What can be had without training.
 #[component]
