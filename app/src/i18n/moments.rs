@@ -35,8 +35,6 @@ pub struct MomentWords {
     pub before: fn(Option<String>) -> String,
     /// The parts of a run before its first step, in order: rows and adapter, baselines, kernels, the score of the base model.
     pub stages: [&'static str; 4],
-    /// The part under way.
-    pub now: &'static str,
     /// When the first loss is to be expected, with the time of a step where it is known; whether kernels are compiled.
     pub first_loss: fn(Option<String>, bool) -> String,
     /// The verdict: better than every baseline.
@@ -89,7 +87,6 @@ pub static ENGLISH: MomentWords = MomentWords {
         "compile the GPU's kernels",
         "score the base model",
     ],
-    now: "Now:",
     first_loss: |time, compiles| {
         let pace = time.map_or(String::new(), |time| format!(", about {time} a step"));
         let slow = if compiles {
@@ -146,7 +143,6 @@ pub static CHINESE: MomentWords = MomentWords {
         format!("点击“开始训练”后先测量基线，然后下方逐步显示损失。{pace}可随时暂停或停止，已学到的内容会保留。")
     },
     stages: ["准备数据和适配器", "测量基线", "编译 GPU 内核", "评估基座模型"],
-    now: "正在进行：",
     first_loss: |time, compiles| {
         let pace = time.map_or(String::new(), |time| format!("，每步约 {time}"));
         let slow = if compiles {
