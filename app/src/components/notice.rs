@@ -91,21 +91,22 @@ pub fn ErrorBox(
     };
     let placed = error.place().is_some();
     let place = place(state, &error);
-    let remedy =
-        {
-            let remedy = error.remedy.clone();
-            move || {
-                let words = state.words();
-                match &remedy {
-                    Some(remedy) => coded(&remedy.text(state.language.get())),
-                    None if state.worker.engine.get() == Engine::Failed && kind == Kind::OutOfMemory => coded(
-                        &format!("{} {}", words.engine_failed_remedy, (words.error_remedy)(kind)),
-                    ),
-                    None if state.worker.engine.get() == Engine::Failed => coded(words.engine_failed_remedy),
-                    None => coded((words.error_remedy)(kind)),
+    let remedy = {
+        let remedy = error.remedy.clone();
+        move || {
+            let words = state.words();
+            let is_gone = state.worker.engine.get() == Engine::Failed;
+            let remedy = match &remedy {
+                Some(remedy) => remedy.text(state.language.get()),
+                None if is_gone && kind == Kind::OutOfMemory => {
+                    format!("{} {}", words.engine_failed_remedy, (words.error_remedy)(kind))
                 }
-            }
-        };
+                None if is_gone => words.engine_failed_remedy.to_owned(),
+                None => (words.error_remedy)(kind).to_owned(),
+            };
+            coded(&remedy)
+        }
+    };
     let restart = {
         let wanted = asks_for_restart(&error);
         move || wanted || state.worker.engine.get() == Engine::Failed
