@@ -355,7 +355,7 @@ pub(super) static REASONS: &[(&str, &str, &str)] = &[
          Unsloth got that wrong until October 2024, and do it now, as this program does. It costs no memory, and as much time as the \
          rows take.",
         "只有把损失除以累积批次中全部目标 token 数，才与大批次等价；transformers 和 Unsloth 直到 2024 年 10 月才修正，\
-         本程序从一开始就是如此。它不占显存，时间与样本数成正比。",
+         本程序也是这样计算。它不占显存，时间与样本数成正比。",
     ),
     (
         "gradient_checkpointing",
