@@ -16,6 +16,7 @@ mod judging;
 mod lessons;
 mod link;
 mod loaded;
+mod next;
 mod page;
 mod pictures;
 mod playground;

@@ -19,8 +19,8 @@ use crate::runs;
 use crate::screen::{Screen, count, hand_out, hand_out_json, size};
 use crate::sweep;
 use crate::train;
-use crate::{Action, Cli, Eval, Exported, Generate, Info, Predict, RunFile};
-use lorakeet_core::config::{FinetuningType, Resolved, RunConfig, SMALL_MODELS, Source as From};
+use crate::{Action, Check, Cli, Eval, Exported, Generate, Info, Predict, RunFile};
+use lorakeet_core::config::{FinetuningType, Resolved, RunConfig, SMALL_MODELS, Source as From, named};
 use lorakeet_core::data::labels_of;
 use lorakeet_core::error::{Error, Result};
 use lorakeet_core::estimate::estimate_with_work;
@@ -54,7 +54,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
     let device = cli.device.into();
     match cli.command {
         Action::Train(train) => block_on(train::run(train, device, &mut events)),
-        Action::Check { run } => check(&run),
+        Action::Check(wish) => check(wish),
         Action::Advise(wish) => block_on(advise::run(wish, device, &mut events)),
         Action::FindRate(wish) => block_on(find_rate::run(wish, device, &mut events)),
         Action::Audit(wish) => block_on(audit::run(wish, cli.json, &mut |event| events.take(event))),
@@ -140,8 +140,17 @@ impl EventSink {
     }
 }
 
-fn check(run: &RunFile) -> Result<ExitCode> {
-    let resolved = resolve(run)?;
+fn check(wish: Check) -> Result<ExitCode> {
+    let Check { run, set, explain } = wish;
+    if let Some(name) = explain {
+        hand_out(&named(&name)?.explain())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let resolved = resolve(&RunFile {
+        // Without a knob to explain, the arguments have a file.
+        run: run.unwrap_or_default(),
+        set,
+    })?;
     hand_out(&resolved.explain())?;
     resolved.config.require_paths()?;
     Ok(ExitCode::SUCCESS)

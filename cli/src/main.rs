@@ -55,11 +55,8 @@ struct Cli {
 enum Action {
     /// Run a training.
     Train(Train),
-    /// Show the resolved run: every key, its value, where it came from, what it does.
-    Check {
-        #[command(flatten)]
-        run: RunFile,
-    },
+    /// Show the resolved run: every key, its value, where it came from, what it does; or all about one key.
+    Check(Check),
     /// Recommend settings for a run, or for a model and data, each with its reason; and say what is unwise in those that it has.
     Advise(Advise),
     /// Search for a learning rate: it grows step by step on the run's own model and data, until the loss explodes. Nothing is written.
@@ -124,6 +121,19 @@ struct RunFile {
     /// Override a key of the run file; may be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
+}
+
+#[derive(Args)]
+struct Check {
+    /// The run file, YAML or JSON.
+    #[arg(required_unless_present = "explain")]
+    run: Option<PathBuf>,
+    /// Override a key of the run file; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Tell all about a key instead: what it takes, how to choose it, and why.
+    #[arg(long, value_name = "KEY", conflicts_with_all = ["run", "set"])]
+    explain: Option<String>,
 }
 
 #[derive(Args)]

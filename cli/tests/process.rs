@@ -218,6 +218,22 @@ fn a_run_whose_readers_are_gone_goes_on() {
     }
 }
 
+#[test]
+fn a_knob_is_explained_without_a_run_file() {
+    let place = Place::new("explain");
+    let mut command = place.command(&["check", "--explain", "lora_rank"]);
+    let output = command.stdout(Stdio::piped()).output().expect("it runs");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{output:?}");
+    assert!(
+        said.starts_with("lora_r: a whole number") && said.contains("torchtune"),
+        "{said}"
+    );
+    let said = place.says(2, &["check", "--explain", "lora_rnk"]);
+    assert!(said.contains("lora_rank"), "{said}");
+    place.says(2, &["check"]);
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn an_answer_that_cannot_be_written_is_an_error() {

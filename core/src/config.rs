@@ -12,6 +12,7 @@ mod knobs;
 mod page_query;
 mod plan;
 mod read;
+mod reasons;
 mod setting;
 #[cfg(not(target_arch = "wasm32"))]
 mod sweep_file;
@@ -20,6 +21,7 @@ mod unsupported_keys;
 mod values;
 mod write;
 
+pub use check::named;
 pub use knob::{Group, Kind, Knob, find};
 pub use knobs::{KNOBS, RunConfig};
 pub use page_query::PageQuery;

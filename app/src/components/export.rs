@@ -1,4 +1,4 @@
-//! Step 7: what was trained, as files in the form that a program wants.
+//! Step 9: what was trained, as files in the form that a program wants.
 
 use super::notice::{Notice, worded};
 use super::step::{Step, StepStatus};
@@ -135,7 +135,7 @@ pub fn Export() -> impl IntoView {
         snippet(form, state.task())
     };
     view! {
-        <Step number=7 id="export" title=Signal::derive(state.text(|w| w.export_title)) summary standing>
+        <Step number=9 id="export" title=Signal::derive(state.text(|w| w.export_title)) summary standing>
             <Notice jobs=&[Job::Export, Job::Forms]/>
             <p>{state.text(|w| w.export.about)}</p>
             <div role="radiogroup" aria-label=state.text(|w| w.export_title) data-testid="export-forms">{forms}</div>

@@ -136,8 +136,19 @@ fn without_knob(key: &str, node: &Node, treatment: Treatment) -> Result<Message>
 
 /// An unknown key, and the known one that it is nearest to.
 fn unknown(key: &str, node: &Node) -> Error {
-    let error = Error::config(msg::UnknownKey { value: shown(node) }).field(key);
-    match nearest(key) {
+    or_nearest(Error::config(msg::UnknownKey { value: shown(node) }).field(key), key)
+}
+
+/// The knob of this name or alias.
+///
+/// # Errors
+/// There is none; the error says which name it is nearest to.
+pub fn named(name: &str) -> Result<&'static Knob> {
+    knob::find(name).ok_or_else(|| or_nearest(Error::config(msg::NoKnob { name }), name))
+}
+
+fn or_nearest(error: Error, name: &str) -> Error {
+    match nearest(name) {
         Some(known) => error.remedy(common::DidYouMean { name: known }),
         None => error.remedy(msg::ListEveryKey),
     }

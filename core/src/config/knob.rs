@@ -1,6 +1,8 @@
 //! A knob: what it is called, what values it takes, and where it belongs. [`KNOBS`] has them all.
 
 use super::knobs::{KNOBS, RunConfig};
+use super::reasons::REASONS;
+use super::write;
 use lorakeet_i18n::messages::common;
 use lorakeet_i18n::messages::config as msg;
 use lorakeet_i18n::{Field, Language, Message};
@@ -201,6 +203,18 @@ impl Knob {
             Language::English => self.guidance_en,
             Language::Chinese => self.guidance_zh,
         }
+    }
+    /// Why that is the guidance, and who measured it, in two to four sentences; none of knobs that say where files are.
+    pub fn reasons(&self, language: Language) -> Option<&'static str> {
+        let (_, english, chinese) = REASONS.iter().find(|(name, ..)| *name == self.name)?;
+        Some(match language {
+            Language::English => english,
+            Language::Chinese => chinese,
+        })
+    }
+    /// All that is known of it, in English: what it takes and does, how to choose it, and why.
+    pub fn explain(&self) -> String {
+        write::of_knob(self)
     }
     /// What it takes, as a clause: `a whole number from 1 to 4096`.
     pub fn allowed(&self) -> Message {
