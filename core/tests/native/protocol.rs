@@ -41,6 +41,7 @@ fn record(id: &str) -> RunRecord {
             copy: Some("d".to_owned()),
         }]),
         validation: None,
+        adapter: None,
         state: RunState::Stopped,
         summary: None,
         max_steps: Some(3),
