@@ -2,6 +2,7 @@
 
 use crate::components::data::Data;
 use crate::components::export::Export;
+use crate::components::files::Files;
 use crate::components::header::{CompactHeader, Header};
 use crate::components::model::Model;
 use crate::components::run_history::RunHistory;
@@ -83,6 +84,7 @@ pub fn Page() -> impl IntoView {
             <TryIt/>
             <Export/>
             <RunHistory/>
+            <Files/>
         </main>
         <footer>
             <p>{state.text(|w| w.privacy)}</p>
