@@ -123,6 +123,7 @@ pub async fn export(
     }
     let mut merged = Merged::new(base, adapter, head).await?;
     merged.rounding = settings.base;
+    merged.license.clone_from(&record.license);
     let notes = match settings.form {
         Form::Merged => {
             let modules = sentence::modules(&merged, record);

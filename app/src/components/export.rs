@@ -295,24 +295,23 @@ fn Formats(
     let state = expect_context::<PageState>();
     let chosen = state.training.export.chosen;
     let id = format!("export-format-{}", options[0].1.form.name());
-    let choose = move |event| {
-        if let Ok(place) = event_target_value(&event).parse() {
-            chosen.set(place);
-        }
+    let name = |option: &ExportOption| {
+        let dtype = option.dtype.as_deref().unwrap_or("base");
+        format!("{dtype}{}", if option.dequantized { "-dequantized" } else { "" })
     };
     let is_refused = options.iter().all(|(_, option)| option.problem.is_some());
+    let places: Vec<(String, usize)> = options.iter().map(|(place, option)| (name(option), *place)).collect();
+    let choose = move |event| {
+        let value = event_target_value(&event);
+        if let Some((_, place)) = places.iter().find(|(name, _)| *name == value) {
+            chosen.set(*place);
+        }
+    };
     let options = options.into_iter().map(|(place, option)| {
-        let is_refused = option.problem.is_some();
-        let name = option.dtype.clone().unwrap_or_else(|| "base".to_owned());
-        let name = if option.dequantized {
-            format!("{name}-dequantized")
-        } else {
-            name
-        };
+        let (value, is_refused) = (name(&option), option.problem.is_some());
         let text = move || format!("{}{}", format_name(state, &option), size(state, &option));
         view! {
-            <option value=place.to_string() data-format=name prop:disabled=is_refused
-                prop:selected=move || chosen.get() == place>{text}</option>
+            <option value=value prop:disabled=is_refused prop:selected=move || chosen.get() == place>{text}</option>
         }
     });
     view! {

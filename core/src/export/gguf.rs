@@ -204,6 +204,18 @@ async fn prepare<'m>(
     writer.u32("general.file_type", file_type(dtype));
     writer.u32("general.quantization_version", QUANTIZATION_VERSION);
     let mut planned = plan(merged, &names, dtype).await?;
+    // Before those of the base, whose own are the same or were not what a person named.
+    if let Some(license) = &merged.license {
+        writer.text("general.license", &license.id);
+        for (key, value) in [
+            ("general.license.name", &license.name),
+            ("general.license.link", &license.link),
+        ] {
+            if let Some(value) = value {
+                writer.text(key, value);
+            }
+        }
+    }
     match base {
         Some(file) => {
             for pair in read_pairs(file).await? {

@@ -243,39 +243,23 @@ pub struct UncomparedTensor {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Command, Event};
+    use super::super::Command;
     use super::*;
 
     #[test]
-    fn requests_and_answers_go_through_json() {
+    fn a_comparison_is_asked_for_by_its_files_and_changes_are_in_relation_to_the_first() {
         let line = r#"{"type":"files","about":"compare","first":2}"#;
         let command = Command::Files(FilesCommand::Compare { first: 2 });
         assert_eq!(serde_json::to_string(&command).expect("it is written"), line);
         assert_eq!(serde_json::from_str::<Command>(line).expect("it is read"), command);
-        let change = TensorChange {
+        let change = |before: f64, distance: f64| TensorChange {
             name: "q".to_owned(),
-            distance: f64::INFINITY,
-            before: 0.0,
-            after: f64::INFINITY,
+            distance,
+            before,
+            after: 1.0,
         };
-        assert_eq!(change.relative(), None);
-        let event = Event::Files(FilesEvent::Compared(Box::new(ComparedFiles {
-            are_adapters: true,
-            files: [vec!["a".to_owned()], vec!["b".to_owned()]],
-            is_same: false,
-            total: change.clone(),
-            layers: Vec::new(),
-            tensors: vec![change],
-            only_a: Vec::new(),
-            only_b: Vec::new(),
-            uncompared: vec![UncomparedTensor {
-                name: "k".to_owned(),
-                shapes: Some([vec![1], vec![2, 3]]),
-                format: None,
-                is_same: false,
-            }],
-        })));
-        let text = serde_json::to_string(&event).expect("it is written");
-        assert_eq!(serde_json::from_str::<Event>(&text).expect("it is read"), event);
+        assert_eq!(change(0.0, 1.0).relative(), None);
+        assert_eq!(change(0.0, 0.0).relative(), Some(0.0));
+        assert_eq!(change(2.0, 1.0).relative(), Some(0.5));
     }
 }
