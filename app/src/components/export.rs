@@ -309,9 +309,11 @@ fn Formats(
     };
     let options = options.into_iter().map(|(place, option)| {
         let (value, is_refused) = (name(&option), option.problem.is_some());
+        let problem = option.problem.as_ref().map(|problem| problem.message());
+        let why = move || problem.as_ref().map(|problem| problem.text(state.language.get()));
         let text = move || format!("{}{}", format_name(state, &option), size(state, &option));
         view! {
-            <option value=value prop:disabled=is_refused prop:selected=move || chosen.get() == place>{text}</option>
+            <option value=value title=why prop:disabled=is_refused prop:selected=move || chosen.get() == place>{text}</option>
         }
     });
     view! {

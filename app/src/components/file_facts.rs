@@ -11,7 +11,7 @@ use lorakeet_core::protocol::{
 /// Rows of a table at most: a page with tens of thousands of them cannot be scrolled.
 const MOST_ROWS: usize = 300;
 
-/// A fact under a name; nothing where it is empty.
+/// A fact under its name.
 fn fact(
     name: impl Fn() -> &'static str + Send + Sync + 'static,
     value: impl Fn() -> String + Send + Sync + 'static,

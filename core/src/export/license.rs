@@ -129,13 +129,14 @@ impl License {
 
     /// What of it is in a model card's front matter, or in a GGUF file's metadata.
     fn of(id: Option<String>, name: Option<String>, link: Option<String>) -> Option<Self> {
-        let other = |name: &str| Self {
+        let is_other = name.is_some() || id.as_deref() == Some("other");
+        let other = || Self {
             id: "other".to_owned(),
-            name: Some(name.to_owned()),
+            name: name.clone(),
             link: None,
         };
         let found = id.as_deref().and_then(Self::named);
-        let found = found.or_else(|| name.as_deref().map(other))?;
+        let found = found.or_else(|| is_other.then(other))?;
         let name = found.name.map(|own| name.unwrap_or(own));
         Some(Self { name, link, ..found })
     }

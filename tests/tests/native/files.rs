@@ -1,17 +1,20 @@
 //! Files beside those of a run: looked into and compared, and adapters that no run of the session trained.
 
+use super::kept_runs::{record, runs, session, short, train};
 use lorakeet_core::{
     config::RunConfig,
     error::Kind,
     export::Form,
     protocol::{
         Command, ComparedFiles, DeviceChoice, Event, ExportCommand, ExportEvent, ExportOption, FileKind, FileScore,
-        FilesCommand, FilesEvent, InspectedFiles, LoadedAdapter,
+        FilesCommand, FilesEvent, InputFile, InspectedFiles, Keep, LoadedAdapter, OfModules, RunInput, RunRecord,
     },
     store::{MemoryFile, Source},
     task::Task,
 };
 use lorakeet_tests::{
+    golden::block_on,
+    memory_shelf::Disk,
     rows::classes,
     test_session::{TestSession, failure, find},
     tiny,
@@ -52,18 +55,18 @@ fn in_form(session: &mut TestSession, form: Form) -> Vec<Source> {
     };
     let mut files = BTreeMap::<String, Vec<u8>>::new();
     let control = session.control.clone();
-    lorakeet_tests::golden::block_on(session.inner.handle(
-        Command::Export(command),
-        Vec::new(),
-        &mut |event, bytes| match event {
-            Event::Export(ExportEvent::Piece { path, .. }) => {
-                files.entry(path).or_default().extend(bytes.unwrap_or_default());
-                control.piece_taken();
-            }
-            Event::Failed(error) => panic!("{error}"),
-            _ => {}
-        },
-    ));
+    block_on(
+        session
+            .inner
+            .handle(Command::Export(command), Vec::new(), &mut |event, bytes| match event {
+                Event::Export(ExportEvent::Piece { path, .. }) => {
+                    files.entry(path).or_default().extend(bytes.unwrap_or_default());
+                    control.piece_taken();
+                }
+                Event::Failed(error) => panic!("{error}"),
+                _ => {}
+            }),
+    );
     files.remove("README.md");
     sources(&files)
 }
@@ -147,7 +150,7 @@ fn files_say_what_they_are_without_a_model_or_a_device() {
     let found = inspected(&mut session, adapter(config, tiny::data_file()));
     let outline = found.adapter.expect("an adapter");
     assert_eq!(found.kind, FileKind::Adapter);
-    let of = |numbers: &[lorakeet_core::protocol::OfModules]| -> Vec<(String, usize)> {
+    let of = |numbers: &[OfModules]| -> Vec<(String, usize)> {
         numbers.iter().map(|one| (one.value.clone(), one.modules)).collect()
     };
     assert_eq!(of(&outline.ranks), [("3".to_owned(), outline.modules)]);
