@@ -293,6 +293,7 @@ async fn an_adapter_is_shown_scored_exported_and_looked_into_without_a_run() -> 
     let adapter = download(&page, "gguf-adapter", "lorakeet-adapter.gguf").await?;
     ensure!(!tensors_of(&adapter)?.is_empty());
     page.run("document.getElementById('files').open = true", vec![]).await?;
+    page.wait_enabled("inspect-input", REACTION).await?;
     page.upload("inspect-input", &files).await?;
     let is_told = "return !!document.querySelector('[data-testid=\"inspected\"][data-kind=\"adapter\"]')";
     page.wait_until("it is told what they are", REACTION, is_told).await?;
