@@ -242,6 +242,7 @@ impl PageState {
         self.loaded.data.set(None);
         self.loaded.forget_preview();
         self.loaded.forget_columns();
+        self.loaded.adapter_score.set(None);
         self.worker.clear_error(&[Job::Data, Job::Preview, Job::Train]);
         self.take_all_in();
         self.load_data();
@@ -257,6 +258,7 @@ impl PageState {
         self.training.outcome.is_of_other_data.set(true);
         self.loaded.validation.set(None);
         self.loaded.validation_problem.set(None);
+        self.loaded.adapter_score.set(None);
         self.worker.clear_error(&[Job::Validation, Job::Train]);
         self.load_validation();
     }
@@ -341,6 +343,7 @@ impl PageState {
             return;
         };
         self.training.forget();
+        self.loaded.adapter_score.set(None);
         self.pictures.forget();
         self.worker.error.set(None);
         self.worker.notes.set(Vec::new());

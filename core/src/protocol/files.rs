@@ -71,11 +71,6 @@ impl FileKind {
             Self::Tensors => "tensors",
         }
     }
-
-    /// Whether it is an adapter of any program.
-    pub fn is_adapter(self) -> bool {
-        matches!(self, Self::Adapter | Self::GgufAdapter | Self::MlxAdapter)
-    }
 }
 
 /// What files are and hold.

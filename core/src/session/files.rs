@@ -12,6 +12,7 @@ use crate::protocol::{
     AdapterOutline, ComparedFiles, Event, FileTensors, FilesCommand, FilesEvent, FormatShare, InspectedFiles,
     LoadedAdapter, OfModules, Stage, UncomparedTensor,
 };
+use crate::quant::BaseFormat;
 use crate::store::Source;
 use lorakeet_i18n::messages::formats as msg;
 
@@ -70,14 +71,13 @@ impl Session {
         };
         // What another adapter, its head or a full training left of the base is none.
         let model = loaded(&self.model)?;
+        let (name, base) = (model.files.name.clone(), model.base);
         if model.full || model.model.has_adapter() || self.adapter.is_some() {
-            self.load_again(emit).await?;
+            self.load_again(name.clone(), base, emit).await?;
         }
         if let Err(error) = self.put_on(files.clone(), emit).await {
             // Half an adapter is none.
-            if self.model.is_some() {
-                self.load_again(emit).await?;
-            }
+            self.load_again(name, base, emit).await?;
             return Err(error);
         }
         self.inputs.adapter = files;
@@ -95,9 +95,7 @@ impl Session {
     }
 
     /// The model as its files have it.
-    async fn load_again(&mut self, emit: &mut Emit<'_>) -> Result<()> {
-        let model = loaded(&self.model)?;
-        let (name, base) = (model.files.name.clone(), model.base);
+    async fn load_again(&mut self, name: String, base: BaseFormat, emit: &mut Emit<'_>) -> Result<()> {
         let (files, origin) = (self.inputs.model.clone(), self.origin.take());
         self.load_model(name, base, files, emit).await?;
         self.origin = origin;
