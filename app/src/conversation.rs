@@ -37,6 +37,14 @@ pub enum Job {
     Data,
     /// The validation file of step 3.
     Validation,
+    /// An adapter for the model of step 2.
+    Adapter,
+    /// That adapter, scored on the loaded rows.
+    ScoreAdapter,
+    /// What files are and hold.
+    Inspect,
+    /// How far two adapters or models lie apart.
+    Compare,
     /// Examples of step 3.
     Preview,
     /// What is wrong with the data of step 3.

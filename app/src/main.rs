@@ -9,6 +9,7 @@ mod components;
 mod conversation;
 mod download;
 mod export;
+mod files;
 mod history;
 mod hub;
 mod i18n;

@@ -3,6 +3,7 @@
 use crate::components::baselines::BaselineStep;
 use crate::components::data::Data;
 use crate::components::export::Export;
+use crate::components::files::Files;
 use crate::components::header::{CompactHeader, Header};
 use crate::components::judge::Judge;
 use crate::components::model::Model;
@@ -92,6 +93,7 @@ pub fn Page() -> impl IntoView {
                 <TryIt/>
                 <Export/>
                 <RunHistory/>
+                <Files/>
             </div>
         </main>
         <footer>

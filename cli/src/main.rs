@@ -313,6 +313,9 @@ struct Target {
     /// the files' own numbers.
     #[arg(long)]
     dequantized: bool,
+    /// The licence to name in the model card, such as apache-2.0; without it that of the base, where its files name one.
+    #[arg(long, value_name = "NAME")]
+    license: Option<String>,
     /// Do not read the export back and score it on the rows that the run holds out.
     #[arg(long = "no-check")]
     no_check: bool,

@@ -193,6 +193,7 @@ impl<'a> Output<'a> {
             model: input(&self.config.model_name_or_path),
             data: input(&self.config.train_file),
             validation: self.config.validation_file.as_deref().map(input),
+            adapter: self.config.adapter_name_or_path.as_deref().map(input),
             state: RunState::Open,
             summary: None,
             max_steps: None,

@@ -472,8 +472,12 @@ fn what_a_run_learnt_is_exported_with_a_card_and_not_over_anything() {
     assert!(is_checked && !error.contains("Nothing explains"), "{out}{error}");
     assert!(out.contains("tensors back") && out.contains("is expected"), "{out}");
     let words = |line: &'static str| line.split(' ').collect::<Vec<_>>();
-    let (out, _) = told(&words("export run.yaml --to merged --output_dir quick --no-check"));
+    let (out, _) = told(&words(
+        "export run.yaml --to merged --output_dir quick --no-check --license mit",
+    ));
     assert!(out.contains("weights of step") && !out.contains("held-out"), "{out}");
+    let card = String::from_utf8(place.read("quick/README.md")).expect("text");
+    assert!(card.contains("license: \"mit\""), "{card}");
     let refused = place.says(2, &words("export run.yaml --to merged --output_dir x --dequantized"));
     assert!(refused.contains("quantization_bit"), "{refused}");
     let card = String::from_utf8(place.read("merged/README.md")).expect("text");

@@ -115,6 +115,7 @@ mod tests {
             model: RunInput::Bundled("model".into()),
             data: RunInput::Bundled("data".into()),
             validation: None,
+            adapter: None,
             state: RunState::Finished,
             summary: None,
             max_steps: None,

@@ -13,6 +13,7 @@ mod gguf;
 mod gguf_keys;
 mod gguf_mix;
 mod gguf_tokenizer;
+mod license;
 mod merged;
 mod outlook;
 mod pieces;
@@ -24,6 +25,7 @@ mod tolerance;
 
 pub use crate::protocol::ExportForm as Form;
 pub use card::RunRecord;
+pub use license::{License, license};
 pub(crate) use outlook::outlook;
 pub(crate) use pieces::PieceSink;
 pub use read_back::read_back;
@@ -121,6 +123,7 @@ pub async fn export(
     }
     let mut merged = Merged::new(base, adapter, head).await?;
     merged.rounding = settings.base;
+    merged.license.clone_from(&record.license);
     let notes = match settings.form {
         Form::Merged => {
             let modules = sentence::modules(&merged, record);

@@ -11,7 +11,7 @@ use crate::estimate;
 use crate::formats::peft::Adapter;
 use crate::host::Emit;
 use crate::loaded_model::{LoadedModel, fit_inputs_to_data, loaded, prepare};
-use crate::protocol::{BaselineKind, PictureRequest, RunSummary};
+use crate::protocol::{BaselineKind, Metric, PictureRequest, RunSummary};
 use crate::store::Sink;
 use crate::task::Task;
 use crate::tasks::TaskSpec;
@@ -68,6 +68,8 @@ pub(crate) struct Finished {
     pub(crate) kept: usize,
     /// What was learnt.
     pub(crate) task: Task,
+    /// The metrics of the last score.
+    pub(crate) metrics: Vec<Metric>,
 }
 
 /// Trains the loaded model on the data: resolve the task, build examples, attach the adapter, score baselines, train, report.
@@ -211,11 +213,12 @@ pub(crate) async fn finetune(job: Job<'_>, emit: &mut Emit<'_>) -> Result<Finish
             trainer.save_checkpoint(emit).await?;
         }
     }
-    let (summary, kept) = trainer.finish(emit).await?;
+    let (summary, kept, metrics) = trainer.finish(emit).await?;
     let seconds = ((emit.host.now_ms)() - started_ms) / 1000.0;
     Ok(Finished {
         summary: RunSummary { seconds, ..summary },
         kept,
         task,
+        metrics,
     })
 }

@@ -9,6 +9,7 @@ mod audit;
 mod command;
 mod event;
 mod export;
+mod files;
 mod hub;
 mod judgement;
 mod kept_run;
@@ -28,6 +29,10 @@ pub use event::{
 };
 pub use export::{
     ExportCheck, ExportCommand, ExportEvent, ExportForm, ExportOption, ExportScore, PIECE_BYTES, ReadBack, TensorError,
+};
+pub use files::{
+    AdapterOutline, ComparedFiles, FileKind, FileTensors, FilesCommand, FilesEvent, FormatShare, InspectedFiles,
+    LoadedAdapter, OfModules, TensorChange, UncomparedTensor,
 };
 pub use hub::{ENDPOINT, HubCommand, HubEvent, HubFile, HubListing, HubProgress, HubSource, HubToken, StoredModel};
 pub use judgement::{DecisionKind, Decisions, FileScore, Interval, Judgement, Slice, SliceBy};

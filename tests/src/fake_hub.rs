@@ -414,7 +414,8 @@ fn lists(asked: &Asked, state: &mut State, file_host: &str) -> Answer {
                 .collect();
             Answer::json(&json!({
                 "_id": "0", "id": id, "modelId": id, "sha": repository.commit, "private": false,
-                "gated": repository.is_gated, "downloads": 0, "likes": 0, "tags": [], "siblings": siblings
+                "gated": repository.is_gated, "downloads": 0, "likes": 0,
+                "tags": ["safetensors", "license:apache-2.0"], "siblings": siblings
             }))
         }
         "tree" => tree(&repository, query, (asked, state.faults.entries_a_page)),

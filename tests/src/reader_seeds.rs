@@ -195,6 +195,7 @@ fn run_record() -> Vec<u8> {
         model: RunInput::Bundled("model".to_owned()),
         data: RunInput::Files(Vec::new()),
         validation: None,
+        adapter: None,
         state: RunState::Open,
         summary: None,
         max_steps: Some(4),

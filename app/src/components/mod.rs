@@ -1,6 +1,7 @@
 //! The parts of the page, in the order in which a person meets them.
 
 pub mod accumulation;
+pub mod adapter;
 pub mod advice;
 pub mod ask;
 pub mod audit;
@@ -19,6 +20,8 @@ pub mod data_file;
 pub mod drop_zone;
 pub mod elsewhere;
 pub mod export;
+pub mod file_facts;
+pub mod files;
 pub mod focus;
 pub mod forecast;
 pub mod header;

@@ -1,6 +1,6 @@
 //! English.
 
-use super::{Words, advice, audit, chart, export, history, hub, inside, judge, moments, runs, share, storage, tasks};
+use super::{Words, advice, audit, chart, export, files, history, hub, inside, judge, moments, runs, share, storage, tasks};
 use lorakeet_core::config::Group;
 use lorakeet_core::error::Kind;
 use lorakeet_core::protocol::DeviceChoice;
@@ -24,6 +24,7 @@ pub static WORDS: Words = Words {
     history: &history::ENGLISH,
     stored: &storage::ENGLISH,
     export: &export::ENGLISH,
+    files: &files::ENGLISH,
     judge: &judge::ENGLISH,
     moments: &moments::ENGLISH,
     hub: &hub::ENGLISH,

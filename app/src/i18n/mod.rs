@@ -8,6 +8,7 @@ pub mod audit;
 mod chart;
 mod en;
 mod export;
+mod files;
 mod history;
 mod hub;
 pub mod inside;
@@ -87,6 +88,8 @@ pub struct Words {
     pub stored: &'static storage::StorageWords,
     /// What is said about exports.
     pub export: &'static export::ExportWords,
+    /// What is said about files that are looked into or compared.
+    pub files: &'static files::FileWords,
     /// What is said about judging the fine-tuned model.
     pub judge: &'static judge::JudgeWords,
     /// What is said about the course of a run.

@@ -1,6 +1,6 @@
 //! 简体中文。
 
-use super::{Words, advice, audit, chart, export, history, hub, inside, judge, moments, runs, share, storage, tasks};
+use super::{Words, advice, audit, chart, export, files, history, hub, inside, judge, moments, runs, share, storage, tasks};
 use lorakeet_core::config::Group;
 use lorakeet_core::error::Kind;
 use lorakeet_core::protocol::DeviceChoice;
@@ -24,6 +24,7 @@ pub static WORDS: Words = Words {
     history: &history::CHINESE,
     stored: &storage::CHINESE,
     export: &export::CHINESE,
+    files: &files::CHINESE,
     judge: &judge::CHINESE,
     moments: &moments::CHINESE,
     hub: &hub::CHINESE,

@@ -67,12 +67,23 @@ impl PageState {
             Job::Validation if !self.worker.waits(Job::Validation) => self.loaded.validation_files.set(Vec::new()),
             // Without a device nothing that waits can succeed, and this error is the one to show.
             Job::Open => self.worker.drop_all(),
+            // It was asked for.
+            Job::Compare | Job::ScoreAdapter if error.kind == Kind::Stopped => return self.finish(job),
+            // The engine has none now, unless the next one is on its way.
+            Job::Adapter if !self.worker.waits(Job::Adapter) => {
+                self.loaded.forget_adapter();
+                self.loaded.adapter_files.set(Vec::new());
+            }
             // It is still there.
             Job::Forget => self.storage.going.set(Vec::new()),
             Job::Probe
             | Job::Model
             | Job::Data
             | Job::Validation
+            | Job::Adapter
+            | Job::ScoreAdapter
+            | Job::Inspect
+            | Job::Compare
             | Job::Predict
             | Job::ScoreFile
             | Job::Report
@@ -101,7 +112,7 @@ impl PageState {
             }
         }
         // Without what it needs a run cannot go on.
-        if matches!(job, Job::Model | Job::Data | Job::Validation) && self.stored.end_waiting() {
+        if matches!(job, Job::Model | Job::Data | Job::Validation | Job::Adapter) && self.stored.end_waiting() {
             self.worker.drop_waiting(Job::Train);
             self.training.phase.set(Phase::Idle);
         }
@@ -319,6 +330,7 @@ impl PageState {
             Event::Halved { .. } => {}
             Event::Hub(event) => self.hear_of_hub(event),
             Event::Export(event) => self.hear_of_export(event, bytes),
+            Event::Files(event) => self.hear_of_files(event),
             Event::Baseline { scores } => training.outcome.baselines.set(scores),
             Event::Report(report) => training.outcome.report.set(Some(*report)),
             Event::Predictions(table) => training.outcome.predictions.set(table),
@@ -327,10 +339,18 @@ impl PageState {
                 self.take_report(form, &text);
                 self.finish(Job::Report);
             }
-            Event::FileScored(score) => {
-                training.outcome.file_score.set(Some(*score));
-                self.finish(Job::ScoreFile);
-            }
+            Event::FileScored(score) => match worker.job.get_untracked() {
+                Some(Job::ScoreAdapter) => {
+                    // Of one that was put away meanwhile there is none.
+                    let is_there = loaded.adapter.with_untracked(Option::is_some);
+                    loaded.adapter_score.set(Some(*score).filter(|_| is_there));
+                    self.finish(Job::ScoreAdapter);
+                }
+                _ => {
+                    training.outcome.file_score.set(Some(*score));
+                    self.finish(Job::ScoreFile);
+                }
+            },
             Event::Done(summary) => {
                 training.done(summary);
                 self.finish(Job::Train);

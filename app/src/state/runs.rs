@@ -46,10 +46,15 @@ impl PageState {
                 Some(RunInput::Files(files)) => stored_runs::files_of(files, &chosen).await,
                 _ => Ok(Vec::new()),
             };
-            let (model, data, validation) = match (model, data, validation) {
-                (Ok(model), Ok(data), Ok(validation)) => (model, data, validation),
-                (model, data, validation) => {
-                    let missing = [model.err(), data.err(), validation.err()];
+            let chosen = self.loaded.adapter_files.get_untracked();
+            let adapter = match &record.adapter {
+                Some(RunInput::Files(files)) => stored_runs::files_of(files, &chosen).await,
+                _ => Ok(Vec::new()),
+            };
+            let (model, data, validation, adapter) = match (model, data, validation, adapter) {
+                (Ok(model), Ok(data), Ok(validation), Ok(adapter)) => (model, data, validation, adapter),
+                (model, data, validation, adapter) => {
+                    let missing = [model.err(), data.err(), validation.err(), adapter.err()];
                     self.training.phase.set(before);
                     return self
                         .stored
@@ -60,6 +65,7 @@ impl PageState {
             self.loaded.model_source.set(model);
             self.loaded.data_source.set(data);
             self.loaded.validation_files.set(validation);
+            self.loaded.adapter_files.set(adapter);
             self.begin_again(record, back);
         });
     }
@@ -98,6 +104,7 @@ impl PageState {
     /// Loads model and data, and goes on with the run that waits for them.
     pub(super) fn load_chosen(self) {
         self.load_model();
+        self.load_adapter();
         self.load_data();
         let waiting = self.stored.waiting();
         // Another run's validation data may be in the engine.

@@ -11,6 +11,7 @@ mod bert;
 pub(crate) mod bitsandbytes;
 mod body;
 mod cache;
+pub mod comparison;
 mod embedding;
 mod gemma;
 mod gpt2;

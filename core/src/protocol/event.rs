@@ -2,6 +2,7 @@
 
 use super::audit::AuditReport;
 use super::export::ExportEvent;
+use super::files::FilesEvent;
 use super::hub::HubEvent;
 use super::judgement::{FileScore, Judgement};
 use super::kept_run::{RunSample, StoredCopy, StoredRun};
@@ -189,6 +190,8 @@ pub enum Event {
         /// All of it.
         text: String,
     },
+    /// Files that were looked into or compared, and adapters that no run here trained.
+    Files(FilesEvent),
     /// What the trained model comes to on another file.
     FileScored(Box<FileScore>),
     /// What the model answers to texts that were given to it.

@@ -33,6 +33,9 @@ pub struct RunRecord {
     pub data: RunInput,
     /// The validation data, where it is in files of its own.
     pub validation: Option<RunInput>,
+    /// The adapter that it starts from, where it starts from one.
+    #[serde(default)]
+    pub adapter: Option<RunInput>,
     /// Where the run stands.
     #[serde(default)]
     pub state: RunState,

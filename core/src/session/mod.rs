@@ -5,6 +5,7 @@ pub mod audit;
 mod cut;
 mod export;
 mod facts;
+mod files;
 mod find_rate;
 mod history;
 mod hub;
@@ -24,7 +25,7 @@ use crate::finetune::{Data, Job, finetune};
 use crate::formats::{ModelFiles, peft::Adapter};
 use crate::head_spec::HeadRecord;
 use crate::host::{Control, Emit, Host, Receiver};
-use crate::hub::Fetch;
+use crate::hub::{Fetch, Origin};
 use crate::loaded_model::{
     LoadedModel, PretrainedHead, Weights, companions, fit_inputs_to_data, has_unset_sizes, loaded, no_model,
     read_again, read_weights,
@@ -76,6 +77,8 @@ pub struct Session {
     inputs: Inputs,
     /// How data files are read that are still to come, where [`Command::ReadAs`] said it.
     reading: Reading,
+    /// Where the model comes from, where that is a hub.
+    origin: Option<Origin>,
     /// The run that the model's weights come from.
     trained: Option<export::LastRun>,
     /// What advice knows of the rows.
@@ -84,12 +87,13 @@ pub struct Session {
     in_memory: Vec<hub::InMemory>,
 }
 
-/// The files that model and data were read from.
+/// The files that model, data and adapter were read from.
 #[derive(Default)]
 struct Inputs {
     model: Vec<Source>,
     data: Vec<Source>,
     validation: Vec<Source>,
+    adapter: Vec<Source>,
 }
 
 impl Session {
@@ -101,6 +105,7 @@ impl Session {
             resume: None,
             shelf: None,
             fetch: None,
+            origin: None,
             trained: None,
             measured: None,
             in_memory: Vec::new(),
@@ -186,6 +191,7 @@ impl Session {
                 texts,
                 strength,
             } => predict::answer_texts(&mut self.model, &config, (&texts[..], strength), emit).await,
+            Command::Files(command) => self.serve_files(command, files, emit).await,
             Command::WriteReport(request) => export::write_report(&request, emit),
             Command::ScoreFile { .. } => self.score_file(files, emit).await,
             Command::Audit { config } => self.answer_audit(&config, files, emit).await,
@@ -276,8 +282,9 @@ impl Session {
         let device = self.open_any(emit).await?.clone();
         // The old model goes first: two may not fit.
         self.model = None;
-        (self.trained, self.measured) = (None, None);
+        (self.trained, self.measured, self.origin) = (None, None, None);
         self.inputs.model = files.clone();
+        self.inputs.adapter.clear();
         device::release(&device);
         let companions = companions(&files);
         let mut files = match files.is_empty() && crate::config::SMALL_MODELS.contains(&name.as_str()) {
@@ -334,6 +341,10 @@ impl Session {
     /// As [`Session::load_adapter`]; files that cannot be read.
     pub async fn load_adapter_files(&mut self, files: Vec<Source>, receiver: Receiver<'_>) -> Result<()> {
         let emit = &mut self.emit(receiver);
+        self.put_on(files, emit).await
+    }
+
+    async fn put_on(&mut self, files: Vec<Source>, emit: &mut Emit<'_>) -> Result<()> {
         let config = files.iter().find(|file| file.name() == "config.json");
         let config = match config {
             Some(file) => {

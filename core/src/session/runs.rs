@@ -127,8 +127,9 @@ impl KeptRun {
             Some(&mut record.model),
             Some(&mut record.data),
             record.validation.as_mut(),
+            record.adapter.as_mut(),
         ];
-        let given = [&inputs.model, &inputs.data, &inputs.validation];
+        let given = [&inputs.model, &inputs.data, &inputs.validation, &inputs.adapter];
         for (input, sources) in of_record.into_iter().zip(given) {
             let Some(RunInput::Files(files)) = input else { continue };
             for file in files {
@@ -373,7 +374,12 @@ pub(super) async fn copies(shelf: &Rc<dyn Shelf>, runs: &[StoredRun]) -> Result<
 
 /// The person's files that a run was made of.
 fn files_of(record: &RunRecord) -> impl Iterator<Item = &InputFile> {
-    let inputs = [Some(&record.model), Some(&record.data), record.validation.as_ref()];
+    let inputs = [
+        Some(&record.model),
+        Some(&record.data),
+        record.validation.as_ref(),
+        record.adapter.as_ref(),
+    ];
     let files = inputs.into_iter().flatten().filter_map(|input| match input {
         RunInput::Files(files) => Some(files),
         RunInput::Bundled(_) => None,

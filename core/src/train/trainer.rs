@@ -27,7 +27,7 @@ use crate::metrics::bootstrap::Direction;
 use crate::models::read_all;
 use crate::pictures::OptimizerPath;
 use crate::protocol::{
-    BaselineKind, Command, Event, GenerateOptions, PictureRequest, PredictionTable, Prompt, RunInfo, RunSample,
+    BaselineKind, Command, Event, GenerateOptions, Metric, PictureRequest, PredictionTable, Prompt, RunInfo, RunSample,
     RunSummary,
 };
 use crate::store::Sink;
@@ -234,8 +234,9 @@ impl<'a> Trainer<'a> {
         step < self.plan.max_steps && step.is_multiple_of(rhythm)
     }
 
-    /// Scores, samples and saves what came of it; gives the summary without its time, and the step whose weights were kept.
-    pub(crate) async fn finish(mut self, emit: &mut Emit<'_>) -> Result<(RunSummary, usize)> {
+    /// Scores, samples and saves what came of it; gives the summary without its time, the step whose weights were kept, and their
+    /// metrics.
+    pub(crate) async fn finish(mut self, emit: &mut Emit<'_>) -> Result<(RunSummary, usize, Vec<Metric>)> {
         let (step, finished) = (self.progress.step, self.is_finished());
         if self.patience_exhausted() {
             let (scores, metric) = (self.config.early_stopping_patience, &self.spec.metric);
@@ -265,10 +266,11 @@ impl<'a> Trainer<'a> {
             steps: step,
             train_loss: self.progress.loss_sum / step.max(1) as f64,
             eval_loss_before: self.progress.eval_loss_before,
-            eval_loss_after: last.map(|eval| eval.info.loss),
+            eval_loss_after: last.as_ref().map(|eval| eval.info.loss),
             seconds: 0.0,
         };
-        Ok((summary, kept))
+        let metrics = last.map(|eval| eval.info.metrics);
+        Ok((summary, kept, metrics.unwrap_or_default()))
     }
 
     /// Serves what was asked for meanwhile, holds while the run is paused, and tells whether it is to end.

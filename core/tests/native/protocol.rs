@@ -1,18 +1,18 @@
 //! The words between the engine and its front ends: every event comes through JSON as it went in.
-//! One file of 880 lines, because every event and command has its example here.
+//! One file of 900 lines, because every event and command has its example here.
 
 use lorakeet_core::Error;
 use lorakeet_core::advice::{Advice, Caution, Doubt, Recommendation};
 use lorakeet_core::config::RunConfig;
 use lorakeet_core::protocol::{
     AuditDropped, AuditFinding, AuditKind, AuditPlace, AuditReport, Baseline, BaselineKind, CalibrationBin, ClassRow,
-    ColumnRole, ColumnUse, Command, Comparison, CurveEval, CurvePoint, DataInfo, DecisionKind, Decisions, DeviceInfo,
-    DeviceKind, Divergence, EvalInfo, Event, ExportCheck, ExportEvent, ExportForm, ExportOption, ExportScore,
-    FileScore, HubEvent, HubProgress, InputFile, Interval, Judgement, KnobInfo, MemoryEstimate, Metric, ModelInfo,
-    Picture, PictureRequest, PredictionTable, PreviewExample, Probe, RateChange, RatePoint, RateSearch, ReadBack,
-    Report, ReportForm, RunCurve, RunInfo, RunInput, RunLabels, RunPreview, RunRecord, RunSample, RunScore, RunState,
-    RunSummary, SearchEnd, Sign, Slice, SliceBy, Stage, StepInfo, StoredCopy, StoredRun, TensorError, TextPrediction,
-    TokenProbability, Verdict,
+    ColumnRole, ColumnUse, Command, ComparedFiles, Comparison, CurveEval, CurvePoint, DataInfo, DecisionKind,
+    Decisions, DeviceInfo, DeviceKind, Divergence, EvalInfo, Event, ExportCheck, ExportEvent, ExportForm, ExportOption,
+    ExportScore, FileScore, FilesEvent, HubEvent, HubProgress, InputFile, Interval, Judgement, KnobInfo,
+    MemoryEstimate, Metric, ModelInfo, Picture, PictureRequest, PredictionTable, PreviewExample, Probe, RateChange,
+    RatePoint, RateSearch, ReadBack, Report, ReportForm, RunCurve, RunInfo, RunInput, RunLabels, RunPreview, RunRecord,
+    RunSample, RunScore, RunState, RunSummary, SearchEnd, Sign, Slice, SliceBy, Stage, StepInfo, StoredCopy, StoredRun,
+    TensorChange, TensorError, TextPrediction, TokenProbability, UncomparedTensor, Verdict,
 };
 use lorakeet_core::task::Task;
 use lorakeet_i18n::messages::formats as msg;
@@ -41,6 +41,7 @@ fn record(id: &str) -> RunRecord {
             copy: Some("d".to_owned()),
         }]),
         validation: None,
+        adapter: None,
         state: RunState::Stopped,
         summary: None,
         max_steps: Some(3),
@@ -593,6 +594,28 @@ fn events(number: f64) -> Vec<Event> {
     ] {
         events.push(Event::Export(event));
     }
+    let change = || TensorChange {
+        name: text(),
+        distance: number,
+        before: number,
+        after: number,
+    };
+    events.push(Event::Files(FilesEvent::Compared(Box::new(ComparedFiles {
+        are_adapters: true,
+        files: [vec![text()], vec![text()]],
+        is_same: false,
+        total: change(),
+        layers: vec![change()],
+        tensors: vec![change()],
+        only_a: vec![text()],
+        only_b: Vec::new(),
+        uncompared: vec![UncomparedTensor {
+            name: text(),
+            shapes: Some([vec![1], vec![2, 3]]),
+            format: None,
+            is_same: false,
+        }],
+    }))));
     let drawn = |picture| Event::Picture {
         id: None,
         step: Some(3),
@@ -646,6 +669,7 @@ fn kind(event: &Event) -> u32 {
         Event::ReportFile { .. } => 38,
         Event::Advice { .. } => 39,
         Event::Rate(_) => 40,
+        Event::Files(_) => 41,
     }
 }
 
@@ -653,7 +677,7 @@ fn kind(event: &Event) -> u32 {
 fn every_event_comes_through_json_as_it_went_in_whatever_its_numbers() {
     for number in [0.0, -0.0, 3.0, 2.345e-4, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         let events = events(number);
-        assert_eq!(events.iter().map(kind).collect::<BTreeSet<_>>().len(), 41);
+        assert_eq!(events.iter().map(kind).collect::<BTreeSet<_>>().len(), 42);
         for event in events {
             let written = serde_json::to_string(&event).expect("it is written");
             let read: Event = serde_json::from_str(&written).unwrap_or_else(|error| panic!("{written}: {error}"));

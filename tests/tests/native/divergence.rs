@@ -163,6 +163,7 @@ fn record(config: &RunConfig) -> RunRecord {
         model: RunInput::Bundled("model".to_owned()),
         data: RunInput::Bundled("data".to_owned()),
         validation: None,
+        adapter: None,
         state: RunState::Open,
         summary: None,
         max_steps: None,

@@ -47,6 +47,7 @@ pub(super) fn record(id: &str, started_ms: f64) -> RunRecord {
         model: files(&tiny::model_files()),
         data: files(&[tiny::data_file()]),
         validation: None,
+        adapter: None,
         state: RunState::Open,
         summary: None,
         max_steps: None,

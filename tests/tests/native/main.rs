@@ -13,6 +13,7 @@ mod device_memory;
 mod divergence;
 mod estimate;
 mod export;
+mod files;
 mod finder;
 mod fused;
 mod heads;
