@@ -1,6 +1,8 @@
 //! English.
 
-use super::{Words, advice, audit, chart, export, files, history, hub, inside, judge, moments, runs, share, storage, tasks};
+use super::{
+    Words, advice, audit, chart, export, files, history, hub, inside, judge, moments, runs, share, storage, tasks,
+};
 use lorakeet_core::config::Group;
 use lorakeet_core::error::Kind;
 use lorakeet_core::protocol::DeviceChoice;
