@@ -459,7 +459,8 @@ impl Found {
             text.push_str(&format!("  {name}: {value}\n"));
         }
         text.push_str(
-            "\nread (SHA-256; of a model config.json and a sample of each tensor; rows: tokens in their order)\n",
+            "\nread (SHA-256; of a model config.json and all weights, or a sample of each where it says so; rows: tokens in \
+             their order)\n",
         );
         for (name, digest) in &self.record.inputs {
             text.push_str(&format!("  {name:<22}{digest}\n"));

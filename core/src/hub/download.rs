@@ -109,9 +109,7 @@ async fn fetch(
     drop(written);
     if let Some(other) = hash.other_than(file) {
         place.discard(file).await?;
-        return Err(Error::io(other)
-            .file(file.path.clone())
-            .remedy(msg::DownloadOnceMore));
+        return Err(Error::io(other).file(file.path.clone()).remedy(msg::DownloadOnceMore));
     }
     place.complete(file).await
 }

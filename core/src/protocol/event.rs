@@ -286,6 +286,8 @@ pub enum Stage {
     LoadModel,
     /// Rows are tokenized (rows).
     Tokenize,
+    /// What a run reads is looked through, to know it again (bytes).
+    Check,
     /// The person's files are copied into the store of a run that is kept (bytes).
     Copy,
     /// The validation split is scored (batches).

@@ -32,16 +32,20 @@ use crate::loaded_model::{
 use crate::models::small;
 use crate::pictures::{self, Scene};
 use crate::probe::probe;
-use crate::protocol::{Command, DeviceChoice, DeviceInfo, Event, Keep, KnobInfo, PictureRequest, Probe, RunRecord};
+use crate::protocol::{
+    Command, DeviceChoice, DeviceInfo, Event, Keep, KnobInfo, PictureRequest, Probe, RunRecord, Stage,
+};
 use crate::quant::BaseFormat;
 use crate::store::{self, Shelf, Sink, Source};
 use crate::train::checkpoint::Checkpoint;
+use crate::train::fingerprint::MOST_WHOLE_BYTES;
 use crate::train::record::RecordFile;
 use burn::tensor::Device;
 use lorakeet_i18n::messages::run as msg;
 use lorakeet_i18n::{Language, Message};
 use runs::KeptRun;
 use serde_json::json;
+use std::cell::RefCell;
 use std::rc::Rc;
 
 /// Half a minute of training is the most that an interruption costs.
@@ -64,6 +68,9 @@ pub struct Session {
     pub fetch: Option<Rc<dyn Fetch>>,
     /// Milliseconds between two checkpoints of a run that is kept there.
     pub save_interval_ms: f64,
+    /// Of how large a model every weight is looked at when a run is to be known again; of a larger one it is a sample. In a browser
+    /// that is a gigabyte, natively any.
+    pub most_whole_bytes: u64,
     host: Host,
     control: Control,
     device: Option<(Device, DeviceInfo)>,
@@ -90,6 +97,38 @@ struct Inputs {
     model: Vec<Source>,
     data: Vec<Source>,
     validation: Vec<Source>,
+    /// SHA-256 of those that were copied.
+    digests: RefCell<Vec<(Source, String)>>,
+}
+
+impl Inputs {
+    /// SHA-256 of one of them, which is read once.
+    ///
+    /// # Errors
+    /// It cannot be read, or a stop is asked for.
+    async fn digest(&self, source: &Source, emit: &mut Emit<'_>) -> Result<String> {
+        let is_it = |one: &Source, other: &Source| std::ptr::addr_eq(Rc::as_ptr(one), Rc::as_ptr(other));
+        let known = self
+            .digests
+            .borrow()
+            .iter()
+            .find(|(known, _)| is_it(known, source))
+            .cloned();
+        if let Some((_, digest)) = known {
+            return Ok(digest);
+        }
+        let total = source.len_bytes();
+        let watch = async |done| {
+            emit.progress(Stage::Check, done, total);
+            emit.yield_or_stop(msg::StoppedPreparingRows).await
+        };
+        let digest = store::sha256_watched(source, watch).await?;
+        let all = [&self.model, &self.data, &self.validation];
+        let mut digests = self.digests.borrow_mut();
+        digests.retain(|(known, _)| all.iter().any(|files| files.iter().any(|file| is_it(file, known))));
+        digests.push((source.clone(), digest.clone()));
+        Ok(digest)
+    }
 }
 
 impl Session {
@@ -105,6 +144,7 @@ impl Session {
             measured: None,
             in_memory: Vec::new(),
             save_interval_ms: SAVE_INTERVAL_MS,
+            most_whole_bytes: MOST_WHOLE_BYTES,
             inputs: Inputs::default(),
             reading: Reading::default(),
             host,
@@ -311,6 +351,7 @@ impl Session {
             full: weights.full,
             base,
             companions,
+            digest: RefCell::default(),
         });
         Ok(())
     }
@@ -445,6 +486,7 @@ impl Session {
             record: record.clone(),
             save_interval_ms: kept.as_ref().map(|_| self.save_interval_ms),
             free_bytes,
+            most_whole_bytes: self.most_whole_bytes,
             resume: &mut self.resume,
         };
         let outcome = finetune(job, emit).await;

@@ -27,6 +27,7 @@ use super::optim::{AdamW, Moments};
 use super::resume::check_length;
 use crate::config::{Plan, RunConfig};
 use crate::error::{Error, Result};
+use crate::finetune::Data;
 use crate::formats::{
     blocks,
     safetensors::{self, Numbers},
@@ -149,7 +150,7 @@ pub(crate) fn check(
     resume: Option<&Checkpoint>,
     config: &RunConfig,
     plan: &Plan,
-    fingerprint: &Fingerprint,
+    (fingerprint, data): (&Fingerprint, [Option<&Data>; 2]),
     back: Option<RateChange>,
     emit: &mut Emit<'_>,
 ) -> Result<()> {
@@ -162,7 +163,7 @@ pub(crate) fn check(
     let saved = &checkpoint.fingerprint;
     let step = checkpoint.progress.step;
     let back = back.filter(|back| step <= back.step && back.learning_rate == config.learning_rate);
-    let changed = fingerprint.check(saved, back.map(|_| RATE))?;
+    let changed = fingerprint.check(saved, back.map(|_| RATE), data)?;
     if let Some(RateChange {
         before, learning_rate, ..
     }) = back

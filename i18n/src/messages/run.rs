@@ -285,10 +285,20 @@ messages! { "run";
     WasNotGiven { name } = "{name} was not given", "当时没有给出 {name}";
     WasGiven { name } = "{name} was given, and is not", "当时给出了 {name}，现在没有";
     NotGiven = "not given", "未设置";
-    OtherModel { name } = "{name} names a model with other weights or another config.json",
-        "{name} 指向权重或 config.json 不同的模型";
+    OtherModel { name } =
+        "{name} names a model with other weights or another config.json, not the one that the run began with",
+        "{name} 指向权重或 config.json 不同的模型，不是训练开始时所用的模型";
     OtherAdapter { name } = "{name} names another adapter", "{name} 指向另一个适配器";
-    OtherData { name } = "{name} holds other data", "{name} 中是不同的数据";
+    OtherData { name } = "{name} holds other data: this file is not the one that the run began with",
+        "{name} 中是不同的数据：此文件不是训练开始时所用的文件";
+    OtherDataAt { name, difference } =
+        "{name} holds other data: this file is not the one that the run began with, {difference}",
+        "{name} 中是不同的数据：此文件不是训练开始时所用的文件，{difference}";
+    RowDiffers { row } = "row {row} differs", "第 {row} 行不同";
+    RowsDiffer { first, last } = "one of the rows {first} to {last} differs", "第 {first} 行到第 {last} 行之间有不同";
+    RowCountWas { rows, were } = "it has {rows} rows in place of {were}",
+        "现有 {rows} 行，当时有 {were} 行";
+    NoRowDiffers = "its rows are the same, and the bytes around them are not", "各行相同，但其余字节不同";
     OtherTokens =
         "the tokenizer or the chat template makes other tokens of the same rows, or the checkpoint is of a release in \
          whose packed rows examples saw each other",

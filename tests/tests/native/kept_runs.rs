@@ -5,7 +5,7 @@ use lorakeet_core::error::Kind;
 use lorakeet_core::protocol::{
     Command, DeviceChoice, Event, InputFile, Keep, RunInput, RunRecord, RunState, StepInfo, StoredRun,
 };
-use lorakeet_core::store::{IndexedSink, Shelf, Sink, Source};
+use lorakeet_core::store::{IndexedSink, Shelf, Sink, Source, sha256};
 use lorakeet_core::task::Task;
 use lorakeet_tests::golden::block_on;
 use lorakeet_tests::memory_shelf::{Disk, MemoryShelf};
@@ -312,6 +312,7 @@ fn copies_of_files_are_shared_by_runs_and_go_with_the_last_of_them() {
     let original = tiny::data_file();
     let bytes = block_on(original.read_at(0, original.len_bytes() as usize)).expect("bytes");
     assert_eq!(disk.change("inputs", |files| files[&copy].clone()), bytes);
+    assert_eq!(copy, sha256(&bytes), "every byte counts");
     let forget = |id: Option<&str>| Command::ForgetRun {
         id: id.map(str::to_owned),
     };
