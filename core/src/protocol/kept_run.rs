@@ -5,6 +5,7 @@ use super::{RunSummary, number};
 use crate::config::{KNOBS, RunConfig};
 use crate::error::{Error, Result};
 use crate::task::Task;
+use lorakeet_i18n::Message;
 use lorakeet_i18n::messages::run as msg;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -52,6 +53,9 @@ pub struct RunRecord {
     /// What the model wrote on the way, the oldest first.
     #[serde(default)]
     pub samples: Vec<RunSample>,
+    /// What was noted on the way, the oldest first, each once.
+    #[serde(default)]
+    pub notes: Vec<Message>,
     /// Where the run went back to a checkpoint because it went wrong, and at which rate it went on; the oldest first.
     #[serde(default)]
     pub rate_changes: Vec<RateChange>,

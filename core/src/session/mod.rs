@@ -8,6 +8,7 @@ mod facts;
 mod find_rate;
 mod history;
 mod hub;
+mod opened;
 mod predict;
 mod prepared;
 mod preview;
@@ -32,14 +33,12 @@ use crate::loaded_model::{
 use crate::models::small;
 use crate::pictures::{self, Scene};
 use crate::probe::probe;
-use crate::protocol::{
-    Command, DeviceChoice, DeviceInfo, Event, Keep, KnobInfo, PictureRequest, Probe, RunRecord, Stage,
-};
+use crate::protocol::{Command, DeviceChoice, DeviceInfo, Event, Keep, KnobInfo, PictureRequest, Probe, RunRecord};
 use crate::quant::BaseFormat;
 use crate::store::{self, Shelf, Sink, Source};
 use crate::train::checkpoint::Checkpoint;
 use crate::train::fingerprint::MOST_WHOLE_BYTES;
-use crate::train::record::RecordFile;
+use crate::train::record::{Heard, RecordFile};
 use burn::tensor::Device;
 use lorakeet_i18n::messages::run as msg;
 use lorakeet_i18n::{Language, Message};
@@ -99,36 +98,6 @@ struct Inputs {
     validation: Vec<Source>,
     /// SHA-256 of those that were copied.
     digests: RefCell<Vec<(Source, String)>>,
-}
-
-impl Inputs {
-    /// SHA-256 of one of them, which is read once.
-    ///
-    /// # Errors
-    /// It cannot be read, or a stop is asked for.
-    async fn digest(&self, source: &Source, emit: &mut Emit<'_>) -> Result<String> {
-        let is_it = |one: &Source, other: &Source| std::ptr::addr_eq(Rc::as_ptr(one), Rc::as_ptr(other));
-        let known = self
-            .digests
-            .borrow()
-            .iter()
-            .find(|(known, _)| is_it(known, source))
-            .cloned();
-        if let Some((_, digest)) = known {
-            return Ok(digest);
-        }
-        let total = source.len_bytes();
-        let watch = async |done| {
-            emit.progress(Stage::Check, done, total);
-            emit.yield_or_stop(msg::StoppedPreparingRows).await
-        };
-        let digest = store::sha256_watched(source, watch).await?;
-        let all = [&self.model, &self.data, &self.validation];
-        let mut digests = self.digests.borrow_mut();
-        digests.retain(|(known, _)| all.iter().any(|files| files.iter().any(|file| is_it(file, known))));
-        digests.push((source.clone(), digest.clone()));
-        Ok(digest)
-    }
 }
 
 impl Session {
@@ -259,6 +228,7 @@ impl Session {
             }
             Command::LabelRun { id, labels } => self.label_run(&id, labels, emit).await,
             Command::RunCurves { ids } => self.tell_curves(ids, emit).await,
+            Command::OpenRun { id, weights } => self.open_run(&id, weights, emit).await,
             Command::Hub(command) => self.serve_hub(command, emit).await,
             Command::Export(command) => self.serve_export(command, files, emit).await,
             // Commands are served one after the other, so nothing is under way; what is, hears of it by [`Control`].
@@ -456,6 +426,13 @@ impl Session {
     ) -> Result<()> {
         self.control.begin_run();
         loaded(&self.model)?;
+        let heard = Heard::default();
+        let (host, control) = (emit.host, emit.control.clone());
+        let mut listen = |event: Event, bytes| {
+            heard.take(&event);
+            emit.pass_on(event, bytes);
+        };
+        let emit = &mut Emit::new(&mut listen, host, control);
         self.read_as(&config, emit).await?;
         self.trained = None;
         let kept = match keep {
@@ -470,6 +447,9 @@ impl Session {
             (Some(run), _) => Some(run.file.clone()),
             (None, of_sink) => of_sink.map(|(record, sink)| Rc::new(RecordFile::new(sink, record))),
         };
+        if let Some(record) = &record {
+            heard.is_of(record.clone());
+        }
         let free_bytes = match &kept {
             Some(run) => run.free_bytes().await,
             None => None,
@@ -492,9 +472,15 @@ impl Session {
         let outcome = finetune(job, emit).await;
         let outcome = outcome.map(|finished| {
             let data = [self.data.as_ref(), self.validation.as_ref()];
-            self.trained = Some(export::LastRun::new(&config, &finished, data));
+            self.trained = Some(export::LastRun::new(&config, &finished, export::digests(data)));
+            heard.outcome.borrow_mut().kept = finished.kept;
             finished.summary
         });
+        if let (Some(record), Ok(_)) = (&record, &outcome)
+            && let Err(error) = record.write_outcome(heard.outcome.take()).await
+        {
+            emit.warn(error.message());
+        }
         let ended = match (kept, record) {
             (Some(run), _) => run.end(&outcome).await,
             (None, Some(record)) => record.end(&outcome).await,

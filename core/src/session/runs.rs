@@ -18,7 +18,7 @@ use crate::protocol::{
     COPIES, InputFile, Keep, RateChange, RunCurve, RunInput, RunRecord, RunState, RunSummary, Stage, StoredCopy,
     StoredRun,
 };
-use crate::store::{Claim, IndexedSink, Shelf, Sink, Source};
+use crate::store::{Claim, IndexedSink, Shelf, Sink, Source, sha256_watched};
 use crate::train::checkpoint::{self, Checkpoint};
 use crate::train::record::{RecordFile, read_curve, read_record, state_after};
 use lorakeet_i18n::Message;
@@ -142,6 +142,36 @@ impl KeptRun {
         }
         self.file.change(|kept| *kept = record);
         Ok(())
+    }
+}
+
+impl Inputs {
+    /// SHA-256 of one of them, which is read once.
+    ///
+    /// # Errors
+    /// It cannot be read, or a stop is asked for.
+    async fn digest(&self, source: &Source, emit: &mut Emit<'_>) -> Result<String> {
+        let is_it = |one: &Source, other: &Source| std::ptr::addr_eq(Rc::as_ptr(one), Rc::as_ptr(other));
+        let known = self
+            .digests
+            .borrow()
+            .iter()
+            .find(|(known, _)| is_it(known, source))
+            .cloned();
+        if let Some((_, digest)) = known {
+            return Ok(digest);
+        }
+        let total = source.len_bytes();
+        let watch = async |done| {
+            emit.progress(Stage::Check, done, total);
+            emit.yield_or_stop(msg::StoppedPreparingRows).await
+        };
+        let digest = sha256_watched(source, watch).await?;
+        let all = [&self.model, &self.data, &self.validation];
+        let mut digests = self.digests.borrow_mut();
+        digests.retain(|(known, _)| all.iter().any(|files| files.iter().any(|file| is_it(file, known))));
+        digests.push((source.clone(), digest.clone()));
+        Ok(digest)
     }
 }
 

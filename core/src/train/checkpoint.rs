@@ -232,12 +232,7 @@ impl Checkpoint {
             values.push(floats(&self.weights, name, &parameter.shape)?);
             moments.push(self.moments(name, &parameter.shape)?);
         }
-        for (i, values) in values.into_iter().enumerate() {
-            let length = values.len();
-            model
-                .parameters
-                .set(i, Tensor::from_data(TensorData::new(values, [length]), &device));
-        }
+        put(model, values);
         optimizer.restore(self.progress.step, moments, &device)
     }
 
@@ -274,6 +269,29 @@ impl Checkpoint {
             m: moment(1, Map::Signed)?,
             v: moment(2, Map::Unsigned)?,
         })
+    }
+}
+
+/// Puts the weights of a file that a run left after full training into the model, all of whose weights are trained.
+///
+/// # Errors
+/// As [`Checkpoint::restore`]; the file cannot be read.
+pub(crate) async fn put_weights(source: &Source, model: &mut Model) -> Result<()> {
+    let tensors = read_tensors(source).await?;
+    let values = model.parameters.iter();
+    let values = values.map(|parameter| floats(&tensors, &parameter.name, &parameter.shape));
+    let values = values.collect::<Result<Vec<_>>>()?;
+    put(model, values);
+    Ok(())
+}
+
+/// Gives all trained tensors of a model their values.
+fn put(model: &mut Model, values: Vec<Vec<f32>>) {
+    let device = model.device().clone();
+    for (i, values) in values.into_iter().enumerate() {
+        let length = values.len();
+        let tensor = Tensor::from_data(TensorData::new(values, [length]), &device);
+        model.parameters.set(i, tensor);
     }
 }
 

@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The inputs, by the knob that names each. `rows` are the tokens that came of it all.
 const INPUTS: [&str; 5] = [MODEL, ADAPTER, TRAIN, VALIDATION, ROWS];
-const MODEL: &str = "model_name_or_path";
+pub(crate) const MODEL: &str = "model_name_or_path";
 const ADAPTER: &str = "adapter_name_or_path";
 pub(crate) const TRAIN: &str = "train_file";
 pub(crate) const VALIDATION: &str = "validation_file";
@@ -93,18 +93,8 @@ impl Fingerprint {
         (most, saved): (u64, Option<&Self>),
         emit: &mut Emit<'_>,
     ) -> Result<()> {
-        let config = model.head.config.to_string();
-        let bytes: u64 = model.files.entries().iter().map(|entry| entry.bytes).sum();
-        self.has_whole_model = saved.map_or(bytes <= most, |saved| saved.has_whole_model);
-        let digest = match self.has_whole_model {
-            true => sha256(format!("{config}\n{}", weights(model, bytes, emit).await?).as_bytes()),
-            false => {
-                let mut hasher = Sha256::new();
-                hasher.update(config);
-                model.files.sample(&mut |bytes| hasher.update(bytes)).await?;
-                format!("{SAMPLED}{}", hexadecimal(hasher.finalize().as_slice()))
-            }
-        };
+        self.has_whole_model = saved.map_or(bytes_of(model) <= most, |saved| saved.has_whole_model);
+        let digest = model_digest(model, self.has_whole_model, emit).await?;
         self.add(MODEL, digest);
         Ok(())
     }
@@ -221,13 +211,42 @@ impl Fingerprint {
     }
 }
 
-/// SHA-256 of all tensors of a model, of which there are so many bytes; it is made once.
-async fn weights(model: &LoadedModel, total: u64, emit: &mut Emit<'_>) -> Result<String> {
+/// Whether a model is that of a digest in a run's record.
+///
+/// # Errors
+/// Its files cannot be read, or a stop is asked for.
+pub(crate) async fn is_model(model: &LoadedModel, digest: &str, emit: &mut Emit<'_>) -> Result<bool> {
+    if !digest.starts_with(SAMPLED) && model_digest(model, true, emit).await? == digest {
+        return Ok(true);
+    }
+    // An older release did not say that it looked at samples.
+    let sampled = model_digest(model, false, emit).await?;
+    Ok(sampled.trim_start_matches(SAMPLED) == digest.trim_start_matches(SAMPLED))
+}
+
+fn bytes_of(model: &LoadedModel) -> u64 {
+    model.files.entries().iter().map(|entry| entry.bytes).sum()
+}
+
+/// SHA-256 of a model's config.json and of its tensors, of all of them or of samples.
+async fn model_digest(model: &LoadedModel, is_whole: bool, emit: &mut Emit<'_>) -> Result<String> {
+    let config = model.head.config.to_string();
+    if is_whole {
+        return Ok(sha256(format!("{config}\n{}", weights(model, emit).await?).as_bytes()));
+    }
+    let mut hasher = Sha256::new();
+    hasher.update(config);
+    model.files.sample(&mut |bytes| hasher.update(bytes)).await?;
+    Ok(format!("{SAMPLED}{}", hexadecimal(hasher.finalize().as_slice())))
+}
+
+/// SHA-256 of all tensors of a model; it is made once.
+async fn weights(model: &LoadedModel, emit: &mut Emit<'_>) -> Result<String> {
     let known = model.digest.borrow().clone();
     if let Some(known) = known {
         return Ok(known);
     }
-    let (mut hasher, mut done) = (Sha256::new(), 0);
+    let (mut hasher, mut done, total) = (Sha256::new(), 0, bytes_of(model));
     let take = async |bytes: &[u8]| {
         hasher.update(bytes);
         done += bytes.len() as u64;

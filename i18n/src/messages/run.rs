@@ -274,6 +274,13 @@ messages! { "run";
     OtherOptimizer = "the optimizer's state belongs to another model, adapter or optim",
         "优化器状态属于其他模型、适配器或 optim";
     ResumeSameFile = "Resume with the run file that wrote the checkpoint.", "请用写出该检查点的配置文件继续训练。";
+    NoStoreToOpen = "there is no storage here, and no run in it", "此处没有存储，也就没有已保存的训练";
+    RunHasNotEnded = "this run has not ended", "这次训练尚未结束";
+    ContinueRun = "Continue it.", "请继续该训练。";
+    RunLeftNoWeights = "the run did not leave this file", "该训练没有留下这个文件";
+    OtherModelThanRuns = "this model is not the one that the run began with", "此模型不是训练开始时所用的模型";
+    ChooseRunsModel = "Choose the run's model in step 2, and open the run again. All but its weights is shown.",
+        "请在第 2 步选择该训练所用的模型，再重新打开。除权重外的内容均已显示。";
     OtherRun { differences } = "this is not the run that wrote the checkpoint: {differences}",
         "这不是写出该检查点的训练：{differences}";
     SetBack =

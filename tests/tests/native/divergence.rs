@@ -169,6 +169,7 @@ fn record(config: &RunConfig) -> RunRecord {
         inputs: Default::default(),
         failure: None,
         samples: Vec::new(),
+        notes: Vec::new(),
         rate_changes: Vec::new(),
         score: None,
         labels: Default::default(),

@@ -53,6 +53,7 @@ pub(super) fn record(id: &str, started_ms: f64) -> RunRecord {
         inputs: Default::default(),
         failure: None,
         samples: Vec::new(),
+        notes: Vec::new(),
         rate_changes: Vec::new(),
         score: None,
         labels: Default::default(),
