@@ -77,6 +77,8 @@ pub enum Job {
     Label,
     /// Curves of stored runs.
     Curves,
+    /// A stored run that has ended is opened again.
+    Reopen,
 }
 
 struct Request {

@@ -3,7 +3,7 @@
 use super::kept_runs::{record, short};
 use lorakeet_core::config::{FinetuningType, RunConfig};
 use lorakeet_core::protocol::{Command, DeviceChoice, Event, Keep, OpenedRun, RunState};
-use lorakeet_core::store::{MemoryFile, Source};
+use lorakeet_core::store::{MemoryFile, Shelf, Source};
 use lorakeet_core::task::Task;
 use lorakeet_i18n::Message;
 use lorakeet_i18n::messages::run as msg;
@@ -11,6 +11,7 @@ use lorakeet_tests::memory_shelf::Disk;
 use lorakeet_tests::test_session::{TestSession, failure};
 use lorakeet_tests::tiny;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 fn table(head: &str, row: impl Fn(usize) -> String) -> Source {
     let rows: String = (0..24).map(|i| format!("{}\n", row(i))).collect();
@@ -30,7 +31,7 @@ fn numbers() -> Source {
 }
 
 fn train(session: &mut TestSession, disk: Option<&Disk>, config: &RunConfig) {
-    session.inner.shelf = disk.map(|disk| disk.open(None) as _);
+    session.inner.shelf = disk.map(|disk| -> Rc<dyn Shelf> { disk.open(None) });
     let command = Command::Train {
         config: Box::new(config.clone()),
         sample_prompt: None,
