@@ -20,7 +20,7 @@ mod unsupported_keys;
 mod values;
 mod write;
 
-pub use knob::{Group, Kind, Knob, find};
+pub use knob::{Group, Kind, Knob, OnResume, find};
 pub use knobs::{KNOBS, RunConfig};
 pub use page_query::PageQuery;
 pub use plan::Plan;

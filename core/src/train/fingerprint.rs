@@ -1,8 +1,7 @@
 //! What a checkpoint belongs to: the settings, the files and the rows of the run that wrote it. A run that goes on from it has
 //! to have the same, or it would be neither the old run nor a new one.
 
-use super::resume::{Change, change_of};
-use crate::config::{KNOBS, Knob, RunConfig};
+use crate::config::{KNOBS, Knob, OnResume, RunConfig};
 use crate::data::{Example, RowDifference, RowMarks, Target};
 use crate::error::{Error, Result};
 use crate::finetune::Data;
@@ -54,7 +53,7 @@ pub(crate) const MOST_WHOLE_BYTES: u64 = if cfg!(target_arch = "wasm32") {
 impl Fingerprint {
     /// Of the settings alone.
     pub fn of(config: &RunConfig) -> Self {
-        let compared = KNOBS.iter().filter(|knob| change(knob) != Change::Silent);
+        let compared = KNOBS.iter().filter(|knob| knob.on_resume != OnResume::Silent);
         let settings = compared.map(|knob| {
             let value = config.get(knob.name).unwrap_or_default();
             (knob.name.to_owned(), value.to_string())
@@ -137,7 +136,7 @@ impl Fingerprint {
     pub(crate) fn check(&self, saved: &Self, but: Option<&str>, data: [Option<&Data>; 2]) -> Result<Option<Message>> {
         let then = |first, second| msg::Then { first, second }.into();
         let mut differences = Vec::new();
-        let is_compared = |knob: &&Knob| change(knob) == Change::Refused && but != Some(knob.name);
+        let is_compared = |knob: &&Knob| knob.on_resume == OnResume::Refused && but != Some(knob.name);
         for knob in KNOBS.iter().filter(is_compared) {
             // A knob that the checkpoint does not know came later: the run had its default.
             let default = knob.default().to_string();
@@ -194,7 +193,7 @@ impl Fingerprint {
 
     /// What changed that changes no step. An older release did not write it down.
     fn said(&self, saved: &Self) -> Vec<Message> {
-        let said = KNOBS.iter().filter(|knob| change(knob) == Change::Said);
+        let said = KNOBS.iter().filter(|knob| knob.on_resume == OnResume::Said);
         let changed = said.filter_map(|knob| {
             let (was, is) = (saved.settings.get(knob.name)?, self.settings.get(knob.name)?);
             let (name, was, is) = (knob.name, was, is);
@@ -267,11 +266,6 @@ fn in_words(difference: RowDifference) -> Message {
         RowDifference::Count { rows, were } => msg::RowCountWas { rows, were }.into(),
         RowDifference::None => msg::NoRowDiffers.into(),
     }
-}
-
-/// A knob in no list is refused.
-fn change(knob: &Knob) -> Change {
-    change_of(knob.name).unwrap_or(Change::Refused)
 }
 
 /// A value as an error tells it.
