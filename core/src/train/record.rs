@@ -259,11 +259,12 @@ pub(crate) struct Heard {
 impl Heard {
     /// Takes an event of the run.
     pub(crate) fn take(&self, event: &Event) {
-        self.outcome.borrow_mut().take(event);
-        let Event::Warning { message } = event else { return };
-        match &*self.record.borrow() {
-            Some(record) => record.note(message),
-            None => self.early.borrow_mut().push(message.clone()),
+        match (&*self.record.borrow(), event) {
+            (Some(record), Event::Warning { message }) => record.note(message),
+            (None, Event::Warning { message }) => self.early.borrow_mut().push(message.clone()),
+            (Some(_), event) => self.outcome.borrow_mut().take(event),
+            // Of a run that is not written down nothing is kept.
+            (None, _) => {}
         }
     }
 
