@@ -1,9 +1,9 @@
 //! What is stored in the browser: runs, models and copies of files in lists of one make, what they take, and how they are removed.
 
-use super::focus::focus_soon;
+use super::focus::{focus, focus_soon};
 use super::notice::Notice;
-use super::stored_runs::{can_be_opened, can_go_on, is_free, moment, named, standing};
-use crate::conversation::{Engine, Job};
+use super::stored_runs::{can_be_opened, can_go_on, can_open_now, is_free, moment, standing};
+use crate::conversation::Job;
 use crate::format;
 use crate::loaded::ModelSource;
 use crate::state::PageState;
@@ -176,7 +176,11 @@ fn act(state: PageState, what: &Stored, action: Action) {
                 .runs
                 .with_untracked(|runs| runs.iter().find(is_it).cloned());
             match (run, action) {
-                (Some(run), Action::Open) => state.open_run(run.record),
+                (Some(run), Action::Open) => {
+                    // What comes of it is shown there.
+                    focus("train");
+                    state.open_run(run.record);
+                }
                 (Some(run), _) => state.go_on(run),
                 (None, _) => {}
             }
@@ -266,7 +270,7 @@ fn Row(kind: Kind, item: Item) -> impl IntoView {
         };
         let is_off = move || match action {
             Action::GoOn => !is_free(state),
-            Action::Open => !is_free(state) || state.worker.engine.get() != Engine::Ready,
+            Action::Open => !can_open_now(state),
             Action::Use | Action::Fetch => !state.hub_is_free(),
         };
         let target = target.clone();
@@ -291,18 +295,6 @@ fn Row(kind: Kind, item: Item) -> impl IntoView {
         </li>
     }
     .into_any()
-}
-
-/// The files without which a run was opened.
-#[component]
-fn Without() -> impl IntoView {
-    let state = expect_context::<PageState>();
-    move || {
-        let files = named(&state.stored.opened_without.get());
-        (!files.is_empty()).then(|| {
-            view! { <p class="notice" role="status" data-testid="opened-without">{(state.words().runs.opened_without)(&files)}</p> }
-        })
-    }
 }
 
 /// All that is stored, what it takes, and how all of it is removed.
@@ -331,8 +323,7 @@ pub fn Storage() -> impl IntoView {
         state.free_all();
     };
     view! {
-        <Notice jobs=&[Job::Runs, Job::Forget, Job::Reopen]/>
-        <Without/>
+        <Notice jobs=&[Job::Runs, Job::Forget]/>
         <Show when=move || !has_store()>
             <p class="hint" data-testid="no-store">{state.text(|w| w.stored.none)}</p>
         </Show>

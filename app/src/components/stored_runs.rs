@@ -2,6 +2,7 @@
 //! with the way out. The list of all is in `storage.rs`.
 
 use super::focus::focus;
+use crate::conversation::Engine;
 use crate::format;
 use crate::run::Phase;
 use crate::state::PageState;
@@ -43,6 +44,11 @@ pub fn can_be_opened(run: &StoredRun) -> bool {
 /// Whether a run can be started now.
 pub fn is_free(state: PageState) -> bool {
     !state.training.phase.with(Phase::is_under_way)
+}
+
+/// Whether a run can be opened now.
+pub fn can_open_now(state: PageState) -> bool {
+    is_free(state) && state.worker.engine.get() == Engine::Ready
 }
 
 /// The runs that were interrupted, and the files that they need.
@@ -110,6 +116,18 @@ pub fn Missing() -> impl IntoView {
         let files = named(&state.stored.missing.get());
         (!files.is_empty()).then(|| {
             view! { <p data-testid="missing-files">{(state.words().runs.choose_again)(&files)}</p> }
+        })
+    }
+}
+
+/// The files without which a run was opened.
+#[component]
+pub fn OpenedWithout() -> impl IntoView {
+    let state = expect_context::<PageState>();
+    move || {
+        let files = named(&state.stored.opened_without.get());
+        (!files.is_empty()).then(|| {
+            view! { <p class="notice" role="status" data-testid="opened-without">{(state.words().runs.opened_without)(&files)}</p> }
         })
     }
 }

@@ -312,14 +312,13 @@ fn copies_of_files_are_shared_by_runs_and_go_with_the_last_of_them() {
     let copy = kept[0].copy.clone().expect("a copy");
     let original = tiny::data_file();
     let bytes = block_on(original.read_at(0, original.len_bytes() as usize)).expect("bytes");
-    assert_eq!(disk.change("inputs", |files| files[&copy].clone()), bytes);
     assert_eq!(copy, sha256(&bytes), "every byte counts");
+    assert_eq!(disk.change("inputs", |files| files[&copy].clone()), bytes);
     let forget = |id: Option<&str>| Command::ForgetRun {
         id: id.map(str::to_owned),
     };
     session.ask(forget(Some("first")), Vec::new());
     assert_eq!((copies(&disk), disk.folders().len()), (inputs, 2));
-    // They are told of with what they are, and one can be removed by itself.
     let told = |session: &TestSession| match session.events.last() {
         Some(Event::Runs { copies, .. }) => copies.clone(),
         other => panic!("the copies were not told: {other:?}"),
