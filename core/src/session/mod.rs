@@ -476,17 +476,17 @@ impl Session {
             heard.outcome.borrow_mut().kept = finished.kept;
             finished.summary
         });
-        if let (Some(record), Ok(_)) = (&record, &outcome)
-            && let Err(error) = record.write_outcome(heard.outcome.take()).await
-        {
-            emit.warn(error.message());
-        }
+        let written = match (&record, &outcome) {
+            (Some(record), Ok(_)) => record.write_outcome(heard.outcome.take()).await,
+            _ => Ok(()),
+        };
         let ended = match (kept, record) {
             (Some(run), _) => run.end(&outcome).await,
             (None, Some(record)) => record.end(&outcome).await,
             (None, None) => Ok(()),
         };
-        if let Err(error) = ended {
+        // What refuses the one refuses the other: it is said once.
+        if let Err(error) = written.and(ended) {
             emit.warn(error.message());
         }
         emit.event(Event::Done(outcome?));
