@@ -85,6 +85,8 @@ pub enum Job {
     Label,
     /// Curves of stored runs.
     Curves,
+    /// A stored run that has ended is opened again.
+    Reopen,
 }
 
 struct Request {

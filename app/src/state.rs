@@ -369,6 +369,7 @@ impl PageState {
             inputs: Default::default(),
             failure: None,
             samples: Vec::new(),
+            notes: Vec::new(),
             rate_changes: Vec::new(),
             score: None,
             labels: Default::default(),

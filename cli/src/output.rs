@@ -200,6 +200,7 @@ impl<'a> Output<'a> {
             inputs: BTreeMap::new(),
             failure: None,
             samples: Vec::new(),
+            notes: Vec::new(),
             rate_changes: Vec::new(),
             score: None,
             labels: Default::default(),
@@ -213,7 +214,7 @@ impl<'a> Output<'a> {
             match earlier {
                 Ok(earlier) => {
                     (record.id, record.started_ms) = (earlier.id, earlier.started_ms);
-                    (record.samples, record.score) = (earlier.samples, earlier.score);
+                    (record.samples, record.notes, record.score) = (earlier.samples, earlier.notes, earlier.score);
                     record.labels = earlier.labels;
                 }
                 Err(error) => note(msg::RecordReplaced { why: error.message() }.into()),

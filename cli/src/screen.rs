@@ -234,6 +234,7 @@ impl Screen {
                 Stage::Download => ("downloading", bytes),
                 Stage::LoadModel => ("loading", bytes),
                 Stage::Tokenize => ("tokenizing", items),
+                Stage::Check => ("checking", bytes),
                 Stage::Copy => ("copying", bytes),
                 Stage::Evaluate => ("scoring", items),
                 Stage::Export => ("exporting", bytes),

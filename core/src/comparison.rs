@@ -122,6 +122,7 @@ mod tests {
             inputs: [("train_file".to_owned(), "abc".to_owned())].into(),
             failure: None,
             samples: Vec::new(),
+            notes: Vec::new(),
             rate_changes: Vec::new(),
             score: None,
             labels: Default::default(),

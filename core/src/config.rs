@@ -22,7 +22,7 @@ mod values;
 mod write;
 
 pub use check::named;
-pub use knob::{Group, Kind, Knob, find};
+pub use knob::{Group, Kind, Knob, OnResume, find};
 pub use knobs::{KNOBS, RunConfig};
 pub use page_query::PageQuery;
 pub use plan::Plan;

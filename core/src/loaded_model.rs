@@ -26,6 +26,7 @@ use burn::tensor::Device;
 use lorakeet_i18n::Message;
 use lorakeet_i18n::messages::run as msg;
 use serde_json::{Value, json};
+use std::cell::RefCell;
 use std::rc::Rc;
 use weights_file::WeightsFile;
 
@@ -53,6 +54,8 @@ pub(crate) struct LoadedModel {
     pub(crate) companions: Vec<Source>,
     /// The head that it came with; a run may have put on another.
     pub(crate) head: PretrainedHead,
+    /// SHA-256 of all tensors in its files, once a run was to be known by it.
+    pub(crate) digest: RefCell<Option<String>>,
 }
 
 /// How a model's weights are held.
@@ -472,6 +475,7 @@ pub(crate) async fn read_again<'m>(
         companions,
         head,
         model,
+        digest,
         ..
     } = slot.take().ok_or_else(no_model)?;
     (files.config, files.head) = (config, new_head);
@@ -487,6 +491,7 @@ pub(crate) async fn read_again<'m>(
         base: weights.base,
         companions,
         head,
+        digest,
     }))
 }
 

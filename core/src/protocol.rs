@@ -19,6 +19,7 @@ mod preview;
 mod rate;
 mod report;
 mod run_curve;
+mod run_outcome;
 mod run_report;
 
 pub use audit::{AuditDropped, AuditFinding, AuditKind, AuditPlace, AuditReport};
@@ -48,4 +49,5 @@ pub use report::{
     TextPrediction, Verdict,
 };
 pub use run_curve::{CurveAxis, CurveEval, CurvePoint, RunCurve, better_score};
+pub use run_outcome::{OpenedRun, RunOutcome};
 pub use run_report::{ReportForm, ReportRequest};

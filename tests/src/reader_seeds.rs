@@ -202,6 +202,7 @@ fn run_record() -> Vec<u8> {
         inputs: Default::default(),
         failure: None,
         samples: vec![sample],
+        notes: Vec::new(),
         rate_changes: Vec::new(),
         score: None,
         labels: Default::default(),

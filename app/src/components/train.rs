@@ -14,7 +14,7 @@ use super::samples::Samples;
 use super::small_charts::SmallCharts;
 use super::step::{Number, StepStatus};
 use super::storage::Storage;
-use super::stored_runs::{Diverging, Interrupted};
+use super::stored_runs::{Diverging, Interrupted, OpenedWithout};
 use crate::chart_view::ChartView;
 use crate::conversation::{Engine, Job};
 use crate::format;
@@ -46,9 +46,10 @@ pub fn Train() -> impl IntoView {
                 <h2>{state.text(|w| w.train)}</h2>
             </div>
             <div class="step-body">
-                <Notice jobs=&[Job::Open, Job::Probe, Job::Train]/>
+                <Notice jobs=&[Job::Open, Job::Probe, Job::Train, Job::Reopen]/>
                 <Elsewhere/>
                 <Interrupted/>
+                <OpenedWithout/>
                 <Doubts/>
                 <Diverging/>
                 {move || state.training.shared.get().map(|device| view! {

@@ -92,6 +92,7 @@ impl PageState {
             | Job::Runs
             | Job::Label
             | Job::Curves
+            | Job::Reopen
             | Job::HubModels => {}
             Job::Export => {
                 let fault = self.training.export.give_up();
@@ -305,6 +306,7 @@ impl PageState {
                 worker.progress.set(None);
                 self.advice.stepped(step);
             }
+            Event::RunOpened(opened) => self.show_opened(*opened),
             Event::RunCurves { curves } => {
                 self.history.curves.update(|known| known.extend(curves));
                 self.finish(Job::Curves);

@@ -151,6 +151,19 @@ impl Unit {
     }
 }
 
+/// What it means that a knob has another value when a run goes on from a checkpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnResume {
+    /// It would be another run, and is refused.
+    Refused,
+    /// The run gets another length, which is refused where the steps done would have had other learning rates.
+    Length,
+    /// What is reported, scored and saved changes, and no step: it is said.
+    Said,
+    /// Where files lie. What they hold is compared instead.
+    Silent,
+}
+
 /// One knob of a run: what it is called, what it takes, what it does, and how to choose it.
 pub struct Knob {
     /// Its name in transformers or PEFT, and the field's name in [`RunConfig`].
@@ -173,6 +186,8 @@ pub struct Knob {
     pub essential: bool,
     /// The part of a run that it belongs to.
     pub group: Group,
+    /// What it means that it changes when a run goes on from a checkpoint.
+    pub on_resume: OnResume,
     pub(super) read: fn(&RunConfig) -> Value,
     pub(super) write: fn(&mut RunConfig, Value) -> bool,
 }

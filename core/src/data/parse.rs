@@ -77,6 +77,11 @@ impl<'a> Fields<'a> {
         self.get(name).is_some()
     }
 
+    /// The columns' places, in rising order, with what stands there.
+    pub fn cells(&self) -> &'a [(u32, Value)] {
+        self.cells
+    }
+
     /// All fields.
     pub fn values(&self) -> impl Iterator<Item = &'a Value> {
         self.cells.iter().map(|(_, value)| value)

@@ -151,6 +151,13 @@ pub enum Command {
         /// Their ids.
         ids: Vec<String>,
     },
+    /// Open a run of the store that has ended: answered by [`Event::RunOpened`].
+    OpenRun {
+        /// Its id.
+        id: String,
+        /// Whether the loaded model is that of the run and is to have the weights that the run left.
+        weights: bool,
+    },
     /// Models from a hub, and those that were fetched.
     Hub(HubCommand),
     /// Write a checkpoint of a kept run after the step under way; nothing where none is under way.

@@ -12,6 +12,7 @@ use super::preview::{ColumnUse, PreviewExample, RunPreview};
 use super::rate::RateSearch;
 use super::report::{Baseline, EvalInfo, PredictionTable, Report, TextPrediction};
 use super::run_curve::RunCurve;
+use super::run_outcome::OpenedRun;
 use super::run_report::ReportForm;
 use crate::advice::Advice;
 use crate::config::{Kind, Knob};
@@ -170,6 +171,8 @@ pub enum Event {
         /// One entry for each that was asked for, by its id; an empty one where nothing was kept of it.
         curves: Vec<(String, RunCurve)>,
     },
+    /// A run of the session's store that has ended, opened again.
+    RunOpened(Box<OpenedRun>),
     /// Models from a hub, and those that were fetched.
     Hub(HubEvent),
     /// What can be had without training: the scores to beat.
@@ -289,6 +292,8 @@ pub enum Stage {
     LoadModel,
     /// Rows are tokenized (rows).
     Tokenize,
+    /// What a run reads is looked through, to know it again (bytes).
+    Check,
     /// The person's files are copied into the store of a run that is kept (bytes).
     Copy,
     /// The validation split is scored (batches).

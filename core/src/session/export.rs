@@ -16,6 +16,7 @@ use crate::loaded_model::{LoadedModel, loaded};
 use crate::protocol::{Event, ExportCommand, ExportEvent, ExportOption, ReportRequest};
 use crate::quant::BaseFormat;
 use crate::store::Source;
+use crate::train::fingerprint::{TRAIN, VALIDATION};
 use serde_json::Value;
 
 /// What is offered: forms with their number formats, the usual one of each first.
@@ -62,8 +63,8 @@ pub(super) struct LastRun {
 }
 
 impl LastRun {
-    /// `data` are what was trained on and what was scored, where that is a file of its own.
-    pub(super) fn new(config: &RunConfig, finished: &Finished, data: [Option<&Data>; 2]) -> Self {
+    /// `data` are the [`digests`] of what was trained on and scored.
+    pub(super) fn new(config: &RunConfig, finished: &Finished, data: Vec<(String, String)>) -> Self {
         let Finished {
             summary,
             kept,
@@ -82,7 +83,7 @@ impl LastRun {
                 is_last: *kept == summary.steps,
                 settings: Some(config.to_yaml()),
                 scores: loss.into_iter().chain(metrics).collect(),
-                data: digests(data),
+                data,
                 ..RunRecord::default()
             },
             config: RunConfig {
@@ -101,8 +102,8 @@ impl LastRun {
 }
 
 /// The digests of what was trained on and of what was scored, by the names of their settings.
-fn digests(data: [Option<&Data>; 2]) -> Vec<(String, String)> {
-    let named = ["train_file", "validation_file"].into_iter().zip(data);
+pub(super) fn digests(data: [Option<&Data>; 2]) -> Vec<(String, String)> {
+    let named = [TRAIN, VALIDATION].into_iter().zip(data);
     named
         .filter_map(|(part, data)| Some((part.to_owned(), data?.digest.clone())))
         .collect()

@@ -9,6 +9,7 @@ mod files;
 mod find_rate;
 mod history;
 mod hub;
+mod opened;
 mod predict;
 mod prepared;
 mod preview;
@@ -37,12 +38,14 @@ use crate::protocol::{Command, DeviceChoice, DeviceInfo, Event, Keep, KnobInfo, 
 use crate::quant::BaseFormat;
 use crate::store::{self, Shelf, Sink, Source};
 use crate::train::checkpoint::Checkpoint;
-use crate::train::record::RecordFile;
+use crate::train::fingerprint::MOST_WHOLE_BYTES;
+use crate::train::record::{Heard, RecordFile};
 use burn::tensor::Device;
 use lorakeet_i18n::messages::run as msg;
 use lorakeet_i18n::{Language, Message};
 use runs::KeptRun;
 use serde_json::json;
+use std::cell::RefCell;
 use std::rc::Rc;
 
 /// Half a minute of training is the most that an interruption costs.
@@ -65,6 +68,9 @@ pub struct Session {
     pub fetch: Option<Rc<dyn Fetch>>,
     /// Milliseconds between two checkpoints of a run that is kept there.
     pub save_interval_ms: f64,
+    /// Of how large a model every weight is looked at when a run is to be known again; of a larger one it is a sample. In a browser
+    /// that is a gigabyte, natively any.
+    pub most_whole_bytes: u64,
     host: Host,
     control: Control,
     device: Option<(Device, DeviceInfo)>,
@@ -94,6 +100,8 @@ struct Inputs {
     data: Vec<Source>,
     validation: Vec<Source>,
     adapter: Vec<Source>,
+    /// SHA-256 of those that were copied.
+    digests: RefCell<Vec<(Source, String)>>,
 }
 
 impl Session {
@@ -110,6 +118,7 @@ impl Session {
             measured: None,
             in_memory: Vec::new(),
             save_interval_ms: SAVE_INTERVAL_MS,
+            most_whole_bytes: MOST_WHOLE_BYTES,
             inputs: Inputs::default(),
             reading: Reading::default(),
             host,
@@ -225,6 +234,7 @@ impl Session {
             }
             Command::LabelRun { id, labels } => self.label_run(&id, labels, emit).await,
             Command::RunCurves { ids } => self.tell_curves(ids, emit).await,
+            Command::OpenRun { id, weights } => self.open_run(&id, weights, emit).await,
             Command::Hub(command) => self.serve_hub(command, emit).await,
             Command::Export(command) => self.serve_export(command, files, emit).await,
             // Commands are served one after the other, so nothing is under way; what is, hears of it by [`Control`].
@@ -318,6 +328,7 @@ impl Session {
             full: weights.full,
             base,
             companions,
+            digest: RefCell::default(),
         });
         Ok(())
     }
@@ -426,6 +437,13 @@ impl Session {
     ) -> Result<()> {
         self.control.begin_run();
         loaded(&self.model)?;
+        let heard = Heard::default();
+        let (host, control) = (emit.host, emit.control.clone());
+        let mut listen = |event: Event, bytes| {
+            heard.take(&event);
+            emit.pass_on(event, bytes);
+        };
+        let emit = &mut Emit::new(&mut listen, host, control);
         self.read_as(&config, emit).await?;
         self.trained = None;
         let kept = match keep {
@@ -440,6 +458,9 @@ impl Session {
             (Some(run), _) => Some(run.file.clone()),
             (None, of_sink) => of_sink.map(|(record, sink)| Rc::new(RecordFile::new(sink, record))),
         };
+        if let Some(record) = &record {
+            heard.is_of(record.clone());
+        }
         let free_bytes = match &kept {
             Some(run) => run.free_bytes().await,
             None => None,
@@ -456,20 +477,27 @@ impl Session {
             record: record.clone(),
             save_interval_ms: kept.as_ref().map(|_| self.save_interval_ms),
             free_bytes,
+            most_whole_bytes: self.most_whole_bytes,
             resume: &mut self.resume,
         };
         let outcome = finetune(job, emit).await;
         let outcome = outcome.map(|finished| {
             let data = [self.data.as_ref(), self.validation.as_ref()];
-            self.trained = Some(export::LastRun::new(&config, &finished, data));
+            self.trained = Some(export::LastRun::new(&config, &finished, export::digests(data)));
+            heard.outcome.borrow_mut().kept = finished.kept;
             finished.summary
         });
+        let written = match (&record, &outcome) {
+            (Some(record), Ok(_)) => record.write_outcome(heard.outcome.take()).await,
+            _ => Ok(()),
+        };
         let ended = match (kept, record) {
             (Some(run), _) => run.end(&outcome).await,
             (None, Some(record)) => record.end(&outcome).await,
             (None, None) => Ok(()),
         };
-        if let Err(error) = ended {
+        // What refuses the one refuses the other: it is said once.
+        if let Err(error) = written.and(ended) {
             emit.warn(error.message());
         }
         emit.event(Event::Done(outcome?));

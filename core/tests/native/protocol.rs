@@ -9,10 +9,11 @@ use lorakeet_core::protocol::{
     ColumnRole, ColumnUse, Command, ComparedFiles, Comparison, CurveEval, CurvePoint, DataInfo, DecisionKind,
     Decisions, DeviceInfo, DeviceKind, Divergence, EvalInfo, Event, ExportCheck, ExportEvent, ExportForm, ExportOption,
     ExportScore, FileScore, FilesEvent, HubEvent, HubProgress, InputFile, Interval, Judgement, KnobInfo,
-    MemoryEstimate, Metric, ModelInfo, Picture, PictureRequest, PredictionTable, PreviewExample, Probe, RateChange,
-    RatePoint, RateSearch, ReadBack, Report, ReportForm, RunCurve, RunInfo, RunInput, RunLabels, RunPreview, RunRecord,
-    RunSample, RunScore, RunState, RunSummary, SearchEnd, Sign, Slice, SliceBy, Stage, StepInfo, StoredCopy, StoredRun,
-    TensorChange, TensorError, TextPrediction, TokenProbability, UncomparedTensor, Verdict,
+    MemoryEstimate, Metric, ModelInfo, OpenedRun, Picture, PictureRequest, PredictionTable, PreviewExample, Probe,
+    RateChange, RatePoint, RateSearch, ReadBack, Report, ReportForm, RunCurve, RunInfo, RunInput, RunLabels,
+    RunOutcome, RunPreview, RunRecord, RunSample, RunScore, RunState, RunSummary, SearchEnd, Sign, Slice, SliceBy,
+    Stage, StepInfo, StoredCopy, StoredRun, TensorChange, TensorError, TextPrediction, TokenProbability,
+    UncomparedTensor, Verdict,
 };
 use lorakeet_core::task::Task;
 use lorakeet_i18n::messages::formats as msg;
@@ -48,6 +49,7 @@ fn record(id: &str) -> RunRecord {
         inputs: [("train_file".to_owned(), "e".to_owned())].into(),
         failure: Some(Error::config(Message::verbatim("f"))),
         samples: vec![sample()],
+        notes: vec![Message::verbatim("n")],
         rate_changes: vec![RateChange {
             step: 1,
             before: 0.3,
@@ -474,8 +476,24 @@ fn events(number: f64) -> Vec<Event> {
         reports_a_point: 2,
     };
     events.push(Event::RunCurves {
-        curves: vec![("a".to_owned(), curve)],
+        curves: vec![("a".to_owned(), curve.clone())],
     });
+    let mut outcome = RunOutcome {
+        id: text(),
+        kept: 1,
+        ..RunOutcome::default()
+    };
+    events.iter().for_each(|event| outcome.take(event));
+    assert!(outcome.info.is_some() && outcome.report.is_some() && !outcome.baselines.is_empty());
+    assert!(outcome.judgement.is_some() && !outcome.predictions.rows.is_empty());
+    events.push(Event::RunOpened(Box::new(OpenedRun {
+        record: record("a"),
+        outcome,
+        curve,
+        has_weights: true,
+        has_data: false,
+        problem: Some(Error::config(said())),
+    })));
     let place = AuditPlace {
         row: 2,
         in_validation: true,
@@ -670,6 +688,7 @@ fn kind(event: &Event) -> u32 {
         Event::Advice { .. } => 39,
         Event::Rate(_) => 40,
         Event::Files(_) => 41,
+        Event::RunOpened(_) => 42,
     }
 }
 
@@ -677,7 +696,7 @@ fn kind(event: &Event) -> u32 {
 fn every_event_comes_through_json_as_it_went_in_whatever_its_numbers() {
     for number in [0.0, -0.0, 3.0, 2.345e-4, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         let events = events(number);
-        assert_eq!(events.iter().map(kind).collect::<BTreeSet<_>>().len(), 42);
+        assert_eq!(events.iter().map(kind).collect::<BTreeSet<_>>().len(), 43);
         for event in events {
             let written = serde_json::to_string(&event).expect("it is written");
             let read: Event = serde_json::from_str(&written).unwrap_or_else(|error| panic!("{written}: {error}"));

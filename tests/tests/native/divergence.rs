@@ -170,6 +170,7 @@ fn record(config: &RunConfig) -> RunRecord {
         inputs: Default::default(),
         failure: None,
         samples: Vec::new(),
+        notes: Vec::new(),
         rate_changes: Vec::new(),
         score: None,
         labels: Default::default(),

@@ -629,6 +629,17 @@ fn each_refusal_has_its_words_and_its_way_out() {
         (
             refused(
                 wrong(Faults {
+                    other_small_bytes: true,
+                    ..faults()
+                }),
+                ID,
+                None,
+            ),
+            ["git hash (SHA-1)", "download it again"],
+        ),
+        (
+            refused(
+                wrong(Faults {
                     no_ranges: true,
                     ..faults()
                 }),

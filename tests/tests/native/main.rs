@@ -30,6 +30,7 @@ mod lowest_gpu;
 mod memory_estimate;
 mod memory_full;
 mod numbers;
+mod opened_runs;
 mod operations;
 mod optim_groups;
 mod optim_memory;

@@ -171,6 +171,7 @@ fn needs_shelf(command: &Command) -> bool {
                 | Command::ForgetCopy { .. }
                 | Command::LabelRun { .. }
                 | Command::RunCurves { .. }
+                | Command::OpenRun { .. }
                 | Command::Hub(_)
         ),
     }
