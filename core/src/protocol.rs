@@ -7,6 +7,7 @@
 
 mod audit;
 mod command;
+mod conclusion;
 mod event;
 mod export;
 mod hub;
@@ -22,6 +23,7 @@ mod run_report;
 
 pub use audit::{AuditDropped, AuditFinding, AuditKind, AuditPlace, AuditReport};
 pub use command::{ChatMessage, Command, DeviceChoice, GenerateOptions, Prompt};
+pub use conclusion::{NextStep, Outcome};
 pub use event::{
     DataInfo, DeviceInfo, DeviceKind, Divergence, Event, KnobInfo, MemoryEstimate, ModelInfo, Probe, RunInfo,
     RunSummary, Sign, Stage, StepInfo,

@@ -4,6 +4,7 @@
 use crate::protocol::{
     ClassRow, Interval, Judgement, Metric, PredictionTable, Report, ReportForm, ReportRequest, Slice, SliceBy,
 };
+use lorakeet_i18n::messages::common::At;
 use lorakeet_i18n::messages::report as msg;
 use lorakeet_i18n::{Language, Message};
 use std::fmt::Write;
@@ -66,7 +67,10 @@ fn blocks(request: &ReportRequest, words: &Words) -> Vec<Block> {
     }
     if let Some(report) = &request.report {
         blocks.push(Block::Heading(words.say(msg::Verdict)));
-        blocks.push(Block::Text(report.sentence.text(words.0)));
+        let outcome = report.outcome().message().text(words.0);
+        let (place, what) = (msg::NextStep, report.next_step(&request.evals).message());
+        let next = words.say(At { place, what });
+        blocks.push(Block::Text([outcome, report.sentence.text(words.0), next].join("\n")));
         blocks.push(Block::Heading(words.say(msg::Scores)));
         blocks.push(scores(report, request.judgement.as_ref(), words));
     }
