@@ -191,7 +191,7 @@ fn folders(folder: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// Whether a folder holds what a run leaves. A run file may be called as a record is.
-fn is_run(folder: &Path) -> bool {
+pub fn is_run(folder: &Path) -> bool {
     let leaves = |name: &str| folder.join(name).is_file();
     let settings = || fs::read(folder.join(SETTINGS)).is_ok_and(|text| text.starts_with(WRITTEN.as_bytes()));
     leaves(LOG) || settings() || leaves(RECORD) && DirectorySink::has_lock(folder)
@@ -254,7 +254,8 @@ impl Found {
         }
     }
 
-    fn model(&self) -> String {
+    /// What its model is called.
+    pub fn model(&self) -> String {
         let knob = |name: &str| {
             self.record
                 .settings
@@ -272,6 +273,19 @@ impl Found {
             (_, Some(name)) => name,
             (RunInput::Files(files), None) => files.first().map(|file| file.name.clone()).unwrap_or_default(),
         }
+    }
+
+    /// What its data are called.
+    pub fn data(&self) -> String {
+        match &self.record.data {
+            RunInput::Bundled(name) => name.clone(),
+            RunInput::Files(files) => files.first().map(|file| file.name.clone()).unwrap_or_default(),
+        }
+    }
+
+    /// Whether there is a file in its folder, by its path there.
+    pub fn has(&self, path: &str) -> bool {
+        self.files.iter().any(|(known, _)| known == path)
     }
 
     /// Its folder, with what it is called and its tags: `out "first try" #baseline`.
@@ -330,7 +344,7 @@ impl Found {
     }
 
     /// Each checkpoint with its size, and why it is none to go on from, where it is damaged.
-    async fn checkpoints(&self) -> Vec<(usize, u64, Option<Error>)> {
+    pub async fn checkpoints(&self) -> Vec<(usize, u64, Option<Error>)> {
         let mut checkpoints = Vec::new();
         for step in self.steps() {
             let folder = format!("{}/", checkpoint::folder(step));
@@ -467,7 +481,7 @@ impl Found {
         text.push_str("\nevents\n");
         self.events
             .iter()
-            .filter_map(event_line)
+            .filter_map(log::shown)
             .for_each(|line| text.push_str(&format!("  {line}\n")));
         if self.damaged_lines > 0 {
             text.push_str(&format!("  {} lines of {LOG} cannot be read\n", self.damaged_lines));
@@ -492,36 +506,6 @@ impl Found {
         }
         text
     }
-}
-
-/// What is worth a line of a run's log: scores, samples, notes, and how it ended; not its steps.
-fn event_line(event: &Value) -> Option<String> {
-    let text = |name: &str| event[name].as_str().unwrap_or_default().replace('\n', "\u{23ce}");
-    let step = &event["step"];
-    Some(match event["type"].as_str()? {
-        "eval" => {
-            let metrics = event["metrics"].as_array().into_iter().flatten();
-            let metrics: Vec<String> = metrics
-                .filter_map(|metric| {
-                    Some(format!(
-                        "  {} {:.4}",
-                        metric["name"].as_str()?,
-                        metric["value"].as_f64()?
-                    ))
-                })
-                .collect();
-            let loss = event["loss"]
-                .as_f64()
-                .map_or("–".to_owned(), |loss| format!("{loss:.4}"));
-            format!("step {step}: validation loss {loss}{}", metrics.concat())
-        }
-        "sample" => format!("step {step}: {}\u{2026}{}", text("prompt"), text("text")),
-        "warning" => format!("note: {}", text("message")),
-        "failed" => format!("failed: {}", text("what")),
-        "done" if event["finished"] == true => format!("done after step {}", event["steps"]),
-        "done" => format!("stopped after step {}", event["steps"]),
-        _ => return None,
-    })
 }
 
 /// The files of a folder and of the checkpoints in it, by their paths.

@@ -149,7 +149,7 @@ impl Screen {
             Event::Eval(eval) => {
                 self.open_table();
                 let step = format!("{}/{}", eval.step, self.max_steps);
-                self.print(&format!("{step:>11}  validation {}\n", eval_line(eval)));
+                self.print(&format!("{step:>11}  validation {}\n", scores_line(eval)));
             }
             Event::Sample { step, prompt, text } => {
                 let text = text.replace('\n', "\n             ");
@@ -335,7 +335,8 @@ fn step_line(step: &StepInfo, max_steps: usize) -> String {
 }
 
 /// The loss, of generation the perplexity, and the task's metrics behind them.
-fn eval_line(eval: &EvalInfo) -> String {
+/// `0.3512  accuracy 0.9000  f1_macro 0.8990`.
+pub fn scores_line(eval: &EvalInfo) -> String {
     let of_texts = eval.metrics.iter().any(|metric| metric.name == "token_accuracy");
     let perplexity = match of_texts {
         true => format!("perplexity {:.3}  ", eval.perplexity),

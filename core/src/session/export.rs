@@ -6,7 +6,9 @@ use super::Session;
 use crate::config::RunConfig;
 use crate::data::audit::Reading;
 use crate::error::Result;
-use crate::export::{Form, PieceSink, RunRecord, Settings, Trained, dtype, export, outlook, run_report};
+use crate::export::{
+    Form, PieceSink, RunRecord, Settings, Trained, dtype, export, outlook, write_report as report_text,
+};
 use crate::finetune::{Data, Finished};
 use crate::formats::{ModelFiles, peft::Adapter};
 use crate::host::Emit;
@@ -41,7 +43,7 @@ type Wanted<'a> = (Form, Option<&'a str>, bool);
 
 /// Writes a run's report, of which the front end knows everything.
 pub(super) fn write_report(request: &ReportRequest, emit: &mut Emit<'_>) -> Result<()> {
-    let (form, text) = (request.form, run_report::write(request));
+    let (form, text) = (request.form, report_text(request));
     emit.event(Event::ReportFile { form, text });
     Ok(())
 }
