@@ -118,6 +118,7 @@ impl Screen {
                 memory,
                 available_bytes,
                 seconds_per_step,
+                ..
             } => {
                 note(format!("memory   {}", memory_line(memory)));
                 if let Some(seconds) = seconds_per_step {

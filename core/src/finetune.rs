@@ -19,6 +19,7 @@ use crate::train::checkpoint::{self, Checkpoint};
 use crate::train::evaluation::{HeldOut, QUESTIONS};
 use crate::train::fingerprint::Fingerprint;
 use crate::train::record::RecordFile;
+use crate::train::throughput::Pace;
 use crate::train::trainer::Trainer;
 use lorakeet_i18n::messages::device::KeepLess;
 use lorakeet_i18n::messages::run as msg;
@@ -68,6 +69,8 @@ pub(crate) struct Finished {
     pub(crate) kept: usize,
     /// What was learnt.
     pub(crate) task: Task,
+    /// What its last steps took.
+    pub(crate) pace: Option<Pace>,
 }
 
 /// Trains the loaded model on the data: resolve the task, build examples, attach the adapter, score baselines, train, report.
@@ -211,11 +214,13 @@ pub(crate) async fn finetune(job: Job<'_>, emit: &mut Emit<'_>) -> Result<Finish
             trainer.save_checkpoint(emit).await?;
         }
     }
+    let pace = trainer.pace();
     let (summary, kept) = trainer.finish(emit).await?;
     let seconds = ((emit.host.now_ms)() - started_ms) / 1000.0;
     Ok(Finished {
         summary: RunSummary { seconds, ..summary },
         kept,
         task,
+        pace,
     })
 }

@@ -25,7 +25,7 @@ pub use audit::{AuditDropped, AuditFinding, AuditKind, AuditPlace, AuditReport};
 pub use command::{ChatMessage, Command, DeviceChoice, GenerateOptions, Prompt};
 pub use conclusion::{NextStep, Outcome};
 pub use event::{
-    DataInfo, DeviceInfo, DeviceKind, Divergence, Event, KnobInfo, MemoryEstimate, ModelInfo, Probe, RunInfo,
+    DataInfo, DeviceInfo, DeviceKind, Divergence, Event, KnobInfo, Learnt, MemoryEstimate, ModelInfo, Probe, RunInfo,
     RunSummary, Sign, Stage, StepInfo,
 };
 pub use export::{

@@ -56,7 +56,10 @@ fn a_run_s_folder_says_what_is_scored_answered_and_reported() {
 
     place.says(0, &["report", "out", "--output", "report.md"]);
     let report = String::from_utf8(place.read("report.md")).expect("text");
-    assert!(report.starts_with("# Fine-tuning report: small\\_mlp on rows.csv\n"), "{report}");
+    assert!(
+        report.starts_with("# Fine-tuning report: small\\_mlp on rows.csv\n"),
+        "{report}"
+    );
     for words in [
         "## Verdict",
         "Next step: ",

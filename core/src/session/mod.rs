@@ -20,6 +20,7 @@ use crate::data::audit::Reading;
 use crate::data::{self, Columns};
 use crate::device;
 use crate::error::{Error, Kind, Result};
+use crate::estimate::LastPace;
 use crate::finetune::{Data, Job, finetune};
 use crate::formats::{ModelFiles, peft::Adapter};
 use crate::head_spec::HeadRecord;
@@ -80,6 +81,8 @@ pub struct Session {
     trained: Option<export::LastRun>,
     /// What advice knows of the rows.
     measured: Option<facts::Measured>,
+    /// What the last run on the model and the device took.
+    pace: Option<LastPace>,
     /// Models that were fetched where there is no shelf.
     in_memory: Vec<hub::InMemory>,
 }
@@ -103,6 +106,7 @@ impl Session {
             fetch: None,
             trained: None,
             measured: None,
+            pace: None,
             in_memory: Vec::new(),
             save_interval_ms: SAVE_INTERVAL_MS,
             inputs: Inputs::default(),
@@ -276,7 +280,7 @@ impl Session {
         let device = self.open_any(emit).await?.clone();
         // The old model goes first: two may not fit.
         self.model = None;
-        (self.trained, self.measured) = (None, None);
+        (self.trained, self.measured, self.pace) = (None, None, None);
         self.inputs.model = files.clone();
         device::release(&device);
         let companions = companions(&files);
@@ -448,6 +452,9 @@ impl Session {
             resume: &mut self.resume,
         };
         let outcome = finetune(job, emit).await;
+        if let Some(pace) = outcome.as_ref().ok().and_then(|finished| finished.pace) {
+            self.keep_pace(pace, &config).await;
+        }
         let outcome = outcome.map(|finished| {
             let data = [self.data.as_ref(), self.validation.as_ref()];
             self.trained = Some(export::LastRun::new(&config, &finished, data));

@@ -16,9 +16,10 @@ use super::record::RecordFile;
 use super::report::{baseline_of_texts, predictions, report, report_of_texts, written_answers};
 use super::schedule::Schedule;
 use super::step::Unread;
-use super::throughput::Throughput;
+use super::throughput::{Pace, Throughput};
 use crate::config::{FinetuningType, Plan, RunConfig};
 use crate::data::{Cursor, Example, FewValues};
+use crate::device;
 use crate::error::Result;
 use crate::host::Emit;
 use crate::loaded_model::LoadedModel;
@@ -232,6 +233,12 @@ impl<'a> Trainer<'a> {
     fn samples_at(&self, step: usize) -> bool {
         let rhythm = self.plan.max_steps.div_ceil(SAMPLES).max(LEAST_STEPS_BETWEEN_SAMPLES);
         step < self.plan.max_steps && step.is_multiple_of(rhythm)
+    }
+
+    /// What its last steps took.
+    pub(crate) fn pace(&self) -> Option<Pace> {
+        let held_bytes = device::reserved_of_gpu(self.model.model.device());
+        self.throughput.pace(held_bytes)
     }
 
     /// Scores, samples and saves what came of it; gives the summary without its time, and the step whose weights were kept.

@@ -8,11 +8,11 @@ use lorakeet_core::protocol::{
     AuditDropped, AuditFinding, AuditKind, AuditPlace, AuditReport, Baseline, BaselineKind, CalibrationBin, ClassRow,
     ColumnRole, ColumnUse, Command, Comparison, CurveEval, CurvePoint, DataInfo, DecisionKind, Decisions, DeviceInfo,
     DeviceKind, Divergence, EvalInfo, Event, ExportCheck, ExportEvent, ExportForm, ExportOption, ExportScore,
-    FileScore, HubEvent, HubProgress, InputFile, Interval, Judgement, KnobInfo, MemoryEstimate, Metric, ModelInfo,
-    Picture, PictureRequest, PredictionTable, PreviewExample, Probe, RateChange, RatePoint, RateSearch, ReadBack,
-    Report, ReportForm, RunCurve, RunInfo, RunInput, RunLabels, RunPreview, RunRecord, RunSample, RunScore, RunState,
-    RunSummary, SearchEnd, Sign, Slice, SliceBy, Stage, StepInfo, StoredCopy, StoredRun, TensorError, TextPrediction,
-    TokenProbability, Verdict,
+    FileScore, HubEvent, HubProgress, InputFile, Interval, Judgement, KnobInfo, Learnt, MemoryEstimate, Metric,
+    ModelInfo, Picture, PictureRequest, PredictionTable, PreviewExample, Probe, RateChange, RatePoint, RateSearch,
+    ReadBack, Report, ReportForm, RunCurve, RunInfo, RunInput, RunLabels, RunPreview, RunRecord, RunSample, RunScore,
+    RunState, RunSummary, SearchEnd, Sign, Slice, SliceBy, Stage, StepInfo, StoredCopy, StoredRun, TensorError,
+    TextPrediction, TokenProbability, Verdict,
 };
 use lorakeet_core::task::Task;
 use lorakeet_i18n::messages::formats as msg;
@@ -281,6 +281,10 @@ fn events(number: f64) -> Vec<Event> {
             },
             available_bytes: Some(9),
             seconds_per_step: Some(0.125),
+            learnt: Some(Learnt {
+                steps: 10,
+                peak_bytes: Some(11),
+            }),
         },
         Event::Started(RunInfo {
             max_steps: 1,
