@@ -299,6 +299,8 @@ fn picture(value: &Value) -> Option<Picture> {
             layers: of.texts("layers"),
             modules: of.texts("modules"),
             shares: numbers(&value["shares"]),
+            gradients: numbers(&value["gradients"]),
+            gradient_step: value["gradient_step"].as_u64().map(|step| step as usize),
         },
         _ => return None,
     })
@@ -479,7 +481,9 @@ mod tests {
             Picture::LayerUpdates {
                 layers: vec!["layers.0".into(), "layers.1".into()],
                 modules: vec!["q".into(), "v".into()],
-                shares: grid,
+                shares: grid.clone(),
+                gradients: grid,
+                gradient_step: Some(1),
             },
         ];
         for picture in pictures {

@@ -36,6 +36,7 @@ use crate::tasks::{Baseline, TaskSpec};
 use burn::tensor::{Tensor, TensorData};
 use lorakeet_i18n::messages::run as msg;
 use reading::Asked;
+use std::cell::Cell;
 use std::rc::Rc;
 
 /// Samples in the middle of a run, and how far apart they are at least: they cost as much as a step or two.
@@ -101,6 +102,8 @@ pub(crate) struct Trainer<'a> {
     steps_a_read: usize,
     /// The most tokens, padding counted, of a micro-batch that is known to fit.
     fits: usize,
+    /// Whether a picture has gradients in it: then those of the steps are looked at, after which it is drawn.
+    shows_gradients: Cell<bool>,
     /// Where the weights stood after each step, of a run with two of them.
     path: OptimizerPath,
 }
@@ -139,6 +142,7 @@ impl<'a> Trainer<'a> {
             throughput: Throughput::default(),
             compiling: Compiling::new(model.model.device()),
             unread: Unread::default(),
+            shows_gradients: Cell::new(false),
             asked: Vec::new(),
             steps_a_read: 1,
             fits: 0,

@@ -164,6 +164,8 @@ fn pictures(number: f64) -> Vec<Picture> {
             layers: vec![text()],
             modules: vec![text(), text(), text()],
             shares: cells(),
+            gradients: cells(),
+            gradient_step: Some(4),
         },
     ]
 }
