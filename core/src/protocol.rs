@@ -21,7 +21,7 @@ mod report;
 mod run_curve;
 mod run_report;
 
-pub use audit::{AuditDropped, AuditFinding, AuditKind, AuditPlace, AuditReport};
+pub use audit::{AuditDropped, AuditFinding, AuditKind, AuditPlace, AuditReport, AuditSetting};
 pub use command::{ChatMessage, Command, DeviceChoice, GenerateOptions, Prompt};
 pub use conclusion::{NextStep, Outcome};
 pub use event::{

@@ -45,6 +45,8 @@ pub struct AuditWords {
     pub leave_out: &'static str,
     /// Rows of this kind are left out.
     pub left_out: fn(u64, &str) -> String,
+    /// A knob was set by a press: its name, its value, and what it was.
+    pub setting: fn(&str, &str, &str) -> String,
     /// The button that takes them back in.
     pub undo: &'static str,
     /// Rows of a finding, in the middle of a sentence.
@@ -111,6 +113,7 @@ pub static ENGLISH: AuditWords = AuditWords {
         1 => format!("1 row left out: {kind}"),
         rows => format!("{rows} rows left out: {kind}"),
     },
+    setting: |knob, value, before| format!("{knob}: {value} (before: {before})"),
     undo: "Undo",
     kind: |kind| match kind {
         AuditKind::EmptyRows => "empty rows",
@@ -185,6 +188,7 @@ pub static CHINESE: AuditWords = AuditWords {
     like: |row| format!("与第 {row} 行相同或相似"),
     leave_out: "舍去这些数据",
     left_out: |rows, kind| format!("已舍去 {rows} 条：{kind}"),
+    setting: |knob, value, before| format!("{knob}: {value}（原为 {before}）"),
     undo: "撤销",
     kind: |kind| match kind {
         AuditKind::EmptyRows => "空数据",

@@ -5,14 +5,14 @@ use lorakeet_core::Error;
 use lorakeet_core::advice::{Advice, Caution, Doubt, Recommendation};
 use lorakeet_core::config::RunConfig;
 use lorakeet_core::protocol::{
-    AuditDropped, AuditFinding, AuditKind, AuditPlace, AuditReport, Baseline, BaselineKind, CalibrationBin, ClassRow,
-    ColumnRole, ColumnUse, Command, Comparison, CurveEval, CurvePoint, DataInfo, DecisionKind, Decisions, DeviceInfo,
-    DeviceKind, Divergence, EvalInfo, Event, ExportCheck, ExportEvent, ExportForm, ExportOption, ExportScore,
-    FileScore, HubEvent, HubProgress, InputFile, Interval, Judgement, KnobInfo, Learnt, MemoryEstimate, Metric,
-    ModelInfo, Picture, PictureRequest, PredictionTable, PreviewExample, Probe, RateChange, RatePoint, RateSearch,
-    ReadBack, Report, ReportForm, RunCurve, RunInfo, RunInput, RunLabels, RunPreview, RunRecord, RunSample, RunScore,
-    RunState, RunSummary, SearchEnd, Sign, Slice, SliceBy, Stage, StepInfo, StoredCopy, StoredRun, TensorError,
-    TextPrediction, TokenProbability, Verdict,
+    AuditDropped, AuditFinding, AuditKind, AuditPlace, AuditReport, AuditSetting, Baseline, BaselineKind,
+    CalibrationBin, ClassRow, ColumnRole, ColumnUse, Command, Comparison, CurveEval, CurvePoint, DataInfo,
+    DecisionKind, Decisions, DeviceInfo, DeviceKind, Divergence, EvalInfo, Event, ExportCheck, ExportEvent, ExportForm,
+    ExportOption, ExportScore, FileScore, HubEvent, HubProgress, InputFile, Interval, Judgement, KnobInfo, Learnt,
+    MemoryEstimate, Metric, ModelInfo, Picture, PictureRequest, PredictionTable, PreviewExample, Probe, RateChange,
+    RatePoint, RateSearch, ReadBack, Report, ReportForm, RunCurve, RunInfo, RunInput, RunLabels, RunPreview, RunRecord,
+    RunSample, RunScore, RunState, RunSummary, SearchEnd, Sign, Slice, SliceBy, Stage, StepInfo, StoredCopy, StoredRun,
+    TensorError, TextPrediction, TokenProbability, Verdict,
 };
 use lorakeet_core::task::Task;
 use lorakeet_i18n::messages::formats as msg;
@@ -496,6 +496,10 @@ fn events(number: f64) -> Vec<Event> {
         effect: said(),
         remedy: said(),
         drop_as: Some(AuditKind::ExactLeakage),
+        setting: Some(AuditSetting {
+            knob: text(),
+            value: 512.into(),
+        }),
     };
     let dropped = AuditDropped {
         kind: AuditKind::EmptyRows,

@@ -52,8 +52,8 @@ messages! { "audit";
     Imbalance { largest, most, smallest, fewest } = "The class '{largest}' has {most} rows, '{smallest}' has {fewest}.",
         "类别 '{largest}' 有 {most} 条数据，'{smallest}' 只有 {fewest} 条。";
     AccuracyFlatters = "Who always answers the largest class has a good accuracy.", "总是回答最大的类别也会有不错的准确率。";
-    JudgeByF1 = "Set metric_for_best_model: f1; loss: focal(gamma=2) gives rare classes more weight.",
-        "请设置 metric_for_best_model: f1；loss: focal(gamma=2) 可提高稀有类别的权重。";
+    JudgeByF1 = "Set metric_for_best_model: f1_macro; loss: focal(gamma=2) gives rare classes more weight.",
+        "请设置 metric_for_best_model: f1_macro；loss: focal(gamma=2) 可提高稀有类别的权重。";
 
     EmptyRows { count } = "Rows without a text, or without an answer: {count}.", "没有文本或没有回答的数据：{count} 条。";
     RunRefusesEmpty = "A run skips rows that are empty as a whole, and refuses the file where only a part of one is.",
