@@ -221,6 +221,7 @@ fn model(of: Fields) -> ModelInfo {
         hidden_size: of.size("hidden_size"),
         max_position_embeddings: of.size("max_position_embeddings"),
         has_chat_template: false,
+        has_thinking_switch: false,
         linear_modules: Vec::new(),
     }
 }

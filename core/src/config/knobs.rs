@@ -250,6 +250,11 @@ Data {
         "只训练回答部分，不训练提示部分。",
         "On for instructions and chats: the model learns to answer, not to ask. The preview colours what is trained on.",
         "指令和对话数据应开启：让模型学回答而不是学提问。预览会标出参与训练的词元。";
+    enable_thinking: Option<bool> = None, Kind::Flag,
+        "What the chat template is told as enable_thinking, where a row's chat_template_kwargs do not say it. Not given: the template's default.",
+        "传给对话模板的 enable_thinking；若某条数据的 chat_template_kwargs 已指定，则以该数据为准。不填则用模板的默认值。",
+        "false for answers without a thinking block, as Qwen3's template has it; ask the model later as it was trained.",
+        "若回答中没有思考块，请设为 false（如 Qwen3 的模板）；之后提问时也应与训练时一致。";
     data_seed: Option<u64> = None, SEED,
         "Seed of the split and of the order of examples; not given: seed.",
         "划分数据和打乱样本顺序的随机种子；不填则用 seed。",

@@ -368,6 +368,9 @@ pub struct ModelInfo {
     pub max_position_embeddings: usize,
     /// Whether it brings a chat template.
     pub has_chat_template: bool,
+    /// Whether that asks for `enable_thinking`.
+    #[serde(default)]
+    pub has_thinking_switch: bool,
     /// Names of the linears that adapters can go on, shortened to their suffixes.
     pub linear_modules: Vec<String>,
 }

@@ -148,7 +148,11 @@ impl Session {
             Command::Probe => self.measure(emit).await,
             Command::LoadModel { name, config, .. } => {
                 let base = config.as_deref().map(BaseFormat::from).unwrap_or_default();
-                self.load_model(name, base, files, emit).await
+                self.load_model(name, base, files, emit).await?;
+                if let Some((model, config)) = self.model.as_mut().zip(config) {
+                    model.lay_out_by(&config);
+                }
+                Ok(())
             }
             Command::LoadData { .. } => {
                 self.load_data(files).await?;

@@ -52,7 +52,7 @@ const SAID: [&str; 12] = [
 ];
 
 /// [`Change::Refused`].
-const REFUSED: [&str; 66] = [
+const REFUSED: [&str; 67] = [
     "quantization_bit",
     "bnb_4bit_quant_type",
     "bnb_4bit_use_double_quant",
@@ -82,6 +82,7 @@ const REFUSED: [&str; 66] = [
     "cutoff_len",
     "packing",
     "completion_only_loss",
+    "enable_thinking",
     "data_seed",
     "finetuning_type",
     "lora_r",

@@ -235,6 +235,7 @@ fn events(number: f64) -> Vec<Event> {
             hidden_size: 1,
             max_position_embeddings: 1,
             has_chat_template: true,
+            has_thinking_switch: true,
             linear_modules: vec!["q_proj".into()],
         }),
         Event::Data(DataInfo {

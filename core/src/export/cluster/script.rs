@@ -50,7 +50,7 @@ const SETTINGS: [&str; 24] = [
 ];
 
 /// Knobs whose effect is in the files: in rows, their order, the adapter and the steps.
-const IN_FILES: [&str; 39] = [
+const IN_FILES: [&str; 40] = [
     "model_name_or_path",
     "adapter_name_or_path",
     "task",
@@ -66,6 +66,7 @@ const IN_FILES: [&str; 39] = [
     "cutoff_len",
     "packing",
     "completion_only_loss",
+    "enable_thinking",
     "data_seed",
     "lora_r",
     "lora_alpha",
