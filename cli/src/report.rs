@@ -105,10 +105,6 @@ fn write_new(path: &PathBuf, text: &str) -> Result<()> {
 /// What the run's folder knows of it.
 fn request(run: &Found, form: ReportForm, language: &str) -> Result<ReportRequest> {
     let of_kind = |kind: &'static str| run.events.iter().filter(move |event| event["type"] == kind);
-    let points = |kind: &'static str| -> Vec<(f64, f64)> {
-        let points = of_kind(kind).filter_map(|event| Some((event["step"].as_f64()?, event["loss"].as_f64()?)));
-        points.filter(|(_, loss)| loss.is_finite()).collect()
-    };
     let samples: Vec<RunSample> = of_kind("sample").filter_map(read).collect();
     Ok(ReportRequest {
         form,
@@ -118,10 +114,10 @@ fn request(run: &Found, form: ReportForm, language: &str) -> Result<ReportReques
         inputs: run.record.inputs.clone(),
         info: run.last("started").and_then(read),
         summary: run.record.summary.clone(),
-        losses: points("step"),
-        evals: points("eval"),
+        losses: run.points("step"),
+        evals: run.points("eval"),
         samples: ReportRequest::first_and_last(&samples),
-        report: run.last("report").and_then(read),
+        report: run.report(),
         judgement: run.last("judgement").and_then(read),
         predictions: predictions(&run.folder.join(PREDICTIONS))?,
     })

@@ -5,11 +5,11 @@ use crate::commands::{resolve, unwritable};
 use crate::json;
 use crate::log::{self, LOG, cannot_read};
 use crate::output::{RESULTS, SETTINGS, WRITTEN};
-use crate::screen::{hand_out, hand_out_json, say, size};
+use crate::screen::{hand_out, hand_out_json, say, size, verdict};
 use lorakeet_core::chat::strftime;
 use lorakeet_core::config::KNOBS;
 use lorakeet_core::error::{Error, Kind, Result};
-use lorakeet_core::protocol::{RunInput, RunRecord, RunState};
+use lorakeet_core::protocol::{Report, RunInput, RunRecord, RunState};
 use lorakeet_core::store::{DirectorySink, DiskFile, Source, Writer};
 use lorakeet_core::train::checkpoint::{self, Checkpoint};
 use lorakeet_core::train::record::{RECORD, read_record};
@@ -224,6 +224,18 @@ impl Found {
     /// The last event of a kind.
     pub fn last(&self, kind: &str) -> Option<&Value> {
         self.events.iter().rev().find(|event| event["type"] == kind)
+    }
+
+    /// What it came to, as its log has it.
+    pub fn report(&self) -> Option<Report> {
+        serde_json::from_value(self.last("report")?.clone()).ok()
+    }
+
+    /// Step and loss of the events of a kind, as far as they are numbers.
+    pub fn points(&self, kind: &str) -> Vec<(f64, f64)> {
+        let of_kind = self.events.iter().filter(|event| event["type"] == kind);
+        let points = of_kind.filter_map(|event| Some((event["step"].as_f64()?, event["loss"].as_f64()?)));
+        points.filter(|(_, loss)| loss.is_finite()).collect()
     }
 
     /// Its checkpoints' steps, the newest first.
@@ -497,8 +509,10 @@ impl Found {
                 size(*bytes)
             ));
         }
-        if let Some(sentence) = self.last("report").and_then(|report| report["sentence"].as_str()) {
-            text.push_str(&format!("\nreport\n  {sentence}\n"));
+        if let Some(report) = self.report() {
+            text.push_str("\nreport\n");
+            let lines = verdict(&report, &self.points("eval"));
+            lines.lines().for_each(|line| text.push_str(&format!("  {line}\n")));
         }
         text.push_str("\nfiles\n");
         for (name, bytes) in self.results() {
