@@ -8,7 +8,7 @@ use crate::run::Phase;
 use crate::state::PageState;
 use leptos::html::Section;
 use leptos::prelude::*;
-use lorakeet_core::config::{Kind, find};
+use lorakeet_core::config::{Kind, MASK_WORDS, find};
 use lorakeet_core::protocol::{AuditFinding, AuditKind, AuditPlace, AuditReport, AuditSetting};
 
 /// The findings, and the rows that are left out.
@@ -189,6 +189,21 @@ fn settings(state: PageState, done: Callback<()>) -> Option<AnyView> {
     Some(view! { <ul class="left-out">{items}</ul> }.into_any())
 }
 
+/// The button that has a run read placeholders for such personal data.
+fn mask_button(state: PageState, kind: AuditKind, done: Callback<()>) -> AnyView {
+    let press = move |_| {
+        let mut words = untrack(|| state.settings.with(|config| config.mask_personal.clone()));
+        words.push(kind.name().to_owned());
+        state.set_as_remedy("mask_personal", words.into());
+        done.run(());
+    };
+    let view = view! {
+        <button type="button" data-testid=format!("mask-{}", kind.name()) prop:disabled=move || locked(state)
+            on:click=press>{state.text(|w| w.audit.mask)}</button>
+    };
+    view.into_any()
+}
+
 /// The button that sets a knob as a finding's remedy.
 fn setting_button(state: PageState, (kind, setting): (AuditKind, AuditSetting), done: Callback<()>) -> Option<AnyView> {
     let knob = find(&setting.knob)?.name;
@@ -240,6 +255,9 @@ fn finding_item(state: PageState, finding: AuditFinding, done: Callback<()>) -> 
             </Show>
         }
     });
+    let mask = MASK_WORDS
+        .contains(&kind.name())
+        .then(|| mask_button(state, kind, done));
     let setting = finding
         .setting
         .and_then(|setting| setting_button(state, (kind, setting), done));
@@ -251,7 +269,7 @@ fn finding_item(state: PageState, finding: AuditFinding, done: Callback<()>) -> 
                 " " {worded(state, finding.what)}
             </p>
             <p class="hint">{worded(state, finding.effect)} " " {remedy}</p>
-            <div class="buttons">{button} {setting} {is_encoding.then(|| encodings(state))}</div>
+            <div class="buttons">{button} {mask} {setting} {is_encoding.then(|| encodings(state))}</div>
             {rows(state, finding.rows)}
         </li>
     };

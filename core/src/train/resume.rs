@@ -52,7 +52,7 @@ const SAID: [&str; 12] = [
 ];
 
 /// [`Change::Refused`].
-const REFUSED: [&str; 67] = [
+const REFUSED: [&str; 68] = [
     "quantization_bit",
     "bnb_4bit_quant_type",
     "bnb_4bit_use_double_quant",
@@ -74,6 +74,7 @@ const REFUSED: [&str; 67] = [
     "scale_inputs",
     "encoding",
     "drop_rows",
+    "mask_personal",
     "text_columns",
     "label_columns",
     "forecast_window",

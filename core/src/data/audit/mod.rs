@@ -8,6 +8,7 @@ mod copies;
 mod dropping;
 mod faults;
 mod labels;
+mod masking;
 mod mislabelled;
 mod personal;
 mod report;
