@@ -90,7 +90,7 @@ fn form_of(path: &Path) -> Option<ReportForm> {
 }
 
 /// Writes a file that is not there yet.
-fn write_new(path: &PathBuf, text: &str) -> Result<()> {
+fn write_new(path: &Path, text: &str) -> Result<()> {
     let opened = OpenOptions::new().write(true).create_new(true).open(path);
     let written = opened.and_then(|mut file: File| file.write_all(text.as_bytes()));
     written.map_err(|error| match error.kind() {

@@ -193,7 +193,9 @@ fn settings(state: PageState, done: Callback<()>) -> Option<AnyView> {
 fn mask_button(state: PageState, kind: AuditKind, done: Callback<()>) -> AnyView {
     let press = move |_| {
         let mut words = untrack(|| state.settings.with(|config| config.mask_personal.clone()));
-        words.push(kind.name().to_owned());
+        if !words.iter().any(|word| word == kind.name()) {
+            words.push(kind.name().to_owned());
+        }
         state.set_as_remedy("mask_personal", words.into());
         done.run(());
     };

@@ -1,5 +1,6 @@
 //! From a written value to a knob's value: typing, ranges, synonyms, and words for what is wrong.
 
+use super::RunConfig;
 use super::knob::{self, COUNT, Kind, Knob};
 use super::knobs::KNOBS;
 use super::read::Node;

@@ -58,7 +58,9 @@ pub(super) struct LastRun {
 impl LastRun {
     /// `data` are what was trained on and what was scored, where that is a file of its own.
     pub(super) fn new(config: &RunConfig, finished: &Finished, data: [Option<&Data>; 2]) -> Self {
-        let Finished { summary, kept, task } = finished;
+        let Finished {
+            summary, kept, task, ..
+        } = finished;
         let loss = summary.eval_loss_after.map(|loss| ("loss".to_owned(), loss));
         Self {
             record: RunRecord {
