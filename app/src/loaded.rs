@@ -4,8 +4,8 @@ use crate::bundled::{self, DataSet};
 use leptos::prelude::*;
 use lorakeet_core::Error;
 use lorakeet_core::protocol::{
-    ColumnUse, Command, DataInfo, FileScore, HubCommand, LoadedAdapter, MemoryEstimate, ModelInfo, PreviewExample,
-    RunPreview,
+    ColumnUse, Command, DataInfo, FileScore, HubCommand, Learnt, LoadedAdapter, MemoryEstimate, ModelInfo,
+    PreviewExample, RunPreview,
 };
 use web_sys::File;
 
@@ -67,6 +67,8 @@ pub struct Loaded {
     pub estimate: RwSignal<Option<(MemoryEstimate, Option<u64>)>>,
     /// About how long a step of it would take, where the device was measured.
     pub seconds_per_step: RwSignal<Option<f64>>,
+    /// What the last run on the model and the device tells of it.
+    pub learnt: RwSignal<Option<Learnt>>,
     /// What a run on the loaded model and data would do.
     pub outlook: RwSignal<Option<RunPreview>>,
     /// Why there can be none.
@@ -93,6 +95,7 @@ impl Loaded {
             columns: RwSignal::new(Vec::new()),
             estimate: RwSignal::new(None),
             seconds_per_step: RwSignal::new(None),
+            learnt: RwSignal::new(None),
             outlook: RwSignal::new(None),
             problem: RwSignal::new(None),
             validation_problem: RwSignal::new(None),
@@ -136,6 +139,7 @@ impl Loaded {
     pub fn forget_estimate(self) {
         self.estimate.set(None);
         self.seconds_per_step.set(None);
+        self.learnt.set(None);
     }
 
     /// Forgets what a run would make of model and data.

@@ -7,11 +7,11 @@ use crate::commands::{resolve, unwritable};
 use crate::json;
 use crate::log::{self, LOG, cannot_read};
 use crate::output::{RESULTS, SETTINGS, WRITTEN};
-use crate::screen::{hand_out, hand_out_json, say, size};
+use crate::screen::{hand_out, hand_out_json, say, size, verdict};
 use lorakeet_core::chat::strftime;
 use lorakeet_core::config::KNOBS;
 use lorakeet_core::error::{Error, Kind, Result};
-use lorakeet_core::protocol::{RunInput, RunOutcome, RunRecord, RunState};
+use lorakeet_core::protocol::{Report, RunInput, RunOutcome, RunRecord, RunState};
 use lorakeet_core::store::{DirectorySink, DiskFile, Source, Writer};
 use lorakeet_core::train::checkpoint::{self, Checkpoint};
 use lorakeet_core::train::record::{RECORD, read_outcome, read_record};
@@ -195,7 +195,7 @@ fn folders(folder: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// Whether a folder holds what a run leaves. A run file may be called as a record is.
-fn is_run(folder: &Path) -> bool {
+pub fn is_run(folder: &Path) -> bool {
     let leaves = |name: &str| folder.join(name).is_file();
     let settings = || fs::read(folder.join(SETTINGS)).is_ok_and(|text| text.starts_with(WRITTEN.as_bytes()));
     leaves(LOG) || settings() || leaves(RECORD) && DirectorySink::has_lock(folder)
@@ -231,6 +231,21 @@ impl Found {
         self.events.iter().rev().find(|event| event["type"] == kind)
     }
 
+    /// What it came to, as it was kept with its record, or as its log has it.
+    pub fn report(&self) -> Option<Report> {
+        if let Some(report) = self.outcome.as_ref().and_then(|outcome| outcome.report.as_ref()) {
+            return Some(report.clone());
+        }
+        serde_json::from_value(self.last("report")?.clone()).ok()
+    }
+
+    /// Step and loss of the events of a kind, as far as they are numbers.
+    pub fn points(&self, kind: &str) -> Vec<(f64, f64)> {
+        let of_kind = self.events.iter().filter(|event| event["type"] == kind);
+        let points = of_kind.filter_map(|event| Some((event["step"].as_f64()?, event["loss"].as_f64()?)));
+        points.filter(|(_, loss)| loss.is_finite()).collect()
+    }
+
     /// Its checkpoints' steps, the newest first.
     fn steps(&self) -> Vec<usize> {
         let step = |(path, _): &(String, Source)| checkpoint::step_of(path.split_once('/')?.0);
@@ -259,7 +274,8 @@ impl Found {
         }
     }
 
-    fn model(&self) -> String {
+    /// What its model is called.
+    pub fn model(&self) -> String {
         let knob = |name: &str| {
             self.record
                 .settings
@@ -277,6 +293,19 @@ impl Found {
             (_, Some(name)) => name,
             (RunInput::Files(files), None) => files.first().map(|file| file.name.clone()).unwrap_or_default(),
         }
+    }
+
+    /// What its data are called.
+    pub fn data(&self) -> String {
+        match &self.record.data {
+            RunInput::Bundled(name) => name.clone(),
+            RunInput::Files(files) => files.first().map(|file| file.name.clone()).unwrap_or_default(),
+        }
+    }
+
+    /// Whether there is a file in its folder, by its path there.
+    pub fn has(&self, path: &str) -> bool {
+        self.files.iter().any(|(known, _)| known == path)
     }
 
     /// Its folder, with what it is called and its tags: `out "first try" #baseline`.
@@ -335,7 +364,7 @@ impl Found {
     }
 
     /// Each checkpoint with its size, and why it is none to go on from, where it is damaged.
-    async fn checkpoints(&self) -> Vec<(usize, u64, Option<Error>)> {
+    pub async fn checkpoints(&self) -> Vec<(usize, u64, Option<Error>)> {
         let mut checkpoints = Vec::new();
         for step in self.steps() {
             let folder = format!("{}/", checkpoint::folder(step));
@@ -478,7 +507,7 @@ impl Found {
         text.push_str("\nevents\n");
         self.events
             .iter()
-            .filter_map(shown::event_line)
+            .filter_map(log::shown)
             .for_each(|line| text.push_str(&format!("  {line}\n")));
         if self.damaged_lines > 0 {
             text.push_str(&format!("  {} lines of {LOG} cannot be read\n", self.damaged_lines));
@@ -494,14 +523,10 @@ impl Found {
                 size(*bytes)
             ));
         }
-        let report = self.outcome.as_ref().and_then(|outcome| outcome.report.as_ref());
-        match report {
-            Some(report) => text.push_str(&shown::report(report)),
-            None => {
-                if let Some(sentence) = self.last("report").and_then(|report| report["sentence"].as_str()) {
-                    text.push_str(&format!("\nreport\n  {sentence}\n"));
-                }
-            }
+        if let Some(report) = self.report() {
+            text.push_str("\nreport\n");
+            let lines = verdict(&report, &self.points("eval")) + &shown::scores(&report);
+            lines.lines().for_each(|line| text.push_str(&format!("  {line}\n")));
         }
         if !self.record.notes.is_empty() {
             text.push_str("\nnotes\n");

@@ -10,6 +10,8 @@ mod endurance;
 mod inspect;
 #[path = "native/runs.rs"]
 mod runs;
+#[path = "native/trained.rs"]
+mod trained;
 #[path = "native/tuning.rs"]
 mod tuning;
 

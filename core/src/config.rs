@@ -31,7 +31,7 @@ pub use sweep_file::SweptKnob;
 pub use trainers::{RowForm, RowsFile, RunFileOf, Trainer, run_file_of};
 pub use values::{
     DROP_WORDS, DivergenceAction, Encoding, FinetuningType, Fp8Format, Fp8Scale, HeadActivation, HeadInit, HeadPooling,
-    Interval, Optimizer, ProblemType, QuantType, ScaleInputs, SchedulerType, TargetModules,
+    Interval, MASK_WORDS, Optimizer, ProblemType, QuantType, ScaleInputs, SchedulerType, TargetModules,
 };
 
 use crate::error::{Error, Result};
@@ -319,7 +319,7 @@ impl RunConfig {
                 .field("problem_type")
                 .remedy(common::KeepOne));
         }
-        check::drop_words(&self.drop_rows)?;
+        check::audit_words(self)?;
         if self.quantization_bit.is_some() && self.fp8.is_some() {
             return Err(Error::config(msg::TwoFormats).field("fp8").remedy(msg::TakeOneOut));
         }

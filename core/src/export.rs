@@ -19,7 +19,7 @@ mod outlook;
 mod pieces;
 mod read_back;
 mod reader;
-pub(crate) mod run_report;
+mod run_report;
 mod sentence;
 mod tolerance;
 
@@ -29,6 +29,7 @@ pub use license::{License, license};
 pub(crate) use outlook::outlook;
 pub(crate) use pieces::PieceSink;
 pub use read_back::read_back;
+pub use run_report::{first_predictions, write_report};
 pub use tolerance::{difference_is_small, expected_difference, explanation};
 
 use crate::error::{Error, Result};

@@ -19,6 +19,7 @@ use crate::train::checkpoint::{self, Checkpoint};
 use crate::train::evaluation::{HeldOut, QUESTIONS};
 use crate::train::fingerprint::{Fingerprint, TRAIN, VALIDATION};
 use crate::train::record::RecordFile;
+use crate::train::throughput::Pace;
 use crate::train::trainer::Trainer;
 use lorakeet_i18n::messages::device::KeepLess;
 use lorakeet_i18n::messages::run as msg;
@@ -72,6 +73,8 @@ pub(crate) struct Finished {
     pub(crate) task: Task,
     /// The metrics of the last score.
     pub(crate) metrics: Vec<Metric>,
+    /// What its last steps took.
+    pub(crate) pace: Option<Pace>,
 }
 
 /// Trains the loaded model on the data: resolve the task, build examples, attach the adapter, score baselines, train, report.
@@ -219,6 +222,7 @@ pub(crate) async fn finetune(job: Job<'_>, emit: &mut Emit<'_>) -> Result<Finish
             trainer.save_checkpoint(emit).await?;
         }
     }
+    let pace = trainer.pace();
     let (summary, kept, metrics) = trainer.finish(emit).await?;
     let seconds = ((emit.host.now_ms)() - started_ms) / 1000.0;
     Ok(Finished {
@@ -226,5 +230,6 @@ pub(crate) async fn finetune(job: Job<'_>, emit: &mut Emit<'_>) -> Result<Finish
         kept,
         task,
         metrics,
+        pace,
     })
 }

@@ -279,6 +279,13 @@ impl LoadedModel {
         Ok(files)
     }
 
+    /// Lays conversations out as a run wants it.
+    pub(crate) fn lay_out_by(&mut self, run: &RunConfig) {
+        if let Some(template) = &mut self.files.chat_template {
+            template.enable_thinking(run.enable_thinking);
+        }
+    }
+
     /// Makes vectors of texts as a run for them wants, or without one as the files say, else by the mean.
     pub(crate) fn pool_texts_by(&mut self, run: Option<&RunConfig>) {
         let of_files = self.files.sentence.as_ref().map(SentenceModules::pooling);
@@ -385,6 +392,7 @@ pub(crate) async fn fit_inputs_to_data(
     emit: &mut Emit<'_>,
 ) -> Result<()> {
     let model = slot.as_mut().ok_or_else(no_model)?;
+    model.lay_out_by(config);
     let variant = small::Variant::named(&model.model.info.model_type);
     let has_patches = variant.is_some_and(small::Variant::has_patches);
     let has_inputs = ["input_size", "vocab_size"]

@@ -7,6 +7,7 @@
 
 mod audit;
 mod command;
+mod conclusion;
 mod event;
 mod export;
 mod files;
@@ -22,10 +23,11 @@ mod run_curve;
 mod run_outcome;
 mod run_report;
 
-pub use audit::{AuditDropped, AuditFinding, AuditKind, AuditPlace, AuditReport};
+pub use audit::{AuditDropped, AuditFinding, AuditKind, AuditPlace, AuditReport, AuditSetting};
 pub use command::{ChatMessage, Command, DeviceChoice, GenerateOptions, Prompt};
+pub use conclusion::{NextStep, Outcome};
 pub use event::{
-    DataInfo, DeviceInfo, DeviceKind, Divergence, Event, KnobInfo, MemoryEstimate, ModelInfo, Probe, RunInfo,
+    DataInfo, DeviceInfo, DeviceKind, Divergence, Event, KnobInfo, Learnt, MemoryEstimate, ModelInfo, Probe, RunInfo,
     RunSummary, Sign, Stage, StepInfo,
 };
 pub use export::{

@@ -247,9 +247,11 @@ impl PageState {
                 memory,
                 available_bytes,
                 seconds_per_step,
+                learnt,
             } => {
                 loaded.estimate.set(Some((memory, available_bytes)));
                 loaded.seconds_per_step.set(seconds_per_step);
+                loaded.learnt.set(learnt);
                 self.finish(Job::Estimate);
             }
             Event::Advice { advice, rows, .. } => {
@@ -412,9 +414,10 @@ impl PageState {
     pub(super) fn look_after_run(self) {
         if self.loaded.preview.with_untracked(Vec::is_empty) {
             self.ask_preview();
-            self.ask_estimate();
             self.ask_advice();
         }
+        // The forecast knows now what a run takes.
+        self.ask_estimate();
     }
 
     /// What was loaded changes what a run takes and what it makes of the data.

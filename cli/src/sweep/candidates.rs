@@ -19,7 +19,7 @@ const MOST: usize = 10_000;
 const DIGEST_LETTERS: usize = 8;
 
 /// Knobs beside [`PLACES`] by which runs would not be compared on the same rows.
-const HELD_OUT: [&str; 19] = [
+const HELD_OUT: [&str; 21] = [
     "model_name_or_path",
     "train_file",
     "validation_file",
@@ -27,6 +27,7 @@ const HELD_OUT: [&str; 19] = [
     "max_samples",
     "data_seed",
     "drop_rows",
+    "mask_personal",
     "text_columns",
     "label_columns",
     "task",
@@ -36,6 +37,7 @@ const HELD_OUT: [&str; 19] = [
     "cutoff_len",
     "packing",
     "completion_only_loss",
+    "enable_thinking",
     "loss",
     "metric_for_best_model",
     "eval_strategy",

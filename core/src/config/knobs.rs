@@ -207,6 +207,11 @@ Data {
         "不参与的数据：填数据检查中的问题名称，如 empty_rows、exact_duplicates、exact_leakage。",
         "Audit first (step 3, or `lorakeet audit`), and look at the rows. The file itself stays as it is.",
         "请先做数据检查（第 3 步，或 `lorakeet audit`）并查看相应的数据。文件本身不会改动。";
+    mask_personal: Vec<String> = Vec::new(), Kind::Names,
+        "Personal data that are read as placeholders (EMAIL, PHONE, IBAN, CARD, ID): email_addresses, phone_numbers, ibans, payment_cards, resident_ids.",
+        "以占位符（EMAIL、PHONE、IBAN、CARD、ID）代替的个人信息：email_addresses、phone_numbers、ibans、payment_cards、resident_ids。",
+        "The model then learns that there is an address, and none of them. Labels and the file itself stay as they are.",
+        "这样模型只会学到此处有地址，而不会记住具体内容。标签和文件本身不会改动。";
     text_columns: Vec<String> = Vec::new(), Kind::Names,
         aliases: ["text_column", "text_column_name", "text_column_names"],
         "Columns with the text, the two texts of a pair, or numeric inputs; not given: found by their names.",
@@ -252,6 +257,11 @@ Data {
         "只训练回答部分，不训练提示部分。",
         "On for instructions and chats: the model learns to answer, not to ask. The preview colours what is trained on.",
         "指令和对话数据应开启：让模型学回答而不是学提问。预览会标出参与训练的词元。";
+    enable_thinking: Option<bool> = None, Kind::Flag,
+        "What the chat template is told as enable_thinking, where a row's chat_template_kwargs do not say it. Not given: the template's default.",
+        "传给对话模板的 enable_thinking；若某条数据的 chat_template_kwargs 已指定，则以该数据为准。不填则用模板的默认值。",
+        "false for answers without a thinking block, as Qwen3's template has it; ask the model later as it was trained.",
+        "若回答中没有思考块，请设为 false（如 Qwen3 的模板）；之后提问时也应与训练时一致。";
     data_seed: Option<u64> = None, SEED,
         "Seed of the split and of the order of examples; not given: seed.",
         "划分数据和打乱样本顺序的随机种子；不填则用 seed。",

@@ -115,6 +115,17 @@ impl Table {
         self.rows.retain(|row| is_kept(row.number));
     }
 
+    /// Changes fields, each with its column's name as the file spells it; counts the rows in which `change` says that it did.
+    pub fn change(&mut self, mut change: impl FnMut(&str, &mut Value) -> bool, count: &mut usize) {
+        for row in &mut self.rows {
+            let mut is_changed = false;
+            for (place, value) in row.cells.iter_mut() {
+                is_changed |= change(&self.names.shown[*place as usize], value);
+            }
+            *count += usize::from(is_changed);
+        }
+    }
+
     /// Adds a column of this name, if there is none yet; gives its place.
     pub(super) fn column(&mut self, name: &str) -> u32 {
         let key = key(name);

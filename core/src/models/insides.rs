@@ -128,6 +128,16 @@ impl Model {
         self.adapted().map(|(place, _)| place.path).collect()
     }
 
+    /// ‖g‖ of each module with an adapter, in the order of [`Self::adapted_paths`]: of the gradients of A, B and DoRA's magnitude
+    /// together. `norms` are those of the parameters, by their numbers.
+    pub(crate) fn adapter_gradients(&self, norms: &[f64]) -> Vec<f64> {
+        let of_module = |lora: &Lora| {
+            let norms = lora.numbers().filter_map(|number| norms.get(number));
+            norms.map(|norm| norm * norm).sum::<f64>().sqrt()
+        };
+        self.adapted().map(|(_, lora)| of_module(lora)).collect()
+    }
+
     fn adapted(&self) -> impl Iterator<Item = (Place<'_>, &Lora)> {
         let linears = self.body.linears().into_iter().chain(self.head.linears());
         let linears = linears.map(|linear| (Place::from(linear), linear.lora.as_ref()));

@@ -88,6 +88,9 @@ pub enum Event {
         /// About how long one of its steps takes, where the device was measured and the run's work is known.
         #[serde(default)]
         seconds_per_step: Option<f64>,
+        /// What the last run on this model and device tells of it; `seconds_per_step` is scaled by that run then.
+        #[serde(default)]
+        learnt: Option<Learnt>,
     },
     /// What is recommended for a run, and what is unwise in its settings.
     Advice {
@@ -373,6 +376,9 @@ pub struct ModelInfo {
     pub max_position_embeddings: usize,
     /// Whether it brings a chat template.
     pub has_chat_template: bool,
+    /// Whether that asks for `enable_thinking`.
+    #[serde(default)]
+    pub has_thinking_switch: bool,
     /// Names of the linears that adapters can go on, shortened to their suffixes.
     pub linear_modules: Vec<String>,
 }
@@ -396,6 +402,15 @@ pub struct MemoryEstimate {
     pub activation_bytes: Option<u64>,
     /// The most at any time of a step. It is less than the sum, because not all of them are there at once, or more by what
     /// lives inside an operation. Not known of every run: `lorakeet_core::estimate` says of which.
+    pub peak_bytes: Option<u64>,
+}
+
+/// What a forecast has from the last run on the same model and device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Learnt {
+    /// Steps of that run that were measured.
+    pub steps: usize,
+    /// The peak, scaled by what that run held, where the device tells.
     pub peak_bytes: Option<u64>,
 }
 

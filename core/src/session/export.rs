@@ -7,7 +7,8 @@ use crate::config::RunConfig;
 use crate::data::audit::Reading;
 use crate::error::Result;
 use crate::export::{
-    Form, License, PieceSink, RunRecord, Settings, Trained, dtype, export, license, outlook, run_report,
+    Form, License, PieceSink, RunRecord, Settings, Trained, dtype, export, license, outlook,
+    write_report as report_text,
 };
 use crate::finetune::{Data, Finished};
 use crate::formats::{ModelFiles, peft::Adapter};
@@ -50,7 +51,7 @@ type Wanted<'a> = (Form, Option<&'a str>, bool);
 
 /// Writes a run's report, of which the front end knows everything.
 pub(super) fn write_report(request: &ReportRequest, emit: &mut Emit<'_>) -> Result<()> {
-    let (form, text) = (request.form, run_report::write(request));
+    let (form, text) = (request.form, report_text(request));
     emit.event(Event::ReportFile { form, text });
     Ok(())
 }
@@ -70,6 +71,7 @@ impl LastRun {
             kept,
             task,
             metrics,
+            ..
         } = finished;
         let loss = summary.eval_loss_after.map(|loss| ("loss".to_owned(), loss));
         let metrics = metrics.iter().map(|metric| (metric.name.clone(), metric.value));

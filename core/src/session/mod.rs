@@ -22,6 +22,7 @@ use crate::data::audit::Reading;
 use crate::data::{self, Columns};
 use crate::device;
 use crate::error::{Error, Kind, Result};
+use crate::estimate::LastPace;
 use crate::finetune::{Data, Job, finetune};
 use crate::formats::{ModelFiles, peft::Adapter};
 use crate::head_spec::HeadRecord;
@@ -89,6 +90,8 @@ pub struct Session {
     trained: Option<export::LastRun>,
     /// What advice knows of the rows.
     measured: Option<facts::Measured>,
+    /// What the last run on the model and the device took.
+    pace: Option<LastPace>,
     /// Models that were fetched where there is no shelf.
     in_memory: Vec<hub::InMemory>,
 }
@@ -116,6 +119,7 @@ impl Session {
             origin: None,
             trained: None,
             measured: None,
+            pace: None,
             in_memory: Vec::new(),
             save_interval_ms: SAVE_INTERVAL_MS,
             most_whole_bytes: MOST_WHOLE_BYTES,
@@ -158,7 +162,11 @@ impl Session {
             Command::Probe => self.measure(emit).await,
             Command::LoadModel { name, config, .. } => {
                 let base = config.as_deref().map(BaseFormat::from).unwrap_or_default();
-                self.load_model(name, base, files, emit).await
+                self.load_model(name, base, files, emit).await?;
+                if let Some((model, config)) = self.model.as_mut().zip(config) {
+                    model.lay_out_by(&config);
+                }
+                Ok(())
             }
             Command::LoadData { .. } => {
                 self.load_data(files).await?;
@@ -292,7 +300,8 @@ impl Session {
         let device = self.open_any(emit).await?.clone();
         // The old model goes first: two may not fit.
         self.model = None;
-        (self.trained, self.measured, self.origin) = (None, None, None);
+        (self.trained, self.measured) = (None, None);
+        (self.origin, self.pace) = (None, None);
         self.inputs.model = files.clone();
         self.inputs.adapter.clear();
         device::release(&device);
@@ -481,6 +490,9 @@ impl Session {
             resume: &mut self.resume,
         };
         let outcome = finetune(job, emit).await;
+        if let Some(pace) = outcome.as_ref().ok().and_then(|finished| finished.pace) {
+            self.keep_pace(pace, &config).await;
+        }
         let outcome = outcome.map(|finished| {
             let data = [self.data.as_ref(), self.validation.as_ref()];
             self.trained = Some(export::LastRun::new(&config, &finished, export::digests(data)));

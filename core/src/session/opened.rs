@@ -69,6 +69,7 @@ impl Session {
                     .as_ref()
                     .map(|report| report.metrics.clone())
                     .unwrap_or_default(),
+                pace: None,
             };
             let digests = [TRAIN, VALIDATION].into_iter().filter_map(|name| {
                 let digest = record.inputs.get(name)?;

@@ -80,6 +80,10 @@ pub async fn train_step(
 pub(crate) struct Unread {
     /// Whether those of the next step are left there, too.
     pub(crate) defers: bool,
+    /// Whether the norms of the next step's gradients are read, of each tensor: a picture of them is due. Not of a step that defers.
+    pub(crate) wants_norms: bool,
+    /// The last norms that were read: before clipping, by the tensors' numbers, with the step.
+    pub(crate) norms: Option<(usize, Vec<f64>)>,
     steps: Vec<Asked>,
     /// The numbers of the step before them.
     last: Option<Tensor<1>>,
@@ -203,6 +207,9 @@ pub(crate) async fn step_in_turns(
         turn.after_read();
         if found.error.is_some() {
             return Ok(Some(found));
+        }
+        if unread.wants_norms {
+            unread.norms = Some((settings.step, gradients.norms().await?));
         }
     }
     // They hold the old weights, which go one by one as the new ones come.

@@ -16,9 +16,10 @@ use super::record::RecordFile;
 use super::report::{baseline_of_texts, predictions, report, report_of_texts, written_answers};
 use super::schedule::Schedule;
 use super::step::Unread;
-use super::throughput::Throughput;
+use super::throughput::{Pace, Throughput};
 use crate::config::{FinetuningType, Plan, RunConfig};
 use crate::data::{Cursor, Example, FewValues};
+use crate::device;
 use crate::error::Result;
 use crate::host::Emit;
 use crate::loaded_model::LoadedModel;
@@ -35,6 +36,7 @@ use crate::tasks::{Baseline, TaskSpec};
 use burn::tensor::{Tensor, TensorData};
 use lorakeet_i18n::messages::run as msg;
 use reading::Asked;
+use std::cell::Cell;
 use std::rc::Rc;
 
 /// Samples in the middle of a run, and how far apart they are at least: they cost as much as a step or two.
@@ -100,6 +102,8 @@ pub(crate) struct Trainer<'a> {
     steps_a_read: usize,
     /// The most tokens, padding counted, of a micro-batch that is known to fit.
     fits: usize,
+    /// Whether a picture has gradients in it: then those of the steps are looked at, after which it is drawn.
+    shows_gradients: Cell<bool>,
     /// Where the weights stood after each step, of a run with two of them.
     path: OptimizerPath,
 }
@@ -138,6 +142,7 @@ impl<'a> Trainer<'a> {
             throughput: Throughput::default(),
             compiling: Compiling::new(model.model.device()),
             unread: Unread::default(),
+            shows_gradients: Cell::new(false),
             asked: Vec::new(),
             steps_a_read: 1,
             fits: 0,
@@ -232,6 +237,12 @@ impl<'a> Trainer<'a> {
     fn samples_at(&self, step: usize) -> bool {
         let rhythm = self.plan.max_steps.div_ceil(SAMPLES).max(LEAST_STEPS_BETWEEN_SAMPLES);
         step < self.plan.max_steps && step.is_multiple_of(rhythm)
+    }
+
+    /// What its last steps took.
+    pub(crate) fn pace(&self) -> Option<Pace> {
+        let held_bytes = device::reserved_of_gpu(self.model.model.device());
+        self.throughput.pace(held_bytes)
     }
 
     /// Scores, samples and saves what came of it; gives the summary without its time, the step whose weights were kept, and their

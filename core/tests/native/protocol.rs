@@ -5,15 +5,15 @@ use lorakeet_core::Error;
 use lorakeet_core::advice::{Advice, Caution, Doubt, Recommendation};
 use lorakeet_core::config::RunConfig;
 use lorakeet_core::protocol::{
-    AuditDropped, AuditFinding, AuditKind, AuditPlace, AuditReport, Baseline, BaselineKind, CalibrationBin, ClassRow,
-    ColumnRole, ColumnUse, Command, ComparedFiles, Comparison, CurveEval, CurvePoint, DataInfo, DecisionKind,
-    Decisions, DeviceInfo, DeviceKind, Divergence, EvalInfo, Event, ExportCheck, ExportEvent, ExportForm, ExportOption,
-    ExportScore, FileScore, FilesEvent, HubEvent, HubProgress, InputFile, Interval, Judgement, KnobInfo,
-    MemoryEstimate, Metric, ModelInfo, OpenedRun, Picture, PictureRequest, PredictionTable, PreviewExample, Probe,
-    RateChange, RatePoint, RateSearch, ReadBack, Report, ReportForm, RunCurve, RunInfo, RunInput, RunLabels,
-    RunOutcome, RunPreview, RunRecord, RunSample, RunScore, RunState, RunSummary, SearchEnd, Sign, Slice, SliceBy,
-    Stage, StepInfo, StoredCopy, StoredRun, TensorChange, TensorError, TextPrediction, TokenProbability,
-    UncomparedTensor, Verdict,
+    AuditDropped, AuditFinding, AuditKind, AuditPlace, AuditReport, AuditSetting, Baseline, BaselineKind,
+    CalibrationBin, ClassRow, ColumnRole, ColumnUse, Command, ComparedFiles, Comparison, CurveEval, CurvePoint,
+    DataInfo, DecisionKind, Decisions, DeviceInfo, DeviceKind, Divergence, EvalInfo, Event, ExportCheck, ExportEvent,
+    ExportForm, ExportOption, ExportScore, FileScore, FilesEvent, HubEvent, HubProgress, InputFile, Interval,
+    Judgement, KnobInfo, Learnt, MemoryEstimate, Metric, ModelInfo, OpenedRun, Picture, PictureRequest,
+    PredictionTable, PreviewExample, Probe, RateChange, RatePoint, RateSearch, ReadBack, Report, ReportForm, RunCurve,
+    RunInfo, RunInput, RunLabels, RunOutcome, RunPreview, RunRecord, RunSample, RunScore, RunState, RunSummary,
+    SearchEnd, Sign, Slice, SliceBy, Stage, StepInfo, StoredCopy, StoredRun, TensorChange, TensorError, TextPrediction,
+    TokenProbability, UncomparedTensor, Verdict,
 };
 use lorakeet_core::task::Task;
 use lorakeet_i18n::messages::formats as msg;
@@ -167,6 +167,8 @@ fn pictures(number: f64) -> Vec<Picture> {
             layers: vec![text()],
             modules: vec![text(), text(), text()],
             shares: cells(),
+            gradients: cells(),
+            gradient_step: Some(4),
         },
     ]
 }
@@ -236,6 +238,7 @@ fn events(number: f64) -> Vec<Event> {
             hidden_size: 1,
             max_position_embeddings: 1,
             has_chat_template: true,
+            has_thinking_switch: true,
             linear_modules: vec!["q_proj".into()],
         }),
         Event::Data(DataInfo {
@@ -284,6 +287,10 @@ fn events(number: f64) -> Vec<Event> {
             },
             available_bytes: Some(9),
             seconds_per_step: Some(0.125),
+            learnt: Some(Learnt {
+                steps: 10,
+                peak_bytes: Some(11),
+            }),
         },
         Event::Started(RunInfo {
             max_steps: 1,
@@ -509,6 +516,10 @@ fn events(number: f64) -> Vec<Event> {
         effect: said(),
         remedy: said(),
         drop_as: Some(AuditKind::ExactLeakage),
+        setting: Some(AuditSetting {
+            knob: text(),
+            value: 512.into(),
+        }),
     };
     let dropped = AuditDropped {
         kind: AuditKind::EmptyRows,

@@ -50,7 +50,7 @@ const SETTINGS: [&str; 24] = [
 ];
 
 /// Knobs whose effect is in the files: in rows, their order, the adapter and the steps.
-const IN_FILES: [&str; 39] = [
+const IN_FILES: [&str; 41] = [
     "model_name_or_path",
     "adapter_name_or_path",
     "task",
@@ -59,6 +59,7 @@ const IN_FILES: [&str; 39] = [
     "validation_file",
     "encoding",
     "drop_rows",
+    "mask_personal",
     "text_columns",
     "label_columns",
     "val_size",
@@ -66,6 +67,7 @@ const IN_FILES: [&str; 39] = [
     "cutoff_len",
     "packing",
     "completion_only_loss",
+    "enable_thinking",
     "data_seed",
     "lora_r",
     "lora_alpha",
