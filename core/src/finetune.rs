@@ -57,6 +57,8 @@ pub(crate) struct Job<'a> {
     pub(crate) save_interval_ms: Option<f64>,
     /// Bytes that can still be written there, where that is known.
     pub(crate) free_bytes: Option<u64>,
+    /// Whether the front end may ask for a checkpoint, also where there is no such place.
+    pub(crate) hands_over: bool,
     /// Where the run goes on from; it is taken.
     pub(crate) resume: &'a mut Option<Checkpoint>,
 }
@@ -127,7 +129,7 @@ pub(crate) async fn finetune(job: Job<'_>, emit: &mut Emit<'_>) -> Result<Finish
     let plan = config.plan(split.train.len());
     let resume = job.resume.take();
     let mut fingerprint = Fingerprint::of(&spec.settled(config));
-    if job.sink.is_some() || resume.is_some() {
+    if job.sink.is_some() || job.hands_over || resume.is_some() {
         fingerprint.add_model(&model.files, &model.head.config).await?;
         fingerprint.add_adapter(job.adapter)?;
         fingerprint.add("train_file", Some(job.data.digest.clone()));

@@ -43,6 +43,18 @@ pub enum Heard {
     Generated(String),
     /// An exported file; its bytes are beside it.
     File(String),
+    /// A file of a checkpoint; its bytes are beside it.
+    CheckpointFile(String),
+}
+
+impl Heard {
+    /// Whether it is what a run has come to, and is shown of it.
+    pub fn is_of_run(&self) -> bool {
+        matches!(
+            self,
+            Self::Measured(_) | Self::Sample(_) | Self::Picture(..) | Self::Report(_) | Self::Warning
+        )
+    }
 }
 
 /// How far the loading is.
@@ -202,6 +214,7 @@ pub fn read(event: &Value) -> Option<Heard> {
         }),
         "generated" => Heard::Generated(of.text("text")),
         "file" => Heard::File(of.text("name")),
+        "checkpoint_file" => Heard::CheckpointFile(of.text("name")),
         _ => return None,
     })
 }

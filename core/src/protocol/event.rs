@@ -238,6 +238,14 @@ pub enum Event {
         /// Its size.
         bytes: u64,
     },
+    /// A file of the checkpoint that was asked for with [`Command::HandOver`](super::Command::HandOver); its bytes travel beside the
+    /// event.
+    CheckpointFile {
+        /// Its name in the checkpoint's folder.
+        name: String,
+        /// Its size.
+        bytes: u64,
+    },
     /// What was trained, in one of several forms.
     Export(ExportEvent),
     /// Something to know that stops nothing.

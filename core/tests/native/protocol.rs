@@ -371,6 +371,7 @@ fn events(number: f64) -> Vec<Event> {
                 choices: vec![text()],
             }],
         },
+        Event::CheckpointFile { name: text(), bytes: 1 },
         Event::Probe(Probe {
             gflops: 123.5,
             gbytes_per_s: 12.25,
@@ -646,6 +647,7 @@ fn kind(event: &Event) -> u32 {
         Event::ReportFile { .. } => 38,
         Event::Advice { .. } => 39,
         Event::Rate(_) => 40,
+        Event::CheckpointFile { .. } => 41,
     }
 }
 
@@ -653,7 +655,7 @@ fn kind(event: &Event) -> u32 {
 fn every_event_comes_through_json_as_it_went_in_whatever_its_numbers() {
     for number in [0.0, -0.0, 3.0, 2.345e-4, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         let events = events(number);
-        assert_eq!(events.iter().map(kind).collect::<BTreeSet<_>>().len(), 41);
+        assert_eq!(events.iter().map(kind).collect::<BTreeSet<_>>().len(), 42);
         for event in events {
             let written = serde_json::to_string(&event).expect("it is written");
             let read: Event = serde_json::from_str(&written).unwrap_or_else(|error| panic!("{written}: {error}"));

@@ -100,7 +100,7 @@ impl Lab {
             return self.host.refuse(id, refusal);
         }
         self.wire.borrow_mut().calls.push((ends, id));
-        self.wire.borrow().send(command, None, &self.host);
+        self.wire.borrow().send(command, &Array::new(), &self.host);
     }
 
     /// The text that a call waits for.

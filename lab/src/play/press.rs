@@ -36,6 +36,7 @@ impl Lab {
             _ => {}
         });
         self.tell_state();
+        self.hand_over();
     }
 
     fn press(&self, action: &str, of: &str) {
@@ -113,6 +114,7 @@ impl Lab {
             model.answers.explanation = text;
             model.answers.is_explained = true;
         });
+        self.hand_over();
     }
 
     fn show(&self, part: usize) {

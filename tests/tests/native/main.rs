@@ -15,6 +15,7 @@ mod estimate;
 mod export;
 mod finder;
 mod fused;
+mod hand_over;
 mod heads;
 mod hub;
 mod ids;

@@ -15,6 +15,14 @@ use serde_json::json;
 const WATCH_POLICY: &str = "window.broken = []; document.addEventListener('securitypolicyviolation', (event) => {\
     broken.push([event.effectiveDirective, event.blockedURI]) })";
 
+/// Counts the messages in which a lab hands a checkpoint over.
+const WATCH_KEPT: &str = "window.checkpoints = 0;\
+    const own = Object.getOwnPropertyDescriptor(MessagePort.prototype, 'onmessage');\
+    Object.defineProperty(MessagePort.prototype, 'onmessage', { ...own, set(hear) {\
+        own.set.call(this, (event) => {\
+            if (event.data?.type === 'keep' && event.data.run.files.length > 0) checkpoints += 1;\
+            hear(event) }) } })";
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_frame_with_an_origin_of_its_own_trains_and_keeps_nothing() -> Result<()> {
     let frame = format!(
@@ -104,32 +112,35 @@ async fn inside_a_page_a_run_goes_on_through_a_move() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_frame_that_is_moved_in_a_run_says_that_it_has_ended_and_trains_again() -> Result<()> {
-    let body = lab("lab", &format!("device='cpu' state='{LONG}'"));
+async fn a_run_in_a_frame_of_its_own_origin_goes_on_through_a_move_to_the_same_numbers() -> Result<()> {
+    let body = lab("lab", &format!("opaque device='cpu' max-steps='9' state='{LONG}'"));
     let course = Course::frames(&format!("<div id='elsewhere'></div>{body}")).await?;
+    course.run(WATCH_KEPT).await?;
     course.make_ready("lab").await?;
     course.hold_a_run("lab").await?;
-    let moved = "const state = lab.state; elsewhere.append(lab); return [lab.phase, lab.state === state]";
-    let moved = course.run(moved).await?;
-    ensure!(moved == json!(["loading", true]), "{moved}");
-    let errors = course.told("error").await?;
-    ensure!(
-        errors.len() == 1 && errors[0]["detail"]["kind"] == "lost" && errors[0]["detail"]["fatal"] == false,
-        "{errors:?}"
-    );
-    let notice = "return lab.shadowRoot.querySelector('.moved').innerText";
-    let text = course.run(notice).await?;
-    ensure!(text.as_str().is_some_and(|text| text.contains("was moved")), "{text}");
-    // It is ready and not asked for a prediction: the answers came along.
     course
-        .wait_long("the lab is back", "return lab.phase === 'ready'")
+        .wait_long("the page has a checkpoint", "return checkpoints > 0")
         .await?;
-    course.run("lab.maxSteps = 2").await?;
+    let moved = "const state = lab.state; elsewhere.append(lab);\
+        window.after = told.length; window.step = lab.metrics.step; return [lab.phase, lab.state === state,\
+        lab.shadowRoot.querySelector('.moved').innerText.includes('then the run goes on')]";
+    let moved = course.run(moved).await?;
+    ensure!(moved == json!(["loading", true, true]), "{moved}");
+    course
+        .wait_long("the run holds again", "return lab.phase === 'paused'")
+        .await?;
     course.train("lab").await?;
-    let end = course
-        .run("return [lab.report.steps, lab.shadowRoot.querySelector('.moved').innerText]")
-        .await?;
-    ensure!(end == json!([2, ""]), "{end}");
+    let end = "return [lab.report.steps, lab.shadowRoot.querySelector('.moved').innerText,\
+        told.filter(({ name }) => name === 'error'),\
+        told.slice(after).some(({ name, detail }) => name === 'step' && detail.step <= window.step)]";
+    let end = course.run(end).await?;
+    ensure!(end == json!([9, "", [], false]), "{end}");
+    // The same run once more, without a move.
+    let report = "const { seconds, ...report } = lab.report; return report";
+    let through_a_move = course.run(report).await?;
+    course.train("lab").await?;
+    let whole = course.run(report).await?;
+    ensure!(whole == through_a_move, "{whole} instead of {through_a_move}");
     course.page.close().await
 }
 
