@@ -23,8 +23,8 @@ mod run_report;
 pub use audit::{AuditDropped, AuditFinding, AuditKind, AuditPlace, AuditReport};
 pub use command::{ChatMessage, Command, DeviceChoice, GenerateOptions, Prompt};
 pub use event::{
-    DataInfo, DeviceInfo, DeviceKind, Divergence, Event, KnobInfo, MemoryEstimate, ModelInfo, Probe, RunInfo,
-    RunSummary, Sign, Stage, StepInfo,
+    DataInfo, DeviceInfo, DeviceKind, Divergence, Event, KnobInfo, KnobRange, MemoryEstimate, ModelInfo, Probe,
+    RunInfo, RunSummary, Sign, Stage, StepInfo,
 };
 pub use export::{
     ExportCheck, ExportCommand, ExportEvent, ExportForm, ExportOption, ExportScore, PIECE_BYTES, ReadBack, TensorError,

@@ -8,11 +8,11 @@ use lorakeet_core::protocol::{
     AuditDropped, AuditFinding, AuditKind, AuditPlace, AuditReport, Baseline, BaselineKind, CalibrationBin, ClassRow,
     ColumnRole, ColumnUse, Command, Comparison, CurveEval, CurvePoint, DataInfo, DecisionKind, Decisions, DeviceInfo,
     DeviceKind, Divergence, EvalInfo, Event, ExportCheck, ExportEvent, ExportForm, ExportOption, ExportScore,
-    FileScore, HubEvent, HubProgress, InputFile, Interval, Judgement, KnobInfo, MemoryEstimate, Metric, ModelInfo,
-    Picture, PictureRequest, PredictionTable, PreviewExample, Probe, RateChange, RatePoint, RateSearch, ReadBack,
-    Report, ReportForm, RunCurve, RunInfo, RunInput, RunLabels, RunPreview, RunRecord, RunSample, RunScore, RunState,
-    RunSummary, SearchEnd, Sign, Slice, SliceBy, Stage, StepInfo, StoredCopy, StoredRun, TensorError, TextPrediction,
-    TokenProbability, Verdict,
+    FileScore, HubEvent, HubProgress, InputFile, Interval, Judgement, KnobInfo, KnobRange, MemoryEstimate, Metric,
+    ModelInfo, Picture, PictureRequest, PredictionTable, PreviewExample, Probe, RateChange, RatePoint, RateSearch,
+    ReadBack, Report, ReportForm, RunCurve, RunInfo, RunInput, RunLabels, RunPreview, RunRecord, RunSample, RunScore,
+    RunState, RunSummary, SearchEnd, Sign, Slice, SliceBy, Stage, StepInfo, StoredCopy, StoredRun, TensorError,
+    TextPrediction, TokenProbability, Verdict,
 };
 use lorakeet_core::task::Task;
 use lorakeet_i18n::messages::formats as msg;
@@ -369,6 +369,14 @@ fn events(number: f64) -> Vec<Event> {
                 name: text(),
                 guidance: text(),
                 choices: vec![text()],
+                unit: text(),
+                range: Some(KnobRange {
+                    min: 0.0,
+                    max: 1e9,
+                    above: true,
+                    below: false,
+                    whole: true,
+                }),
             }],
         },
         Event::CheckpointFile { name: text(), bytes: 1 },

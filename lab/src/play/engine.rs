@@ -166,6 +166,8 @@ impl Lab {
                 self.set_phase(Phase::Training);
                 self.hand_over();
             }
+            Heard::Piece(path) => self.keep_piece(path, bytes),
+            Heard::Exported => self.finish_export(),
             Heard::CheckpointFile(name) => self.take_checkpoint_file(&name, bytes),
             Heard::Generated(text) => self.keep_text(&text),
             Heard::File(name) => self.keep_file(name, bytes),
@@ -244,6 +246,9 @@ impl Lab {
         };
         if is_fatal || kind == Kind::Device {
             self.end_engine();
+            if is_loading && kind == Kind::Device {
+                self.tell_no_device(&said);
+            }
             // A place where the engine cannot be had at all is what recorded runs are for.
             return match is_loading {
                 true => self.open_recording(Some(said)),
@@ -256,6 +261,20 @@ impl Lab {
         // A wrong setting, rows that cannot be read: the engine is as it was.
         self.tell_problem(name, said, false);
         self.settle();
+    }
+
+    /// Tells the page around the lab that there is no device to train on; the lab itself shows recorded runs, and says why.
+    fn tell_no_device(&self, message: &str) {
+        let wished = self.model.borrow().options.text(options::DEVICE);
+        let kind = if wished.as_deref() == Some("gpu") {
+            "no-webgpu"
+        } else {
+            "lost"
+        };
+        self.post(
+            "error",
+            &json!({ "kind": kind, "message": message, "fatal": false, "advice": null }),
+        );
     }
 
     fn open_device(&self) {

@@ -15,6 +15,23 @@ use serde_json::json;
 const WATCH_POLICY: &str = "window.broken = []; document.addEventListener('securitypolicyviolation', (event) => {\
     broken.push([event.effectiveDirective, event.blockedURI]) })";
 
+/// Keeps the engine's worker.
+const WATCH_WORKER: &str = "const { Worker: Own } = window;\
+    window.Worker = class extends Own { constructor(...of) { super(...of); window.worker = this } }";
+
+/// Has that worker say that a run did not fit into memory.
+const FULL_MEMORY: &str = "const message = JSON.stringify({ type: 'failed', kind: 'out_of_memory' });\
+    worker.dispatchEvent(new MessageEvent('message', { data: { message, said: 'Memory is full.' } }))";
+
+/// Gives the lab one width after the other; for each, whether it has room there, and its phase.
+const RESIZE: &str = "return (async () => { const found = [];\
+    for (const width of [280, 320, 640, 1024, 1440, 280]) {\
+        lab.style.inlineSize = `${width}px`;\
+        await new Promise((next) => requestAnimationFrame(() => requestAnimationFrame(next)));\
+        const inside = lab.shadowRoot.querySelector('.lab');\
+        found.push([inside.scrollWidth <= inside.clientWidth, lab.phase]) }\
+    lab.style.inlineSize = ''; return found })()";
+
 /// Counts the messages in which a lab hands a checkpoint over.
 const WATCH_KEPT: &str = "window.checkpoints = 0;\
     const own = Object.getOwnPropertyDescriptor(MessagePort.prototype, 'onmessage');\
@@ -99,8 +116,14 @@ async fn inside_a_page_a_run_goes_on_through_a_move() -> Result<()> {
         &format!("mode='inline' device='cpu' max-steps='9' state='{LONG}'"),
     );
     let course = Course::inline(&format!("<div id='elsewhere'></div>{body}")).await?;
+    course.run(WATCH_WORKER).await?;
     course.make_ready("lab").await?;
     course.hold_a_run("lab").await?;
+    let sizes = course.run(RESIZE).await?;
+    let fits = sizes
+        .as_array()
+        .is_some_and(|sizes| sizes.iter().all(|size| *size == json!([true, "paused"])));
+    ensure!(fits, "wider than its place, or no longer paused: {sizes}");
     let moved = "lab.remove(); elsewhere.append(lab); return lab.phase";
     ensure!(course.run(moved).await? == "paused");
     course.train("lab").await?;
@@ -108,6 +131,22 @@ async fn inside_a_page_a_run_goes_on_through_a_move() -> Result<()> {
         .run("return [lab.report.steps, told.filter(({ name }) => name === 'error')]")
         .await?;
     ensure!(end == json!([9, []]), "{end}");
+
+    // Memory that is full ends the run, and the lab can be started again.
+    course.hold_a_run("lab").await?;
+    course.run(FULL_MEMORY).await?;
+    course.wait_long("it is told", "return lab.phase === 'error'").await?;
+    let told = "const { kind, message, fatal } = told.findLast(({ name }) => name === 'error').detail;\
+        return [kind, message, fatal, lab.shadowRoot.querySelector('.notice-error [data-do=start]')?.innerText]";
+    let told = course.run(told).await?;
+    ensure!(
+        told == json!(["out-of-memory", "Memory is full.", false, "Start the engine again"]),
+        "{told}"
+    );
+    course.run("lab.start()").await?;
+    let is_back = "return ['ready', 'done'].includes(lab.phase)";
+    course.wait_long("the engine is back", is_back).await?;
+    course.train("lab").await?;
     course.page.close().await
 }
 
@@ -141,6 +180,19 @@ async fn a_run_in_a_frame_of_its_own_origin_goes_on_through_a_move_to_the_same_n
     course.train("lab").await?;
     let whole = course.run(report).await?;
     ensure!(whole == through_a_move, "{whole} instead of {through_a_move}");
+    let files = "return (async () => { const start = async (format) => {\
+        const file = await lab.exportAdapter(format); return (await file.text()).slice(0, 4) };\
+        return [(await start('peft')).slice(0, 2), await start('gguf')] })()";
+    let files = course.run(files).await?;
+    ensure!(files == json!(["PK", "GGUF"]), "{files}");
+
+    // A GPU that is wished for and is not there.
+    course.run("return lab.destroy()").await?;
+    course.run("lab.device = 'gpu'").await?;
+    course.make_ready("lab").await?;
+    let end = "return [lab.device, told.filter(({ name }) => name === 'error').map(({ detail }) => [detail.kind, detail.fatal])]";
+    let end = course.run(end).await?;
+    ensure!(end == json!(["replay", [["no-webgpu", false]]]), "{end}");
     course.page.close().await
 }
 

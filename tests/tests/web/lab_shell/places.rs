@@ -171,10 +171,14 @@ async fn a_frame_that_is_moved_goes_on_with_its_state() -> Result<()> {
             &json!([{ "type": "keep", "run": run }, { "type": "phase", "phase": "training", "device": "cpu" }]),
         )
         .await?;
-    ensure!(course.seen("lab").await?["runs"] == json!([]), "nothing was kept before");
+    ensure!(
+        course.seen("lab").await?["runs"] == json!([]),
+        "nothing was kept before"
+    );
     let notice = "return lab.shadowRoot.querySelector('.moved').textContent";
     for place in ["document.body", "elsewhere"] {
-        let moved = format!("{place}.append(lab); return [lab.phase, lab.shadowRoot.querySelector('.moved').textContent]");
+        let moved =
+            format!("{place}.append(lab); return [lab.phase, lab.shadowRoot.querySelector('.moved').textContent]");
         let moved = course.run(&moved).await?;
         ensure!(
             moved[0] == "loading" && moved[1].as_str().is_some_and(|text| text.contains("goes on")),
