@@ -12,7 +12,7 @@ use js_sys::{Array, ArrayBuffer, Reflect};
 use lorakeet_core::error::Kind;
 use lorakeet_core::lesson::{BUNDLED_MODEL, BreakIt, LessonRun};
 use lorakeet_core::protocol::Event;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::collections::VecDeque;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, spawn_local};

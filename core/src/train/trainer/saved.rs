@@ -134,7 +134,7 @@ impl Trainer<'_> {
     }
 
     /// Hands a checkpoint of the steps done over to the front end; nothing before the first one.
-    pub(super) async fn hand_over(&self, emit: &mut Emit<'_>) -> Result<()> {
+    pub(super) async fn hand_over_checkpoint(&self, emit: &mut Emit<'_>) -> Result<()> {
         if self.progress.step == 0 {
             return Ok(());
         }
