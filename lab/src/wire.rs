@@ -50,18 +50,23 @@ impl RunAsk {
         json!({ "name": name, "of": of, "rows": rows, "command": command })
     }
 
-    /// Reads it back; none where it is anything but a run.
+    /// Reads it back: of its command what a lab asks of a run, and nothing else.
     pub fn read(value: &Value) -> Option<Self> {
         let text = |key: &str| value[key].as_str().map(str::to_owned);
-        let command = value["command"].clone();
-        (command["type"] == "train").then_some(())?;
+        let asked = |key: &str| &value["command"][key];
+        let (settings, prompt, watch) = (asked("settings"), asked("sample_prompt"), asked("watch"));
         Some(Self {
             name: text("name")?,
             of: text("of")?,
             rows: text("rows"),
-            command,
+            command: train(settings, prompt, watch),
         })
     }
+}
+
+/// The command of a run.
+pub fn train(settings: &Value, prompt: &Value, watch: &Value) -> Value {
+    json!({ "type": "train", "settings": settings, "sample_prompt": prompt, "watch": watch })
 }
 
 /// What hears the worker, and what hears that it broke.
@@ -207,12 +212,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_run_is_read_as_it_was_handed_over_and_no_other_command_is() {
+    fn a_run_is_read_as_it_was_handed_over_and_asks_for_nothing_else() {
+        let settings = json!({ "max_steps": 4 });
         let run = RunAsk {
             name: "own".into(),
             of: "loss".into(),
             rows: Some("a\nb".into()),
-            command: json!({ "type": "train", "settings": { "max_steps": 4 } }),
+            command: train(&settings, &json!("Once"), &json!([])),
         };
         assert_eq!(RunAsk::read(&run.to_json()), Some(run.clone()));
         let without = RunAsk {
@@ -220,10 +226,10 @@ mod tests {
             ..run.clone()
         };
         assert_eq!(RunAsk::read(&without.to_json()), Some(without));
-        let other = RunAsk {
-            command: json!({ "type": "hub" }),
-            ..run
-        };
-        assert_eq!(RunAsk::read(&other.to_json()), None);
+        let mut more = run.to_json();
+        more["command"]["keep"] = json!({ "go_on": "first" });
+        more["command"]["type"] = "hub".into();
+        assert_eq!(RunAsk::read(&more), Some(run));
+        assert_eq!(RunAsk::read(&json!({ "name": "own" })), None);
     }
 }

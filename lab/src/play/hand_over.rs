@@ -13,7 +13,6 @@ use crate::wire::{Ask, RunAsk};
 use js_sys::{Array, ArrayBuffer, Object, Reflect};
 use lorakeet_core::protocol::Event;
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
 use wasm_bindgen::prelude::*;
 use web_sys::File;
 
@@ -23,11 +22,14 @@ const CHECKPOINT_INTERVAL_MS: f64 = 5000.0;
 /// The file of a checkpoint that comes last.
 const LAST_FILE: &str = "manifest.json";
 
+/// What a run has said: the engine's JSON, and its wording where it has one.
+type Words = Vec<(String, Option<String>)>;
+
 /// What is kept of the runs, for the page around the lab.
 #[derive(Default)]
 pub(super) struct KeptRuns {
-    /// What each run has said, by its name: the engine's JSON, and its wording where it has one.
-    said: BTreeMap<String, Vec<(String, Option<String>)>>,
+    /// What each run has said, by its name. (Another type of map would be some kB of the lab's program.)
+    said: Vec<(String, Words)>,
     /// The run under way.
     current: Option<RunAsk>,
     /// Its newest checkpoint.
@@ -97,7 +99,7 @@ impl KeptRuns {
         let goes_on = self.goes_on.take();
         self.is_continued = goes_on.is_some();
         if goes_on.is_none() {
-            self.said.insert(run.name.clone(), Vec::new());
+            self.put(run.name.clone(), Vec::new());
             self.seconds_before = 0.0;
         }
         self.checkpoint = goes_on.as_ref().map(|goes_on| RunCheckpoint {
@@ -118,12 +120,20 @@ impl KeptRuns {
 
     /// How much a run has said.
     pub(super) fn count(&self, name: &str) -> usize {
-        self.said.get(name).map_or(0, Vec::len)
+        let found = self.said.iter().find(|(known, _)| known == name);
+        found.map_or(0, |(_, words)| words.len())
+    }
+
+    /// Keeps this of a run, and nothing else.
+    fn put(&mut self, name: String, words: Words) {
+        self.said.retain(|(known, _)| *known != name);
+        self.said.push((name, words));
     }
 
     /// Keeps what a run has said, unless it was forgotten meanwhile.
     fn add(&mut self, name: &str, text: String, said: Option<String>) {
-        if let Some(words) = self.said.get_mut(name) {
+        let found = self.said.iter_mut().find(|(known, _)| known == name);
+        if let Some((_, words)) = found {
             words.push((text, said));
         }
     }
@@ -141,7 +151,7 @@ impl KeptRuns {
     /// What the runs have said, as far as it counts: of one under way what is from before its checkpoint. A recorded one is shown
     /// on from where it is.
     fn runs(&self, current: Option<&str>, is_recorded: bool) -> Value {
-        let of_run = |(name, said): (&String, &Vec<(String, Option<String>)>)| {
+        let of_run = |(name, said): &(String, Words)| {
             let upto = match current == Some(name.as_str()) && !is_recorded {
                 true => self.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.said),
                 false => said.len(),
@@ -298,13 +308,15 @@ impl Lab {
                 }
                 words.push((text.to_owned(), said));
             }
-            self.memory.borrow_mut().kept.said.insert(name.clone(), words);
+            self.memory.borrow_mut().kept.put(name.clone(), words);
             records.push((name.clone(), record));
         }
         let text = |key: &str| left.kept[key].as_str().map(str::to_owned);
         let (rows, explanation) = (text("rows"), text("explanation").unwrap_or_default());
         self.change(|model| {
-            model.runs.extend(records);
+            for (name, record) in records {
+                model.runs.insert(name, record);
+            }
             model.rows = rows;
             model.seconds = left.kept["seconds"].as_f64().unwrap_or(0.0);
             model.answers.explanation = explanation;

@@ -4,7 +4,7 @@ use super::Lab;
 use crate::document::now_ms;
 use crate::model::{OWN, Phase};
 use crate::options;
-use crate::wire::{Ask, RunAsk};
+use crate::wire::{self, Ask, RunAsk};
 use crate::{format, json};
 use lorakeet_core::lesson::{At, LessonRun};
 use lorakeet_core::protocol::StepInfo;
@@ -132,7 +132,7 @@ impl Lab {
         if let Some(seed) = seed {
             settings.insert("seed".into(), seed.into());
         }
-        json!({ "type": "train", "settings": settings, "sample_prompt": run.prompt, "watch": run.watch })
+        wire::train(&json!(settings), &json!(run.prompt), &json!(run.watch))
     }
 
     /// Another lab trains now.
