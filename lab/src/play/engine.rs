@@ -462,7 +462,9 @@ impl Lab {
                 heard => {
                     // Each counts, so that another frame goes on with the next one.
                     lab.keep_word(&name, json::text(&event), None);
-                    heard.into_iter().for_each(|heard| lab.take(heard, None));
+                    if let Some(heard) = heard {
+                        lab.take(heard, None);
+                    }
                 }
             }
             false
