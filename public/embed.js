@@ -27,14 +27,14 @@ for (const name of FLAGS) {
 // As it stands in the address: the lab decodes it.
 options.state = location.hash.slice(1) || null;
 
-// The lab speaks into a channel of its own; what it says is passed on once the page around it has answered. Steps of a run are
-// news only while they are new, and a lab that stands alone tells nobody.
+// The lab speaks into a channel of its own; what it says is passed on once the page around it has answered. Steps of a run, and what
+// is to be kept of it, are news only while they are new, and a lab that stands alone tells nobody.
 const { port1, port2 } = new MessageChannel();
 const waiting = [];
 let shell = null;
 port2.onmessage = ({ data }) => {
   if (shell) shell.postMessage(data);
-  else if (parent !== window && data.type !== "step") waiting.push(data);
+  else if (parent !== window && !["step", "keep"].includes(data.type)) waiting.push(data);
 };
 
 addEventListener("message", ({ data, source, ports }) => {

@@ -8,6 +8,7 @@ export type LorakeetDevice = "auto" | "gpu" | "cpu" | "replay";
 
 /** What went wrong; later versions may name further kinds. */
 export type LorakeetErrorKind =
+  | "no-webgpu"
   | "lost"
   | "out-of-memory"
   | "bad-file"
@@ -133,8 +134,8 @@ export declare class LorakeetLab extends HTMLElement {
   setKnob(name: string, value: string | number | boolean | null): Promise<null>;
   /** The lab as it is now, as a link. */
   toURL(): Promise<string>;
-  /** The adapter that was trained last, in PEFT's format, as a ZIP file. */
-  exportAdapter(format?: "peft"): Promise<Blob>;
+  /** The adapter that was trained last: in PEFT's format as a ZIP file, or as llama.cpp's GGUF file. */
+  exportAdapter(format?: "peft" | "gguf"): Promise<Blob>;
   /** The pupil's answers as CSV. */
   exportAnswers(): Promise<Blob>;
   /** Ends the lab and shows the poster again; the state is kept. */

@@ -98,6 +98,7 @@ const SHAPES = {
   done: { report: isAny },
   error: { kind: isText, message: isText, fatal: (value) => typeof value === "boolean", advice: orNone(isText) },
   state: { state: isState },
+  keep: { run: isAny },
   reply: { id: Number.isInteger, value: isAny, error: isAny },
 };
 
@@ -117,16 +118,12 @@ const WORDS = {
   en: {
     start: "Start",
     colon: ": ",
-    space: " ",
     retry: "Try again",
     loading: "Loading…",
     label: "Language model lab",
     open: "Open the lab in a new tab",
     ended: "The lab was closed before it answered.",
-    moved: [
-      "The lab was moved on the page and loads again; the run has ended.",
-      "Answers and settings are kept. Train again.",
-    ],
+    moved: "The lab was moved on the page and loads again; then the run goes on.",
     blocked: [
       "The lab did not load.",
       "The content security policy of this page (frame-src), an extension or the network may block {folder}. " +
@@ -148,13 +145,12 @@ const WORDS = {
   zh: {
     start: "开始",
     colon: "：",
-    space: "",
     retry: "重试",
     loading: "正在加载…",
     label: "语言模型实验",
     open: "在新标签页中打开实验",
     ended: "实验在返回结果之前已关闭。",
-    moved: ["实验在页面中被移动，正在重新加载；训练已结束。", "答案和设置已保留，请重新训练。"],
+    moved: "实验在页面中被移动，正在重新加载；加载完成后训练会继续。",
     blocked: [
       "实验未能加载。",
       "{folder} 可能被本页的内容安全策略（frame-src）、浏览器扩展或网络拦截。" +
@@ -318,7 +314,8 @@ export class LorakeetLab extends (globalThis.HTMLElement ?? class {}) {
   #wanted = false; // Whether Start was pressed.
   #session = null; // The lab that is open: {folder, frame, port, lab, ends}.
   #isReady = false;
-  #wasCut = false; // Whether a move has ended a run.
+  #isMoved = false; // Whether a move holds up a run.
+  #kept = null; // What the lab has given to be kept of its runs, for a frame that is loaded anew.
   #queue = []; // Calls that wait for Start and `ready`.
   #asked = new Map(); // Calls that wait for a reply, by id.
   #lastId = 0;
@@ -359,7 +356,7 @@ export class LorakeetLab extends (globalThis.HTMLElement ?? class {}) {
   connectedMoveCallback() {}
 
   disconnectedCallback() {
-    // A frame loses its page with a move, and with it the run.
+    // A frame loses its page with a move; the next one goes on with what is kept.
     if (this.#session?.frame) this.#cut();
     this.#timers.leave = setTimeout(() => this.#close(), MOVE_MS);
   }
@@ -487,7 +484,7 @@ export class LorakeetLab extends (globalThis.HTMLElement ?? class {}) {
     start.textContent = action;
     start.setAttribute("aria-label", `${action}${words.colon}${label}`);
     status.textContent = view === "loading" ? words.loading : "";
-    moved.textContent = this.#wasCut ? words.moved.join(words.space) : "";
+    moved.textContent = this.#isMoved ? words.moved : "";
     cover.hidden = view === "lab";
     poster.hidden = view === "error";
     error.hidden = fallback.hidden = view !== "error";
@@ -574,6 +571,7 @@ export class LorakeetLab extends (globalThis.HTMLElement ?? class {}) {
       this.#cut();
       this.#listen(port1);
       frame.contentWindow.postMessage(this.#hello(true), isOpaque ? "*" : origin, [port2]);
+      if (this.#kept) port1.postMessage({ ...PROTOCOL, type: "run", run: this.#kept });
       this.#greet(message.fields);
     };
     addEventListener("message", heard, { signal });
@@ -594,15 +592,13 @@ export class LorakeetLab extends (globalThis.HTMLElement ?? class {}) {
     this.#timers.ready = setTimeout(() => this.#fail("blocked", "blocked"), READY_MS);
   }
 
-  // A frame loads its page anew after a move: it says `ready` once more and gets the state in the next `hello`.
+  // A frame loads its page anew after a move: it says `ready` once more, gets the state in the next `hello`, and its run.
   #reload() {
     this.#awaitReady();
     if (!["training", "paused"].includes(this.#phase)) return;
-    this.#wasCut = true;
+    this.#isMoved = true;
     this.#paint();
     this.#enter("loading", null);
-    const [message, advice] = this.#words().moved;
-    this.#emit("error", { kind: "lost", message, fatal: false, advice });
   }
 
   async #openInline(session) {
@@ -707,6 +703,7 @@ export class LorakeetLab extends (globalThis.HTMLElement ?? class {}) {
       locked: this.#attribute("locked"),
       offscreen: this.#attribute("offscreen"),
       style,
+      keeps: Boolean(this.#session.frame),
       start: this.#wanted,
     };
   }
@@ -731,6 +728,10 @@ export class LorakeetLab extends (globalThis.HTMLElement ?? class {}) {
     if (type === "reply") return this.#answer(fields);
     if (type === "size") return this.#resize(fields.height);
     if (type === "state") return this.#keep(fields.state);
+    if (type === "keep") {
+      this.#kept = fields.run;
+      return;
+    }
     if (type === "phase") return this.#enter(fields.phase, fields.device || this.#device);
     if (type === "step") return this.#count(fields);
     if (type === "done") {
@@ -770,8 +771,8 @@ export class LorakeetLab extends (globalThis.HTMLElement ?? class {}) {
   #enter(phase, device = this.#device) {
     if (phase === this.#phase && device === this.#device) return;
     this.#tellStep();
-    if (phase === "training" && this.#wasCut) {
-      this.#wasCut = false;
+    if (phase !== "loading" && this.#isMoved) {
+      this.#isMoved = false;
       this.#paint();
     }
     this.#phase = phase;
@@ -861,7 +862,8 @@ export class LorakeetLab extends (globalThis.HTMLElement ?? class {}) {
   #close(error, view = "poster") {
     const session = this.#session;
     this.#queue = [];
-    this.#wanted = this.#wasCut = false;
+    this.#wanted = this.#isMoved = false;
+    this.#kept = null;
     clearTimeout(this.#timers.ready);
     clearTimeout(this.#timers.step);
     this.#timers.step = null;

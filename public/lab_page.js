@@ -190,6 +190,8 @@ export const mountLab = async (root, port, hello) => {
     if (data.type === "hello") {
       paint(data.style);
       handle.set_options(tell(data));
+    } else if (data.type === "run") {
+      handle.go_on(data.run);
     } else if (data.type === "call") {
       handle.call(data.id, String(data.method), JSON.stringify(data.args ?? []));
     } else if (data.type === "get") {

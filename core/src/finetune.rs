@@ -60,6 +60,8 @@ pub(crate) struct Job<'a> {
     pub(crate) free_bytes: Option<u64>,
     /// Of how large a model every weight is looked at, to know it again.
     pub(crate) most_whole_bytes: u64,
+    /// Whether the front end may ask for a checkpoint, also where there is no such place.
+    pub(crate) hands_over: bool,
     /// Where the run goes on from; it is taken.
     pub(crate) resume: &'a mut Option<Checkpoint>,
 }
@@ -134,7 +136,7 @@ pub(crate) async fn finetune(job: Job<'_>, emit: &mut Emit<'_>) -> Result<Finish
     let plan = config.plan(split.train.len());
     let resume = job.resume.take();
     let mut fingerprint = Fingerprint::of(&spec.settled(config));
-    if job.sink.is_some() || resume.is_some() {
+    if job.sink.is_some() || job.hands_over || resume.is_some() {
         let saved = resume.as_ref().map(|checkpoint| &checkpoint.fingerprint);
         fingerprint
             .add_model(model, (job.most_whole_bytes, saved), emit)

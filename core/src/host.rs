@@ -80,6 +80,11 @@ impl<'a> Emit<'a> {
         let bytes = content.len() as u64;
         (self.receiver)(Event::File { name, bytes }, Some(content));
     }
+    /// Hands over a file of a checkpoint.
+    pub fn checkpoint_file(&mut self, name: String, content: Vec<u8>) {
+        let bytes = content.len() as u64;
+        (self.receiver)(Event::CheckpointFile { name, bytes }, Some(content));
+    }
     /// Hands over a part of an exported file.
     pub fn piece(&mut self, event: ExportEvent, content: Vec<u8>) {
         (self.receiver)(Event::Export(event), Some(content));
@@ -226,8 +231,8 @@ impl Control {
         })
         .await
     }
-    /// Asks for something in the middle of a run: `Generate`, `Picture` and `ExportAdapter` are served after the step under
-    /// way, also in a pause.
+    /// Asks for something in the middle of a run: `Generate`, `Picture`, `ExportAdapter`, `SaveRun` and `HandOver` are served after
+    /// the step under way, also in a pause.
     pub fn request(&self, command: Command) {
         if let Ok(mut requests) = self.0.requests.lock() {
             requests.push_back(command);

@@ -27,8 +27,8 @@ pub use audit::{AuditDropped, AuditFinding, AuditKind, AuditPlace, AuditReport, 
 pub use command::{ChatMessage, Command, DeviceChoice, GenerateOptions, Prompt};
 pub use conclusion::{NextStep, Outcome};
 pub use event::{
-    DataInfo, DeviceInfo, DeviceKind, Divergence, Event, KnobInfo, Learnt, MemoryEstimate, ModelInfo, Probe, RunInfo,
-    RunSummary, Sign, Stage, StepInfo,
+    DataInfo, DeviceInfo, DeviceKind, Divergence, Event, KnobInfo, KnobRange, Learnt, MemoryEstimate, ModelInfo, Probe,
+    RunInfo, RunSummary, Sign, Stage, StepInfo,
 };
 pub use export::{
     ExportCheck, ExportCommand, ExportEvent, ExportForm, ExportOption, ExportScore, PIECE_BYTES, ReadBack, TensorError,

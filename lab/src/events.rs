@@ -43,6 +43,22 @@ pub enum Heard {
     Generated(String),
     /// An exported file; its bytes are beside it.
     File(String),
+    /// A piece of a file of an export; its bytes are beside it.
+    Piece(String),
+    /// All files of an export are complete.
+    Exported,
+    /// A file of a checkpoint; its bytes are beside it.
+    CheckpointFile(String),
+}
+
+impl Heard {
+    /// Whether it is what a run has come to, and is shown of it.
+    pub fn is_of_run(&self) -> bool {
+        matches!(
+            self,
+            Self::Measured(_) | Self::Sample(_) | Self::Picture(..) | Self::Report(_) | Self::Warning
+        )
+    }
 }
 
 /// How far the loading is.
@@ -64,6 +80,25 @@ pub struct KnobField {
     pub guidance: String,
     /// The words that it takes; empty where it takes numbers or texts.
     pub choices: Vec<String>,
+    /// What it counts, in the lab's language.
+    pub unit: String,
+    /// Which numbers it takes, where it takes plain ones.
+    pub range: Option<KnobRange>,
+}
+
+/// The numbers that a knob takes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KnobRange {
+    /// Smallest.
+    pub min: f64,
+    /// Largest.
+    pub max: f64,
+    /// Whether the smallest itself is refused.
+    pub is_above: bool,
+    /// Whether the largest itself is refused.
+    pub is_below: bool,
+    /// Whether it takes whole numbers alone.
+    pub is_whole: bool,
 }
 
 /// The prompt continued.
@@ -106,6 +141,17 @@ pub fn read(event: &Value) -> Option<Heard> {
             name: of.text("name"),
             guidance: of.text("guidance"),
             choices: of.texts("choices"),
+            unit: of.text("unit"),
+            range: of.0["range"].is_object().then(|| {
+                let range = &of.0["range"];
+                KnobRange {
+                    min: number(&range["min"]),
+                    max: number(&range["max"]),
+                    is_above: range["above"] == true,
+                    is_below: range["below"] == true,
+                    is_whole: range["whole"] == true,
+                }
+            }),
         })),
         "model" => Heard::Measured(Event::Model(model(of))),
         "started" => Heard::Measured(Event::Started(RunInfo {
@@ -202,6 +248,12 @@ pub fn read(event: &Value) -> Option<Heard> {
         }),
         "generated" => Heard::Generated(of.text("text")),
         "file" => Heard::File(of.text("name")),
+        "export" => match event["about"].as_str()? {
+            "piece" => Heard::Piece(of.text("path")),
+            "done" => Heard::Exported,
+            _ => return None,
+        },
+        "checkpoint_file" => Heard::CheckpointFile(of.text("name")),
         _ => return None,
     })
 }
@@ -369,6 +421,9 @@ pub fn failure(kind: Kind) -> Event {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use lorakeet_core::config::find;
+    use lorakeet_core::protocol::KnobInfo;
+    use lorakeet_i18n::Language;
 
     fn written(event: &Event) -> Value {
         serde_json::to_value(event).expect("an event is written")
@@ -498,6 +553,37 @@ mod tests {
             };
             assert_eq!(read, picture);
         }
+    }
+
+    #[test]
+    fn knobs_are_read_as_the_protocol_writes_them() {
+        let names = ["learning_rate", "lora_r", "max_steps", "hidden_act"];
+        let knobs = names.map(|name| KnobInfo::new(find(name).expect("a knob"), Language::English));
+        let event = Event::Knobs { knobs: knobs.to_vec() };
+        let Some(Heard::Knobs(read)) = read(&written(&event)) else {
+            panic!("{event:?} is read")
+        };
+        let ranges: Vec<_> = read.iter().map(|knob| knob.range.clone()).collect();
+        let range = |min, max, is_above, is_whole| {
+            Some(KnobRange {
+                min,
+                max,
+                is_above,
+                is_below: false,
+                is_whole,
+            })
+        };
+        let steps = range(1.0, 1e9, false, true);
+        assert_eq!(
+            ranges,
+            [
+                range(0.0, 1.0, true, false),
+                range(1.0, 4096.0, false, true),
+                steps,
+                None
+            ]
+        );
+        assert_eq!((read[2].unit.as_str(), read[3].choices.is_empty()), ("steps", false));
     }
 
     #[test]

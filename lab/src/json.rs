@@ -10,7 +10,7 @@ const MOST_WHOLE: f64 = 9_007_199_254_740_991.0;
 
 /// The value of a text; null where it is no JSON.
 pub fn parse(text: &str) -> Value {
-    JSON::parse(text).map_or(Value::Null, |value| read(&value))
+    JSON::parse(text).map_or(Value::Null, |value| from_js(&value))
 }
 
 /// A value as JSON text.
@@ -37,7 +37,8 @@ pub fn to_js(value: &Value) -> JsValue {
     }
 }
 
-fn read(value: &JsValue) -> Value {
+/// A value that the browser has; null where JSON has none.
+pub fn from_js(value: &JsValue) -> Value {
     if let Some(number) = value.as_f64() {
         return match number.fract() == 0.0 && number.abs() <= MOST_WHOLE {
             true if number >= 0.0 => (number as u64).into(),
@@ -52,12 +53,12 @@ fn read(value: &JsValue) -> Value {
         return flag.into();
     }
     if let Some(items) = value.dyn_ref::<Array>() {
-        return items.iter().map(|item| read(&item)).collect();
+        return items.iter().map(|item| from_js(&item)).collect();
     }
     if let Some(object) = value.dyn_ref::<Object>() {
         let pair = |pair: JsValue| {
             let pair: Array = pair.unchecked_into();
-            (pair.get(0).as_string().unwrap_or_default(), read(&pair.get(1)))
+            (pair.get(0).as_string().unwrap_or_default(), from_js(&pair.get(1)))
         };
         return Value::Object(Object::entries(object).iter().map(pair).collect::<Map<_, _>>());
     }

@@ -28,6 +28,8 @@ pub const OFFSCREEN: &str = "offscreen";
 pub const LOCKED: &str = "locked";
 /// The lab is a document of its own: its title is the document's first heading.
 pub const FRAMED: &str = "framed";
+/// The page around the lab keeps its runs, for a frame that is loaded anew.
+pub const KEEPS: &str = "keeps";
 /// Whether Start was pressed already.
 pub const START: &str = "start";
 /// In a state: the part that is shown, from 1.
@@ -112,7 +114,7 @@ impl Options {
 
     /// An option; of the state, where it is there and not the page's alone. An empty text is none.
     pub fn text(&self, name: &str) -> Option<String> {
-        const OF_PAGE: [&str; 4] = [LOCKED, MAX_STEPS, MAX_SECONDS, START];
+        const OF_PAGE: [&str; 5] = [LOCKED, MAX_STEPS, MAX_SECONDS, KEEPS, START];
         if let Some(value) = self.state.get(name).filter(|_| !OF_PAGE.contains(&name)) {
             return Some(value.to_owned());
         }

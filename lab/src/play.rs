@@ -3,6 +3,7 @@
 
 mod calls;
 mod engine;
+mod hand_over;
 mod press;
 mod runs;
 mod steps;
@@ -14,6 +15,7 @@ use crate::model::{Device, Model, Phase, Problem};
 use crate::options::{self, Options};
 use crate::view;
 use crate::wire::Wire;
+use hand_over::KeptRuns;
 use lorakeet_core::lesson::{Lesson, ListedLesson};
 use lorakeet_core::protocol::Event;
 use serde_json::{Value, json};
@@ -32,8 +34,8 @@ struct Memory {
     is_frame_asked: bool,
     /// The lesson, or the list of them, that is being fetched.
     fetching: String,
-    /// The engine's event on the loaded model, for the results of the next run.
-    model: Option<Event>,
+    /// The engine's event on the loaded model, and its text, for the results of the next run.
+    model: Option<(Event, String)>,
     began_ms: f64,
     spoke_ms: f64,
     exported: Vec<(String, Vec<u8>)>,
@@ -45,6 +47,8 @@ struct Memory {
     is_own: bool,
     /// After which steps the run is to hold.
     step_limit: StepLimit,
+    /// What the page around the lab keeps of the runs.
+    kept: KeptRuns,
 }
 
 /// A lab that is shown.
@@ -183,6 +187,7 @@ impl Lab {
             if let Ok(lesson) = Lesson::read(&value) {
                 lab.change(|model| model.set_lesson(lesson));
                 lab.tell_part();
+                lab.show_left();
                 let wants_recording = std::mem::take(&mut lab.memory.borrow_mut().wants_recording);
                 match wants_recording {
                     true => lab.open_recording(None),
@@ -226,6 +231,7 @@ impl Lab {
     /// Makes ready for another lesson, with the engine as it is.
     fn leave_lesson(&self) {
         self.stop();
+        self.memory.borrow_mut().kept = KeptRuns::default();
         if self.wire.borrow_mut().recording.take().is_some() {
             self.memory.borrow_mut().wants_recording = true;
             return self.set_phase(Phase::Loading);
@@ -239,11 +245,13 @@ impl Lab {
     /// The lesson from the beginning, with the engine as it is and a model that nothing was trained into.
     fn forget(&self) {
         self.stop();
+        self.memory.borrow_mut().kept = KeptRuns::default();
         self.change(Model::forget);
         self.wire.borrow_mut().loaded = Default::default();
         self.ask_first();
         self.settle();
         self.tell_state();
+        self.hand_over();
     }
 
     /// Something went wrong that stops the lab, until it is started again where it can be.
@@ -285,6 +293,14 @@ impl Lab {
         self.host.unlock();
         self.memory.borrow_mut().step_limit.lift();
         self.set_phase(phase);
+        let (has_left, is_own) = {
+            let memory = self.memory.borrow();
+            (memory.kept.has_left(), memory.is_own)
+        };
+        if has_left && !self.model.borrow().is_busy {
+            return self.train(is_own, false);
+        }
+        self.hand_over();
     }
 
     fn set_phase(&self, phase: Phase) {

@@ -5,10 +5,12 @@
 //! the lab takes a fifth of the bytes that components of the page's framework would take, and can be tested without a browser.
 
 mod pictures;
+mod slider;
 #[cfg(test)]
 mod tests;
 
 use crate::answers::Prediction;
+use crate::events::KnobField;
 use crate::format;
 use crate::model::{Device, Model, PARTS, Phase};
 use crate::options;
@@ -356,6 +358,21 @@ fn status(model: &Model) -> String {
     }
 }
 
+/// The slider of a knob, which says its value with its unit; what it stops at is in the element, for `play/press.rs`.
+fn slide(knob: &KnobField, stops: &[String], text: &str) -> String {
+    let place = slider::nearest(stops, text);
+    let (Some(stop), last) = (stops.get(place), stops.len().saturating_sub(1)) else {
+        return String::new();
+    };
+    let name = escaped(&knob.name);
+    let value = escaped(format!("{stop} {}", knob.unit).trim_end());
+    format!(
+        "<input type=\"range\" class=\"slide\" data-do=\"slide\" data-of=\"{name}\" min=\"0\" max=\"{last}\" value=\"{place}\" \
+         data-stops=\"{}\" aria-label=\"{name}\" aria-valuetext=\"{value}\">",
+        stops.join(" ")
+    )
+}
+
 /// The fields of a part's knobs and rows, and the button that trains with them.
 fn fields(model: &Model, lesson: &Lesson) -> String {
     let words = model.words();
@@ -380,8 +397,9 @@ fn fields(model: &Model, lesson: &Lesson) -> String {
     } else {
         let mut html = String::from("<div class=\"knobs\">");
         for knob in model.knobs.iter().filter(|knob| names.contains(&&knob.name)) {
-            let given = || run.settings.get(&knob.name).map_or(String::new(), options::plain_text);
-            let text = model.settings.get(&knob.name).cloned().unwrap_or_else(given);
+            let given = run.settings.get(&knob.name).map_or(String::new(), options::plain_text);
+            let stops = slider::stops(knob, &given);
+            let text = model.settings.get(&knob.name).cloned().unwrap_or(given);
             let name = escaped(&knob.name);
             let field = match knob.choices.is_empty() {
                 true => format!(
@@ -397,10 +415,16 @@ fn fields(model: &Model, lesson: &Lesson) -> String {
                     format!("<select data-do=\"set\" data-of=\"{name}\">{options}</select>")
                 }
             };
-            let guidance = escaped(&knob.guidance);
+            let (guidance, unit) = (escaped(&knob.guidance), escaped(&knob.unit));
+            let unit = match unit.is_empty() {
+                true => unit,
+                false => format!(" <span class=\"unit\">{unit}</span>"),
+            };
+            let slide = slide(knob, &stops, &text);
             let _ = write!(
                 html,
-                "<div class=\"knob\" part=\"knob\"><label><code>{name}</code> {field}</label><span class=\"hint\">{guidance}</span></div>"
+                "<div class=\"knob\" part=\"knob\"><label><code>{name}</code>{unit} {field}</label>{slide}\
+                 <span class=\"hint\">{guidance}</span></div>"
             );
         }
         html += "</div>";

@@ -3,7 +3,7 @@
 use crate::host::Host;
 use crate::json;
 use js_sys::{Array, Object, Reflect};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use std::collections::VecDeque;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
@@ -22,12 +22,51 @@ pub enum Ask {
         ends: &'static str,
     },
     /// A run.
-    Train {
-        /// Its name in the lesson.
-        name: String,
-        /// The command.
-        command: Value,
-    },
+    Train(RunAsk),
+}
+
+/// A run that is asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunAsk {
+    /// Its name: the lesson's, or that of a run with the pupil's settings.
+    pub name: String,
+    /// The lesson's run whose model and data it has.
+    pub of: String,
+    /// The pupil's own rows in place of that data.
+    pub rows: Option<String>,
+    /// The command.
+    pub command: Value,
+}
+
+impl RunAsk {
+    /// As it is handed over to the page around the lab.
+    pub fn to_json(&self) -> Value {
+        let Self {
+            name,
+            of,
+            rows,
+            command,
+        } = self;
+        json!({ "name": name, "of": of, "rows": rows, "command": command })
+    }
+
+    /// Reads it back: of its command what a lab asks of a run, and nothing else.
+    pub fn read(value: &Value) -> Option<Self> {
+        let text = |key: &str| value[key].as_str().map(str::to_owned);
+        let asked = |key: &str| &value["command"][key];
+        let (settings, prompt, watch) = (asked("settings"), asked("sample_prompt"), asked("watch"));
+        Some(Self {
+            name: text("name")?,
+            of: text("of")?,
+            rows: text("rows"),
+            command: train(settings, prompt, watch),
+        })
+    }
+}
+
+/// The command of a run.
+pub fn train(settings: &Value, prompt: &Value, watch: &Value) -> Value {
+    json!({ "type": "train", "settings": settings, "sample_prompt": prompt, "watch": watch })
 }
 
 /// What hears the worker, and what hears that it broke.
@@ -93,7 +132,7 @@ impl Wire {
 
     /// Whether a run waits for its turn.
     pub fn has_run(&self) -> bool {
-        self.queue.iter().any(|ask| matches!(ask, Ask::Train { .. }))
+        self.queue.iter().any(|ask| matches!(ask, Ask::Train(_)))
     }
 
     /// The call that an event of this type answers.
@@ -133,18 +172,18 @@ impl Wire {
         }
     }
 
-    /// Sends a command; files that the lab has inside itself travel with the command that names them.
-    pub fn send(&self, command: &Value, file: Option<File>, host: &Rc<Host>) {
+    /// Sends a command with these files; those that the lab has inside itself travel with the command that names them.
+    pub fn send(&self, command: &Value, files: &Array, host: &Rc<Host>) {
         let Some(worker) = self.worker.clone() else { return };
         let message = Object::new();
         let _ = Reflect::set(&message, &"message".into(), &json::text(command).into());
-        let _ = Reflect::set(&message, &"files".into(), &Array::new());
+        let _ = Reflect::set(&message, &"files".into(), files);
         let named = match (&command["files"], &command["file"]) {
             (Value::Array(names), _) => names.iter().filter_map(Value::as_str).map(JsValue::from).collect(),
             (_, Value::String(name)) => Array::of1(&name.as_str().into()),
             _ => Array::new(),
         };
-        if file.is_none() && named.length() > 0 {
+        if files.length() == 0 && named.length() > 0 {
             let host = host.clone();
             return spawn_local(async move {
                 if let Ok(files) = JsFuture::from(host.files(named)).await
@@ -154,9 +193,6 @@ impl Wire {
                 }
                 let _ = worker.post_message(&message);
             });
-        }
-        if let Some(file) = file {
-            let _ = Reflect::set(&message, &"files".into(), &Array::of1(&file));
         }
         let _ = worker.post_message(&message);
     }
@@ -168,5 +204,32 @@ impl Wire {
         if let Some(worker) = &self.worker {
             let _ = worker.post_message(&message);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_is_read_as_it_was_handed_over_and_asks_for_nothing_else() {
+        let settings = json!({ "max_steps": 4 });
+        let run = RunAsk {
+            name: "own".into(),
+            of: "loss".into(),
+            rows: Some("a\nb".into()),
+            command: train(&settings, &json!("Once"), &json!([])),
+        };
+        assert_eq!(RunAsk::read(&run.to_json()), Some(run.clone()));
+        let without = RunAsk {
+            rows: None,
+            ..run.clone()
+        };
+        assert_eq!(RunAsk::read(&without.to_json()), Some(without));
+        let mut more = run.to_json();
+        more["command"]["keep"] = json!({ "go_on": "first" });
+        more["command"]["type"] = "hub".into();
+        assert_eq!(RunAsk::read(&more), Some(run));
+        assert_eq!(RunAsk::read(&json!({ "name": "own" })), None);
     }
 }

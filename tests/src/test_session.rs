@@ -120,7 +120,7 @@ impl TestSession {
         } = self;
         block_on(inner.handle(command, files, &mut |event, bytes| {
             watch(&event, control);
-            if let (Event::File { name, .. }, Some(bytes)) = (&event, bytes) {
+            if let (Event::File { name, .. } | Event::CheckpointFile { name, .. }, Some(bytes)) = (&event, bytes) {
                 exported.insert(name.clone(), bytes);
             }
             if !matches!(event, Event::Progress { .. }) {

@@ -330,8 +330,8 @@ impl PageState {
                 self.stored.is_saved.set_value(true);
                 training.saved(step);
             }
-            // A note says it.
-            Event::Halved { .. } => {}
+            // A note says it; only a lab asks for checkpoints.
+            Event::Halved { .. } | Event::CheckpointFile { .. } => {}
             Event::Hub(event) => self.hear_of_hub(event),
             Event::Export(event) => self.hear_of_export(event, bytes),
             Event::Files(event) => self.hear_of_files(event),

@@ -110,7 +110,8 @@ pub enum Command {
         /// File name; its ending decides the format.
         file: String,
     },
-    /// Start a run on the loaded model and data.
+    /// Start a run on the loaded model and data; where the files of an [`Event::CheckpointFile`] each travel with this command, it
+    /// goes on from that checkpoint.
     Train {
         /// Every knob.
         config: Box<RunConfig>,
@@ -162,6 +163,9 @@ pub enum Command {
     Hub(HubCommand),
     /// Write a checkpoint of a kept run after the step under way; nothing where none is under way.
     SaveRun,
+    /// Hand the checkpoint of the run under way over to the front end, after the step under way: answered by
+    /// [`Event::CheckpointFile`]s, `manifest.json` last. Nothing before the first step, and where no run is under way.
+    HandOver,
     /// Hold the run after the step under way.
     Pause,
     /// Go on after a pause.

@@ -72,6 +72,9 @@ pub struct Session {
     /// Of how large a model every weight is looked at when a run is to be known again; of a larger one it is a sample. In a browser
     /// that is a gigabyte, natively any.
     pub most_whole_bytes: u64,
+    /// Whether the front end asks for checkpoints of runs that are kept nowhere ([`Command::HandOver`]): such a run looks at what
+    /// it reads, so that it is known again.
+    pub hands_over: bool,
     host: Host,
     control: Control,
     device: Option<(Device, DeviceInfo)>,
@@ -123,6 +126,7 @@ impl Session {
             in_memory: Vec::new(),
             save_interval_ms: SAVE_INTERVAL_MS,
             most_whole_bytes: MOST_WHOLE_BYTES,
+            hands_over: false,
             inputs: Inputs::default(),
             reading: Reading::default(),
             host,
@@ -222,7 +226,7 @@ impl Session {
                 watch,
                 keep,
             } => {
-                let outcome = self.train(*config, sample_prompt, watch, keep, emit).await;
+                let outcome = self.train(*config, (sample_prompt, watch), keep, files, emit).await;
                 self.control.end_run();
                 self.answer_left_over(emit).await;
                 outcome
@@ -246,7 +250,12 @@ impl Session {
             Command::Hub(command) => self.serve_hub(command, emit).await,
             Command::Export(command) => self.serve_export(command, files, emit).await,
             // Commands are served one after the other, so nothing is under way; what is, hears of it by [`Control`].
-            Command::Pause | Command::Resume | Command::Stop | Command::CancelGenerate | Command::SaveRun => Ok(()),
+            Command::Pause
+            | Command::Resume
+            | Command::Stop
+            | Command::CancelGenerate
+            | Command::SaveRun
+            | Command::HandOver => Ok(()),
             Command::Generate { .. } | Command::ExportAdapter => loaded(&self.model)?.answer(command, emit).await,
             Command::Knobs { names, language } => {
                 let language = Language::from_tag(&language);
@@ -397,7 +406,7 @@ impl Session {
         while let Some(command) = self.control.next_request() {
             let answered = match (command, loaded(&self.model)) {
                 // Of a run that has ended, all that it came to is written.
-                (Command::SaveRun, _) => Ok(()),
+                (Command::SaveRun | Command::HandOver, _) => Ok(()),
                 (_, Err(error)) => Err(error),
                 (Command::Picture { id, request }, Ok(_)) => self.draw(id, &request, emit).await,
                 (command, Ok(model)) => model.answer(command, emit).await,
@@ -439,9 +448,9 @@ impl Session {
     async fn train(
         &mut self,
         config: RunConfig,
-        sample_prompt: Option<String>,
-        watch: Vec<PictureRequest>,
+        (sample_prompt, watch): (Option<String>, Vec<PictureRequest>),
         keep: Option<Keep>,
+        checkpoint: Vec<Source>,
         emit: &mut Emit<'_>,
     ) -> Result<()> {
         self.control.begin_run();
@@ -455,6 +464,9 @@ impl Session {
         let emit = &mut Emit::new(&mut listen, host, control);
         self.read_as(&config, emit).await?;
         self.trained = None;
+        if !checkpoint.is_empty() {
+            self.resume = Some(Checkpoint::open(&checkpoint).await?);
+        }
         let kept = match keep {
             Some(keep) => self.keep(keep, &config, emit).await?,
             None => None,
@@ -487,6 +499,7 @@ impl Session {
             save_interval_ms: kept.as_ref().map(|_| self.save_interval_ms),
             free_bytes,
             most_whole_bytes: self.most_whole_bytes,
+            hands_over: self.hands_over,
             resume: &mut self.resume,
         };
         let outcome = finetune(job, emit).await;

@@ -19,7 +19,7 @@ mod folder;
 mod history;
 mod state;
 
-pub use folder::{folder, remove, step_of, steps, sweep, write};
+pub use folder::{folder, manifest, remove, step_of, steps, sweep, write};
 pub use state::Progress;
 
 use super::fingerprint::Fingerprint;

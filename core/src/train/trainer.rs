@@ -296,6 +296,7 @@ impl<'a> Trainer<'a> {
                 let answered = match command {
                     Command::Picture { id, request } => self.draw(Some(id), &request, emit).await,
                     Command::SaveRun => self.save_checkpoint(emit).await,
+                    Command::HandOver => self.hand_over_checkpoint(emit).await,
                     command => self.model.answer(command, emit).await,
                 };
                 if let Err(error) = answered {

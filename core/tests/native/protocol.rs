@@ -9,7 +9,7 @@ use lorakeet_core::protocol::{
     CalibrationBin, ClassRow, ColumnRole, ColumnUse, Command, ComparedFiles, Comparison, CurveEval, CurvePoint,
     DataInfo, DecisionKind, Decisions, DeviceInfo, DeviceKind, Divergence, EvalInfo, Event, ExportCheck, ExportEvent,
     ExportForm, ExportOption, ExportScore, FileScore, FilesEvent, HubEvent, HubProgress, InputFile, Interval,
-    Judgement, KnobInfo, Learnt, MemoryEstimate, Metric, ModelInfo, OpenedRun, Picture, PictureRequest,
+    Judgement, KnobInfo, KnobRange, Learnt, MemoryEstimate, Metric, ModelInfo, OpenedRun, Picture, PictureRequest,
     PredictionTable, PreviewExample, Probe, RateChange, RatePoint, RateSearch, ReadBack, Report, ReportForm, RunCurve,
     RunInfo, RunInput, RunLabels, RunOutcome, RunPreview, RunRecord, RunSample, RunScore, RunState, RunSummary,
     SearchEnd, Sign, Slice, SliceBy, Stage, StepInfo, StoredCopy, StoredRun, TensorChange, TensorError, TextPrediction,
@@ -379,8 +379,17 @@ fn events(number: f64) -> Vec<Event> {
                 name: text(),
                 guidance: text(),
                 choices: vec![text()],
+                unit: text(),
+                range: Some(KnobRange {
+                    min: 0.0,
+                    max: 1e9,
+                    above: true,
+                    below: false,
+                    whole: true,
+                }),
             }],
         },
+        Event::CheckpointFile { name: text(), bytes: 1 },
         Event::Probe(Probe {
             gflops: 123.5,
             gbytes_per_s: 12.25,
@@ -700,6 +709,7 @@ fn kind(event: &Event) -> u32 {
         Event::Rate(_) => 40,
         Event::Files(_) => 41,
         Event::RunOpened(_) => 42,
+        Event::CheckpointFile { .. } => 43,
     }
 }
 
@@ -707,7 +717,7 @@ fn kind(event: &Event) -> u32 {
 fn every_event_comes_through_json_as_it_went_in_whatever_its_numbers() {
     for number in [0.0, -0.0, 3.0, 2.345e-4, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         let events = events(number);
-        assert_eq!(events.iter().map(kind).collect::<BTreeSet<_>>().len(), 43);
+        assert_eq!(events.iter().map(kind).collect::<BTreeSet<_>>().len(), 44);
         for event in events {
             let written = serde_json::to_string(&event).expect("it is written");
             let read: Event = serde_json::from_str(&written).unwrap_or_else(|error| panic!("{written}: {error}"));

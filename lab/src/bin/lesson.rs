@@ -36,6 +36,11 @@ impl LabHandle {
         self.lab.get(id, what);
     }
 
+    /// What the page around it has kept of the runs of another frame: the lab goes on with them.
+    pub fn go_on(&self, kept: &JsValue) {
+        self.lab.go_on(kept);
+    }
+
     /// The lab is out of view for long, or in view again.
     pub fn set_seen(&self, is_seen: bool) {
         self.lab.set_seen(is_seen);

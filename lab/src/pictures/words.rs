@@ -25,6 +25,8 @@ pub struct PictureWords {
     pub as_table: &'static str,
     /// A curve without points.
     pub no_curve: &'static str,
+    /// Behind the ends of a curve of scores: the lowest, and its step.
+    pub lowest: fn(String, usize) -> String,
     /// Of a run.
     pub step: &'static str,
     /// Of a run.
@@ -131,6 +133,7 @@ static ENGLISH: PictureWords = PictureWords {
     },
     as_table: "The numbers as a table",
     no_curve: "The curve appears here while the model trains.",
+    lowest: |loss, step| format!(", lowest {loss} at step {step}"),
     step: "Step",
     loss: "Loss",
     tokens: "How likely each token was",
@@ -232,6 +235,7 @@ static CHINESE: PictureWords = PictureWords {
     },
     as_table: "以表格查看数值",
     no_curve: "训练开始后，曲线会显示在这里。",
+    lowest: |loss, step| format!("，最低 {loss}（第 {step} 步）"),
     step: "步",
     loss: "损失",
     tokens: "每个 token 的概率",

@@ -70,8 +70,12 @@ impl Lab {
             "exportAdapter" if matches!(first().as_str(), "" | "peft") => {
                 return self.ask_for(id, "file", &json!({ "type": "export_adapter" }));
             }
+            "exportAdapter" if first() == "gguf" => {
+                let command = json!({ "type": "export", "about": "write", "form": "gguf-adapter" });
+                return self.ask_for(id, "export", &command);
+            }
             "exportAdapter" => {
-                let said = format!("exportAdapter writes \"peft\", not \"{}\"", first());
+                let said = format!("exportAdapter writes \"peft\" or \"gguf\", not \"{}\"", first());
                 return self.host.refuse(id, &said);
             }
             "exportAnswers" => {
@@ -84,7 +88,8 @@ impl Lab {
         self.host.reply(id, &JsValue::NULL);
     }
 
-    /// Asks the engine for something that a call waits for. It is served at once, also within a run.
+    /// Asks the engine for something that a call waits for. It is served at once, also within a run; an export in GGUF's format is
+    /// served after it.
     fn ask_for(&self, id: f64, ends: &'static str, command: &Value) {
         let refusal = {
             let (model, wire) = (self.model.borrow(), self.wire.borrow());
@@ -100,7 +105,7 @@ impl Lab {
             return self.host.refuse(id, refusal);
         }
         self.wire.borrow_mut().calls.push((ends, id));
-        self.wire.borrow().send(command, None, &self.host);
+        self.wire.borrow().send(command, &Array::new(), &self.host);
     }
 
     /// The text that a call waits for.
@@ -125,10 +130,36 @@ impl Lab {
         };
         let call = self.wire.borrow_mut().answered_call("file");
         if let Some(id) = call {
-            let packed = Uint8Array::from(&zip::pack(&files)[..]);
-            let blob = Blob::new_with_u8_array_sequence(&Array::of1(&packed)).map(JsValue::from);
-            self.host.reply(id, &blob.unwrap_or(JsValue::NULL));
+            self.reply_file(id, &zip::pack(&files));
         }
+    }
+
+    /// A piece of a file of an export; files come one after the other.
+    pub(super) fn keep_piece(&self, path: String, bytes: Option<ArrayBuffer>) {
+        let bytes = bytes
+            .map(|buffer| Uint8Array::new(&buffer).to_vec())
+            .unwrap_or_default();
+        let exported = &mut self.memory.borrow_mut().exported;
+        match exported.last_mut() {
+            Some((known, content)) if *known == path => content.extend(bytes),
+            _ => exported.push((path, bytes)),
+        }
+    }
+
+    /// The export is complete: its GGUF file answers the call that waits for it.
+    pub(super) fn finish_export(&self) {
+        let files = std::mem::take(&mut self.memory.borrow_mut().exported);
+        let call = self.wire.borrow_mut().answered_call("export");
+        let file = files.into_iter().find(|(path, _)| path.ends_with(".gguf"));
+        if let Some(id) = call {
+            self.reply_file(id, &file.map(|(_, bytes)| bytes).unwrap_or_default());
+        }
+    }
+
+    fn reply_file(&self, id: f64, bytes: &[u8]) {
+        let bytes = Uint8Array::from(bytes);
+        let blob = Blob::new_with_u8_array_sequence(&Array::of1(&bytes)).map(JsValue::from);
+        self.host.reply(id, &blob.unwrap_or(JsValue::NULL));
     }
 
     /// A property of the element.

@@ -7,12 +7,12 @@ use crate::json;
 use crate::model::{Device, OWN, Phase};
 use crate::options;
 use crate::record::RunRecord;
-use crate::wire::{Ask, Loaded};
+use crate::wire::{Ask, Loaded, RunAsk};
 use js_sys::{Array, ArrayBuffer, Reflect};
 use lorakeet_core::error::Kind;
 use lorakeet_core::lesson::{BUNDLED_MODEL, BreakIt, LessonRun};
 use lorakeet_core::protocol::Event;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::collections::VecDeque;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
@@ -107,17 +107,27 @@ impl Lab {
 
     fn receive(&self, data: &JsValue) {
         let field = |name: &str| Reflect::get(data, &name.into()).unwrap_or(JsValue::UNDEFINED);
-        let text = field("message").as_string().unwrap_or_default();
-        let said = field("said").as_string();
-        match events::read(&json::parse(&text)) {
-            Some(Heard::Failed(kind)) => {
-                // What broke before the engine knew the language has no words yet.
-                let said = said.unwrap_or_else(|| self.model.borrow().words().engine_stopped.to_owned());
-                self.hear_failure(kind, said, field("fatal").is_truthy());
-            }
-            Some(heard) => self.hear(heard, said, field("bytes").dyn_into().ok()),
-            None => {}
+        let mut event = json::parse(&field("message").as_string().unwrap_or_default());
+        if let ("done", Some(seconds)) = (event["type"].as_str().unwrap_or_default(), event["seconds"].as_f64()) {
+            event["seconds"] = (seconds + self.memory.borrow().kept.seconds_before()).into();
         }
+        let said = field("said").as_string();
+        let Some(heard) = events::read(&event).filter(|heard| !self.memory.borrow().kept.is_told_again(heard)) else {
+            return;
+        };
+        if let Heard::Failed(kind) = heard {
+            // What broke before the engine knew the language has no words yet.
+            let said = said.unwrap_or_else(|| self.model.borrow().words().engine_stopped.to_owned());
+            return self.hear_failure(kind, said, field("fatal").is_truthy());
+        }
+        if let Heard::Measured(model @ Event::Model(_)) = &heard {
+            self.memory.borrow_mut().model = Some((model.clone(), json::text(&event)));
+        }
+        let running = self.model.borrow().current.clone();
+        if let Some(name) = running.filter(|_| heard.is_of_run() && self.is_kept()) {
+            self.keep_word(&name, json::text(&event), said.clone());
+        }
+        self.hear(heard, said, field("bytes").dyn_into().ok());
     }
 
     fn hear(&self, heard: Heard, said: Option<String>, bytes: Option<ArrayBuffer>) {
@@ -143,11 +153,22 @@ impl Lab {
                 self.answered("knobs");
             }
             Heard::Measured(event @ Event::Model(_)) => {
-                self.memory.borrow_mut().model = Some(event);
+                // Of a run that reads the model again, in fewer bits, it is the run's.
+                self.take(Heard::Measured(event), None);
                 self.answered("model");
             }
-            Heard::Paused => self.set_phase(Phase::Paused),
-            Heard::Resumed => self.set_phase(Phase::Training),
+            Heard::Paused => {
+                self.set_phase(Phase::Paused);
+                self.ask_checkpoint();
+                self.hand_over();
+            }
+            Heard::Resumed => {
+                self.set_phase(Phase::Training);
+                self.hand_over();
+            }
+            Heard::Piece(path) => self.keep_piece(path, bytes),
+            Heard::Exported => self.finish_export(),
+            Heard::CheckpointFile(name) => self.take_checkpoint_file(&name, bytes),
             Heard::Generated(text) => self.keep_text(&text),
             Heard::File(name) => self.keep_file(name, bytes),
             heard => self.take(heard, said),
@@ -175,6 +196,7 @@ impl Lab {
         if let Some(step) = step {
             self.tell_step(&name, &step);
             self.keep_caps(step.step);
+            self.ask_checkpoint();
             let holds = self.memory.borrow_mut().step_limit.is_reached(step.step);
             if holds {
                 self.pause();
@@ -197,12 +219,14 @@ impl Lab {
             self.memory.borrow_mut().exported.clear();
             return self.host.refuse(id, &said);
         }
+        let running = self.change(|model| model.current.take());
         let is_result = self.change(|model| {
-            let running = model.current.take();
-            let run = running.and_then(|name| model.runs.get_mut(&name));
+            let run = running.as_ref().and_then(|name| model.runs.get_mut(name));
             run.is_some_and(|run| run.fail(kind, &said))
         });
-        if is_result {
+        if let Some(name) = running.filter(|_| is_result) {
+            let diverged = json!({ "type": "failed", "kind": "diverged" });
+            self.keep_word(&name, json::text(&diverged), Some(said));
             return self.answered("done");
         }
         let is_loading = self.model.borrow().phase == Phase::Loading;
@@ -222,6 +246,9 @@ impl Lab {
         };
         if is_fatal || kind == Kind::Device {
             self.end_engine();
+            if is_loading && kind == Kind::Device {
+                self.tell_no_device(&said);
+            }
             // A place where the engine cannot be had at all is what recorded runs are for.
             return match is_loading {
                 true => self.open_recording(Some(said)),
@@ -234,6 +261,20 @@ impl Lab {
         // A wrong setting, rows that cannot be read: the engine is as it was.
         self.tell_problem(name, said, false);
         self.settle();
+    }
+
+    /// Tells the page around the lab that there is no device to train on; the lab itself shows recorded runs, and says why.
+    fn tell_no_device(&self, message: &str) {
+        let wished = self.model.borrow().options.text(options::DEVICE);
+        let kind = if wished.as_deref() == Some("gpu") {
+            "no-webgpu"
+        } else {
+            "lost"
+        };
+        self.post(
+            "error",
+            &json!({ "kind": kind, "message": message, "fatal": false, "advice": null }),
+        );
     }
 
     fn open_device(&self) {
@@ -348,39 +389,55 @@ impl Lab {
             None => {}
             Some(Ask::Command { command, file, ends }) => {
                 self.wire.borrow_mut().awaited = Some(ends);
-                self.wire.borrow().send(&command, file, &self.host);
+                let files = file.into_iter().collect();
+                self.wire.borrow().send(&command, &files, &self.host);
             }
-            Some(Ask::Train { name, command }) => {
+            Some(Ask::Train(run)) => {
                 self.wire.borrow_mut().awaited = Some("done");
-                self.begin(name, &command);
+                self.begin(run);
             }
         }
     }
 
-    /// Begins a run whose model and data are loaded.
-    fn begin(&self, name: String, command: &Value) {
-        let mut run = RunRecord::default();
-        {
+    /// Begins a run whose model and data are loaded, or goes on with one.
+    fn begin(&self, run: RunAsk) {
+        let (name, command) = (run.name.clone(), run.command.clone());
+        let (goes_on, model) = {
             let mut memory = self.memory.borrow_mut();
-            memory.began_ms = crate::document::now_ms();
+            let now_ms = crate::document::now_ms();
+            let goes_on = memory.kept.begin(run, now_ms);
+            memory.began_ms = now_ms - 1000.0 * memory.kept.seconds_before();
             memory.step_limit.begin_run();
-            if let Some(model) = &memory.model {
-                run.results.take(model);
-            }
-        }
-        self.change(|model| {
-            model.runs.insert(name.clone(), run);
-            model.current = Some(name.clone());
-        });
-        self.set_phase(Phase::Training);
-        let recorded = |runs: &Map<String, Value>| match runs.get(&name) {
-            Some(Value::Array(events)) => VecDeque::from(events.clone()),
-            _ => VecDeque::new(),
+            (goes_on, memory.model.clone())
         };
-        let recorded = self.wire.borrow().recording.as_ref().map(recorded);
+        if goes_on.is_none() {
+            let mut record = RunRecord::default();
+            if let Some((model, text)) = model {
+                record.results.take(&model);
+                self.keep_word(&name, text, None);
+            }
+            self.change(|model| model.runs.insert(name.clone(), record));
+        }
+        self.change(|model| model.current = Some(name.clone()));
+        self.set_phase(Phase::Training);
+        let recorded = self.wire.borrow().recording.as_ref().map(|runs| match runs.get(&name) {
+            Some(Value::Array(events)) => {
+                let shown = self.memory.borrow().kept.count(&name);
+                events.iter().skip(shown).cloned().collect()
+            }
+            _ => VecDeque::new(),
+        });
+        let holds = goes_on.as_ref().is_some_and(|goes_on| goes_on.holds);
         match recorded {
             Some(events) => self.replay(name, events),
-            None => self.wire.borrow().send(command, None, &self.host),
+            None => {
+                let files = goes_on.map(|goes_on| goes_on.files()).unwrap_or_default();
+                self.wire.borrow().send(&command, &files, &self.host);
+            }
+        }
+        self.hand_over();
+        if holds {
+            self.pause();
         }
     }
 
@@ -402,15 +459,22 @@ impl Lab {
             };
             match events::read(&event) {
                 Some(Heard::Failed(kind)) => lab.hear_failure(kind, String::new(), false),
-                Some(heard) => lab.take(heard, None),
-                None => {}
+                heard => {
+                    // Each counts, so that another frame goes on with the next one.
+                    lab.keep_word(&name, json::text(&event), None);
+                    if let Some(heard) = heard {
+                        lab.take(heard, None);
+                    }
+                }
             }
             false
         });
     }
 
     pub(super) fn command(&self, kind: &str) {
-        self.wire.borrow().send(&json!({ "type": kind }), None, &self.host);
+        self.wire
+            .borrow()
+            .send(&json!({ "type": kind }), &Array::new(), &self.host);
     }
 
     pub(super) fn is_recorded(&self) -> bool {

@@ -23,6 +23,14 @@ impl Lab {
         let attribute = |name: &str| element.get_attribute(name).unwrap_or_default();
         let (action, of) = (attribute("data-do"), attribute("data-of"));
         match is_field {
+            true if action == "slide" => {
+                let stops = attribute("data-stops");
+                let stop = value_of(&element)
+                    .parse()
+                    .ok()
+                    .and_then(|place| stops.split(' ').nth(place));
+                self.fill("set", of, stop.unwrap_or_default().to_owned());
+            }
             true => self.fill(&action, of, value_of(&element)),
             false => self.press(&action, &of),
         }
@@ -36,6 +44,7 @@ impl Lab {
             _ => {}
         });
         self.tell_state();
+        self.hand_over();
     }
 
     fn press(&self, action: &str, of: &str) {
@@ -113,6 +122,7 @@ impl Lab {
             model.answers.explanation = text;
             model.answers.is_explained = true;
         });
+        self.hand_over();
     }
 
     fn show(&self, part: usize) {

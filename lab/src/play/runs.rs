@@ -4,7 +4,7 @@ use super::Lab;
 use crate::document::now_ms;
 use crate::model::{OWN, Phase};
 use crate::options;
-use crate::wire::Ask;
+use crate::wire::{self, Ask, RunAsk};
 use crate::{format, json};
 use lorakeet_core::lesson::{At, LessonRun};
 use lorakeet_core::protocol::StepInfo;
@@ -27,7 +27,7 @@ impl Lab {
         self.change(|model| model.problem = None);
         // Recorded runs take nobody's processor.
         if self.is_recorded() {
-            return self.ask_runs(is_own);
+            return self.ask_wanted(is_own);
         }
         self.memory.borrow_mut().waits_for_turn = true;
         let lab = self.clone();
@@ -37,7 +37,7 @@ impl Lab {
             lab.memory.borrow_mut().waits_for_turn = false;
             lab.change(|model| model.is_busy = !is_mine);
             if is_mine {
-                lab.ask_runs(is_own);
+                lab.ask_wanted(is_own);
             } else {
                 let said = lab.model.borrow().words().busy_elsewhere;
                 lab.tell_busy(said);
@@ -61,6 +61,13 @@ impl Lab {
         self.train(is_own, true);
     }
 
+    /// Asks for the runs that another frame has left, else for those of the part that is shown.
+    fn ask_wanted(&self, is_own: bool) {
+        if !self.ask_left() {
+            self.ask_runs(is_own);
+        }
+    }
+
     fn ask_runs(&self, is_own: bool) {
         let (lesson, mut names, settings, rows) = {
             let model = self.model.borrow();
@@ -78,18 +85,32 @@ impl Lab {
         }
         for name in names {
             let Some(run) = lesson.runs.get(&name) else { continue };
-            match is_own {
-                true => self.ask_run(OWN.to_owned(), run, &settings, rows.clone()),
-                false => self.ask_run(name, run, &BTreeMap::new(), None),
-            }
+            let (own, rows, command) = match is_own {
+                true => (OWN.to_owned(), rows.clone(), self.train_command(run, &settings)),
+                false => (name.clone(), None, self.train_command(run, &BTreeMap::new())),
+            };
+            self.ask_train(RunAsk {
+                name: own,
+                of: name,
+                rows,
+                command,
+            });
         }
         self.next();
     }
 
-    fn ask_run(&self, name: String, run: &LessonRun, changed: &BTreeMap<String, String>, rows: Option<String>) {
-        if !self.is_recorded() {
-            self.ask_loaded(run, rows);
+    /// Asks for a run, and for its model and data.
+    pub(super) fn ask_train(&self, run: RunAsk) {
+        let lesson = self.model.borrow().lesson.clone();
+        let of = lesson.as_ref().and_then(|lesson| lesson.runs.get(&run.of));
+        if let Some(of) = of.filter(|_| !self.is_recorded()) {
+            self.ask_loaded(of, run.rows.clone());
         }
+        self.wire.borrow_mut().queue.push_back(Ask::Train(run));
+    }
+
+    /// What the engine is asked for a run of the lesson, with what the pupil changed of its settings.
+    fn train_command(&self, run: &LessonRun, changed: &BTreeMap<String, String>) -> Value {
         let mut settings = run.settings_with_paths();
         for (knob, text) in changed {
             // As a run file would read it: a number, a word, or nothing.
@@ -111,8 +132,7 @@ impl Lab {
         if let Some(seed) = seed {
             settings.insert("seed".into(), seed.into());
         }
-        let command = json!({ "type": "train", "settings": settings, "sample_prompt": run.prompt, "watch": run.watch });
-        self.wire.borrow_mut().queue.push_back(Ask::Train { name, command });
+        wire::train(&json!(settings), &json!(run.prompt), &json!(run.watch))
     }
 
     /// Another lab trains now.
@@ -147,6 +167,7 @@ impl Lab {
     /// Ends the run, and drops those that wait.
     pub(super) fn stop(&self) {
         self.wire.borrow_mut().drop_waiting();
+        self.memory.borrow_mut().kept.drop_left();
         if self.model.borrow().current.is_none() {
             return self.settle();
         }

@@ -68,21 +68,25 @@ fn curves(model: &Model, part_runs: &[String]) -> String {
     let names = part_runs.iter().chain([&own]);
     let runs: Vec<(&String, &RunRecord)> = names.filter_map(|name| Some((name, model.runs.get(name)?))).collect();
     let steps = runs.iter().map(|(_, run)| run.max_steps).max().unwrap_or(0);
-    let series = |line: fn(&RunRecord) -> Line| -> Vec<Series> {
+    let series = |line: fn(&RunRecord) -> Line, is_scored: bool| -> Vec<Series> {
         let one = |(name, run): &(&String, &RunRecord)| Series {
             label: model.label(name),
             line: line(run),
+            is_scored,
         };
         runs.iter().map(one).collect()
     };
     let of_training = chart(
         words.training_curves,
-        &series(RunRecord::loss_curve),
+        &series(RunRecord::loss_curve, false),
         steps,
         of_pictures,
     );
     match runs.iter().any(|(_, run)| run.eval_losses.len() > 1) {
-        true => chart(words.curves, &series(|run| run.eval_losses.clone()), steps, of_pictures) + &of_training,
+        true => {
+            let scores = series(|run| run.eval_losses.clone(), true);
+            chart(words.curves, &scores, steps, of_pictures) + &of_training
+        }
         false => of_training,
     }
 }

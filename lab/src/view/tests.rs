@@ -2,7 +2,7 @@
 
 use super::{REGIONS, region};
 use crate::answers::Prediction;
-use crate::events::{self, Heard, KnobField};
+use crate::events::{self, Heard, KnobField, KnobRange};
 use crate::model::{Device, Model, OWN, PARTS, Phase, Problem};
 use crate::options::Options;
 use crate::record::RunRecord;
@@ -43,6 +43,14 @@ fn lab(id: &str, language: &str) -> Model {
         name,
         guidance: "How to choose it.".into(),
         choices: Vec::new(),
+        unit: "steps".into(),
+        range: Some(KnobRange {
+            min: 0.0,
+            max: 1e9,
+            is_above: true,
+            is_below: false,
+            is_whole: false,
+        }),
     };
     model.knobs = model.controls().into_iter().map(field).collect();
     model
@@ -202,6 +210,33 @@ fn every_picture_of_a_lesson_is_there_once_its_runs_are_recorded() {
             assert!(!html.contains("class=\"waiting\""), "{id}, part {part}: {html}");
         }
     }
+}
+
+#[test]
+fn a_knob_has_a_field_and_a_slider_that_says_its_value_with_its_unit() {
+    let mut model = lab("lora", "en");
+    model.part = 2;
+    let slider = |html: &str| {
+        let start = "<input type=\"range\" class=\"slide\" data-do=\"slide\" data-of=\"lora_r\"";
+        let rest = html.split(start).nth(1)?;
+        rest.split('>').next().map(str::to_owned)
+    };
+    let before = html(&model);
+    assert!(
+        before.contains("data-do=\"set\" data-of=\"lora_r\" value=\"1\""),
+        "{before}"
+    );
+    let first = slider(&before).expect("it has a slider");
+    assert!(
+        first.contains("aria-valuetext=\"1 steps\"") && first.contains("aria-label=\"lora_r\""),
+        "{first}"
+    );
+    model.settings.insert("lora_r".into(), "5".into());
+    let moved = slider(&html(&model)).expect("it has a slider");
+    assert!(
+        moved.contains("aria-valuetext=\"5 steps\"") && moved != first,
+        "{moved}"
+    );
 }
 
 #[test]

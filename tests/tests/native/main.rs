@@ -16,6 +16,7 @@ mod export;
 mod files;
 mod finder;
 mod fused;
+mod hand_over;
 mod heads;
 mod hub;
 mod ids;

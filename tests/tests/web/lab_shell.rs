@@ -265,7 +265,7 @@ async fn attributes_reach_the_address_and_the_greeting_of_the_lab() -> Result<()
         "protocol": "lorakeet-lab", "version": 1, "type": "hello", "state": "lab=1&rank=4", "theme": "dark", "lang": "zh",
         "label": "调一调", "lesson": "one", "src": source, "controls": "rank data", "device": "cpu",
         "caps": { "maxSteps": 20, "maxSeconds": 30, "seed": 7 }, "locked": true, "offscreen": "run",
-        "style": { "--lorakeet-accent": "rgb(1, 2, 3)", "--lorakeet-series-4": "teal" }, "start": true,
+        "style": { "--lorakeet-accent": "rgb(1, 2, 3)", "--lorakeet-series-4": "teal" }, "keeps": true, "start": true,
     });
     ensure!(seen["hellos"] == json!([greeting]), "{}", seen["hellos"]);
 

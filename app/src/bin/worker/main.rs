@@ -48,6 +48,8 @@ fn main() {
     }
     let mut session = Session::new(Host { now_ms, yield_now });
     session.fetch = Some(Rc::new(hub::BrowserFetch));
+    // A lab may be in a frame that is loaded anew, and have no storage.
+    session.hands_over = true;
     let queue = Rc::new(CommandQueue {
         control: session.control(),
         session: RefCell::new(Some(session)),
@@ -105,13 +107,17 @@ impl CommandQueue {
             Command::Export(ExportCommand::Cancel) => self.control.cancel_export(),
             Command::Export(ExportCommand::Taken) => self.control.piece_taken(),
             // In the middle of a run these are served between two steps, and in a pause.
-            Command::Generate { .. } | Command::Picture { .. } | Command::ExportAdapter | Command::SaveRun
+            Command::Generate { .. }
+            | Command::Picture { .. }
+            | Command::ExportAdapter
+            | Command::SaveRun
+            | Command::HandOver
                 if self.trains.get() =>
             {
                 self.control.request(command);
             }
             // All that a run came to is written when it ends.
-            Command::SaveRun => {}
+            Command::SaveRun | Command::HandOver => {}
             command => {
                 let files = Array::from(&field("files"))
                     .iter()
@@ -205,7 +211,9 @@ async fn with_sources(mut command: Command, files: Vec<File>) -> Result<(Command
         Command::LoadModel { files, .. } => files.iter_mut().collect(),
         Command::LoadData { file } | Command::ScoreFile { file } => vec![file],
         Command::LoadValidation { file } => file.iter_mut().collect(),
-        Command::Export(ExportCommand::Check { .. }) | Command::Files(_) => return Ok((command, dropped(files))),
+        Command::Train { .. } | Command::Export(ExportCommand::Check { .. }) | Command::Files(_) => {
+            return Ok((command, dropped(files)));
+        }
         _ => return Ok((command, Vec::new())),
     };
     if !files.is_empty() {

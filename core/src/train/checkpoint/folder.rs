@@ -56,13 +56,7 @@ pub async fn write(sink: &dyn Sink, step: usize, files: &[(String, Vec<u8>)]) ->
             sink.remove_folder(left_over).await?;
         }
     }
-    let manifest = Manifest::of(
-        files
-            .iter()
-            .map(|(name, bytes)| (name.clone(), Listed::of(bytes)))
-            .collect(),
-    );
-    let manifest = (MANIFEST.to_owned(), manifest.text()?.into_bytes());
+    let manifest = manifest(files)?;
     for (name, bytes) in files.iter().chain([&manifest]) {
         if let Err(error) = sink.write(&format!("{part}/{name}"), bytes).await {
             // Its own error is the one to report; on a full disk the space is needed.
@@ -82,6 +76,16 @@ pub async fn write(sink: &dyn Sink, step: usize, files: &[(String, Vec<u8>)]) ->
         return Err(error);
     }
     Ok(())
+}
+
+/// `manifest.json` of these files.
+///
+/// # Errors
+/// It cannot be written as JSON.
+pub fn manifest(files: &[(String, Vec<u8>)]) -> Result<(String, Vec<u8>)> {
+    let listed = files.iter().map(|(name, bytes)| (name.clone(), Listed::of(bytes)));
+    let text = Manifest::of(listed.collect()).text()?;
+    Ok((MANIFEST.to_owned(), text.into_bytes()))
 }
 
 /// Removes the checkpoint after `step` optimizer steps; none that is half there is left under its name.

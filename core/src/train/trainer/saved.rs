@@ -105,6 +105,21 @@ impl Trainer<'_> {
             return Ok(());
         }
         let folder = checkpoint::folder(step);
+        let files = self.checkpoint_files().await?;
+        checkpoint::write(sink.as_ref(), step, &files).await?;
+        emit.event(Event::Checkpoint {
+            step,
+            path: format!("{}/{folder}", self.config.output_dir),
+        });
+        // The new one is safe; an old one too many is no reason to end a run.
+        if let Err(error) = self.drop_old_checkpoints(sink.as_ref()).await {
+            emit.warn(error.message());
+        }
+        Ok(())
+    }
+
+    /// The files of a checkpoint of the steps done, without its manifest.
+    async fn checkpoint_files(&self) -> Result<Vec<(String, Vec<u8>)>> {
         let mut files = self.model.export().await?;
         let state = checkpoint::state_files(
             &self.model.model,
@@ -115,14 +130,18 @@ impl Trainer<'_> {
             &self.fingerprint,
         );
         files.extend(state.await?);
-        checkpoint::write(sink.as_ref(), step, &files).await?;
-        emit.event(Event::Checkpoint {
-            step,
-            path: format!("{}/{folder}", self.config.output_dir),
-        });
-        // The new one is safe; an old one too many is no reason to end a run.
-        if let Err(error) = self.drop_old_checkpoints(sink.as_ref()).await {
-            emit.warn(error.message());
+        Ok(files)
+    }
+
+    /// Hands a checkpoint of the steps done over to the front end; nothing before the first one.
+    pub(super) async fn hand_over_checkpoint(&self, emit: &mut Emit<'_>) -> Result<()> {
+        if self.progress.step == 0 {
+            return Ok(());
+        }
+        let mut files = self.checkpoint_files().await?;
+        files.push(checkpoint::manifest(&files)?);
+        for (name, content) in files {
+            emit.checkpoint_file(name, content);
         }
         Ok(())
     }

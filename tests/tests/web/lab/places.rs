@@ -15,6 +15,31 @@ use serde_json::json;
 const WATCH_POLICY: &str = "window.broken = []; document.addEventListener('securitypolicyviolation', (event) => {\
     broken.push([event.effectiveDirective, event.blockedURI]) })";
 
+/// Keeps the engine's worker.
+const WATCH_WORKER: &str = "const { Worker: Own } = window;\
+    window.Worker = class extends Own { constructor(...of) { super(...of); window.worker = this } }";
+
+/// Has that worker say that a run did not fit into memory.
+const FULL_MEMORY: &str = "const message = JSON.stringify({ type: 'failed', kind: 'out_of_memory' });\
+    worker.dispatchEvent(new MessageEvent('message', { data: { message, said: 'Memory is full.' } }))";
+
+/// Gives the lab one width after the other; for each, whether it has room there, and its phase.
+const RESIZE: &str = "return (async () => { const found = [];\
+    for (const width of [280, 320, 640, 1024, 1440, 280]) {\
+        lab.style.inlineSize = `${width}px`;\
+        await new Promise((next) => requestAnimationFrame(() => requestAnimationFrame(next)));\
+        const inside = lab.shadowRoot.querySelector('.lab');\
+        found.push([inside.scrollWidth <= inside.clientWidth, lab.phase]) }\
+    lab.style.inlineSize = ''; return found })()";
+
+/// Counts the messages in which a lab hands a checkpoint over.
+const WATCH_KEPT: &str = "window.checkpoints = 0;\
+    const own = Object.getOwnPropertyDescriptor(MessagePort.prototype, 'onmessage');\
+    Object.defineProperty(MessagePort.prototype, 'onmessage', { ...own, set(hear) {\
+        own.set.call(this, (event) => {\
+            if (event.data?.type === 'keep' && event.data.run.files.length > 0) checkpoints += 1;\
+            hear(event) }) } })";
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_frame_with_an_origin_of_its_own_trains_and_keeps_nothing() -> Result<()> {
     let frame = format!(
@@ -91,8 +116,14 @@ async fn inside_a_page_a_run_goes_on_through_a_move() -> Result<()> {
         &format!("mode='inline' device='cpu' max-steps='9' state='{LONG}'"),
     );
     let course = Course::inline(&format!("<div id='elsewhere'></div>{body}")).await?;
+    course.run(WATCH_WORKER).await?;
     course.make_ready("lab").await?;
     course.hold_a_run("lab").await?;
+    let sizes = course.run(RESIZE).await?;
+    let fits = sizes
+        .as_array()
+        .is_some_and(|sizes| sizes.iter().all(|size| *size == json!([true, "paused"])));
+    ensure!(fits, "wider than its place, or no longer paused: {sizes}");
     let moved = "lab.remove(); elsewhere.append(lab); return lab.phase";
     ensure!(course.run(moved).await? == "paused");
     course.train("lab").await?;
@@ -100,36 +131,68 @@ async fn inside_a_page_a_run_goes_on_through_a_move() -> Result<()> {
         .run("return [lab.report.steps, told.filter(({ name }) => name === 'error')]")
         .await?;
     ensure!(end == json!([9, []]), "{end}");
+
+    // Memory that is full ends the run, and the lab can be started again.
+    course.hold_a_run("lab").await?;
+    course.run(FULL_MEMORY).await?;
+    course.wait_long("it is told", "return lab.phase === 'error'").await?;
+    let told = "const { kind, message, fatal } = told.findLast(({ name }) => name === 'error').detail;\
+        return [kind, message, fatal, lab.shadowRoot.querySelector('.notice-error [data-do=start]')?.innerText]";
+    let told = course.run(told).await?;
+    ensure!(
+        told == json!(["out-of-memory", "Memory is full.", false, "Start the engine again"]),
+        "{told}"
+    );
+    course.run("lab.start()").await?;
+    let is_back = "return ['ready', 'done'].includes(lab.phase)";
+    course.wait_long("the engine is back", is_back).await?;
+    course.train("lab").await?;
     course.page.close().await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_frame_that_is_moved_in_a_run_says_that_it_has_ended_and_trains_again() -> Result<()> {
-    let body = lab("lab", &format!("device='cpu' state='{LONG}'"));
+async fn a_run_in_a_frame_of_its_own_origin_goes_on_through_a_move_to_the_same_numbers() -> Result<()> {
+    let body = lab("lab", &format!("opaque device='cpu' max-steps='9' state='{LONG}'"));
     let course = Course::frames(&format!("<div id='elsewhere'></div>{body}")).await?;
+    course.run(WATCH_KEPT).await?;
     course.make_ready("lab").await?;
     course.hold_a_run("lab").await?;
-    let moved = "const state = lab.state; elsewhere.append(lab); return [lab.phase, lab.state === state]";
-    let moved = course.run(moved).await?;
-    ensure!(moved == json!(["loading", true]), "{moved}");
-    let errors = course.told("error").await?;
-    ensure!(
-        errors.len() == 1 && errors[0]["detail"]["kind"] == "lost" && errors[0]["detail"]["fatal"] == false,
-        "{errors:?}"
-    );
-    let notice = "return lab.shadowRoot.querySelector('.moved').innerText";
-    let text = course.run(notice).await?;
-    ensure!(text.as_str().is_some_and(|text| text.contains("was moved")), "{text}");
-    // It is ready and not asked for a prediction: the answers came along.
     course
-        .wait_long("the lab is back", "return lab.phase === 'ready'")
+        .wait_long("the page has a checkpoint", "return checkpoints > 0")
         .await?;
-    course.run("lab.maxSteps = 2").await?;
+    let moved = "const state = lab.state; elsewhere.append(lab);\
+        window.after = told.length; window.step = lab.metrics.step; return [lab.phase, lab.state === state,\
+        lab.shadowRoot.querySelector('.moved').innerText.includes('then the run goes on')]";
+    let moved = course.run(moved).await?;
+    ensure!(moved == json!(["loading", true, true]), "{moved}");
+    course
+        .wait_long("the run holds again", "return lab.phase === 'paused'")
+        .await?;
     course.train("lab").await?;
-    let end = course
-        .run("return [lab.report.steps, lab.shadowRoot.querySelector('.moved').innerText]")
-        .await?;
-    ensure!(end == json!([2, ""]), "{end}");
+    let end = "return [lab.report.steps, lab.shadowRoot.querySelector('.moved').innerText,\
+        told.filter(({ name }) => name === 'error'),\
+        told.slice(after).some(({ name, detail }) => name === 'step' && detail.step <= window.step)]";
+    let end = course.run(end).await?;
+    ensure!(end == json!([9, "", [], false]), "{end}");
+    // The same run once more, without a move.
+    let report = "const { seconds, ...report } = lab.report; return report";
+    let through_a_move = course.run(report).await?;
+    course.train("lab").await?;
+    let whole = course.run(report).await?;
+    ensure!(whole == through_a_move, "{whole} instead of {through_a_move}");
+    let files = "return (async () => { const start = async (format) => {\
+        const file = await lab.exportAdapter(format); return (await file.text()).slice(0, 4) };\
+        return [(await start('peft')).slice(0, 2), await start('gguf')] })()";
+    let files = course.run(files).await?;
+    ensure!(files == json!(["PK", "GGUF"]), "{files}");
+
+    // A GPU that is wished for and is not there.
+    course.run("return lab.destroy()").await?;
+    course.run("lab.device = 'gpu'").await?;
+    course.make_ready("lab").await?;
+    let end = "return [lab.device, told.filter(({ name }) => name === 'error').map(({ detail }) => [detail.kind, detail.fatal])]";
+    let end = course.run(end).await?;
+    ensure!(end == json!(["replay", [["no-webgpu", false]]]), "{end}");
     course.page.close().await
 }
 

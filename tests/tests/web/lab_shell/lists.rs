@@ -143,7 +143,7 @@ async fn types_manifest_and_document_list_what_the_element_has() -> Result<()> {
     );
 
     let mut known = messages()?;
-    known.extend(["hello", "call", "get"].map(str::to_owned));
+    known.extend(["hello", "run", "call", "get"].map(str::to_owned));
     same("messages in the document", &known, &rows("Messages")?)?;
     course.page.close().await
 }
@@ -203,6 +203,7 @@ async fn events(course: &Course) -> Result<Details> {
         { "type": "error", "kind": "lost", "message": "m", "fatal": false, "advice": "a" },
         { "type": "size", "height": 500 },
         { "type": "state", "state": "lab=1" },
+        { "type": "keep", "run": {} },
     ]);
     course.say("lab", &said).await?;
     ensure!(course.run(&format!("return {}", view("lab"))).await? == "lab");

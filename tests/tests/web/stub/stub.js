@@ -2,7 +2,7 @@
 // test has it say. embed.html and lab_page.js here stand for the real ones.
 const PROTOCOL = { protocol: "lorakeet-lab", version: 1 };
 
-export const seen = { address: location.href, origin: self.origin, hellos: [], calls: [], order: [], destroyed: false };
+export const seen = { address: location.href, origin: self.origin, hellos: [], runs: [], calls: [], order: [], destroyed: false };
 
 export function serve(port, hello) {
   seen.hellos.push(hello);
@@ -31,6 +31,7 @@ export function serve(port, hello) {
   port.onmessage = ({ data }) => {
     seen.order.push(data.method ?? data.type);
     if (data.type === "hello") seen.hellos.push(data);
+    if (data.type === "run") seen.runs.push(data.run);
     if (data.type !== "call") return;
     seen.calls.push([data.method, ...data.args]);
     // `pause` is the one that is never answered.
