@@ -340,6 +340,23 @@ impl Default for Resolved {
 }
 
 impl Resolved {
+    /// Settings as they were chosen in a form. What follows from others goes on to follow where it is as it would follow:
+    /// `lora_alpha` where it is twice the rank.
+    pub fn of_config(config: RunConfig) -> Self {
+        let is_chosen = |knob: &&Knob| match knob.name {
+            "lora_alpha" => config.lora_alpha != 2.0 * config.lora_r as f64,
+            // Else it could follow from logging_steps.
+            "eval_steps" => true,
+            name => config.get(name) != Some(knob.default()),
+        };
+        let sources = KNOBS.iter().filter(is_chosen);
+        Self {
+            sources: sources.map(|knob| (knob.name, Source::Flag)).collect(),
+            config,
+            ..Self::default()
+        }
+    }
+
     /// Where a knob's value came from.
     pub fn source(&self, name: &str) -> Source {
         self.sources.get(name).cloned().unwrap_or(Source::Default)

@@ -19,6 +19,7 @@ mod rate;
 mod report;
 mod run_curve;
 mod run_report;
+mod sweep;
 
 pub use audit::{AuditDropped, AuditFinding, AuditKind, AuditPlace, AuditReport};
 pub use command::{ChatMessage, Command, DeviceChoice, GenerateOptions, Prompt};
@@ -44,3 +45,4 @@ pub use report::{
 };
 pub use run_curve::{CurveAxis, CurveEval, CurvePoint, RunCurve, better_score};
 pub use run_report::{ReportForm, ReportRequest};
+pub use sweep::{StoredSweep, Sweep, SweepCommand, SweptRun, SweptRung, SweptScore};

@@ -12,6 +12,7 @@ use super::rate::RateSearch;
 use super::report::{Baseline, EvalInfo, PredictionTable, Report, TextPrediction};
 use super::run_curve::RunCurve;
 use super::run_report::ReportForm;
+use super::sweep::StoredSweep;
 use crate::advice::Advice;
 use crate::config::{Kind, Knob};
 use crate::error::Error;
@@ -168,6 +169,11 @@ pub enum Event {
     RunCurves {
         /// One entry for each that was asked for, by its id; an empty one where nothing was kept of it.
         curves: Vec<(String, RunCurve)>,
+    },
+    /// The sweeps in the session's store, the newest first.
+    Sweeps {
+        /// One entry a sweep.
+        sweeps: Vec<StoredSweep>,
     },
     /// Models from a hub, and those that were fetched.
     Hub(HubEvent),

@@ -166,6 +166,7 @@ fn needs_shelf(command: &Command) -> bool {
                 | Command::ForgetCopy { .. }
                 | Command::LabelRun { .. }
                 | Command::RunCurves { .. }
+                | Command::Sweep(_)
                 | Command::Hub(_)
         ),
     }
