@@ -77,6 +77,8 @@ pub enum Job {
     Label,
     /// Curves of stored runs.
     Curves,
+    /// What is written down of a sweep of step 4.
+    Sweep,
 }
 
 struct Request {

@@ -44,7 +44,7 @@ pub fn is_free(state: PageState) -> bool {
 #[component]
 pub fn Interrupted() -> impl IntoView {
     let state = expect_context::<PageState>();
-    let run = Memo::new(move |_| state.stored.interrupted(state.storage));
+    let run = Memo::new(move |_| state.stored.interrupted(state.storage, state.sweep));
     let notice = move |run: StoredRun| {
         let (for_text, for_button, id) = (run.clone(), run.clone(), run.record.id.clone());
         let forget = move |_| {

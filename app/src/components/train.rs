@@ -15,6 +15,7 @@ use super::small_charts::SmallCharts;
 use super::step::{Number, StepStatus};
 use super::storage::Storage;
 use super::stored_runs::{Diverging, Interrupted};
+use super::sweep::InterruptedSweep;
 use crate::chart_view::ChartView;
 use crate::conversation::{Engine, Job};
 use crate::format;
@@ -51,6 +52,7 @@ pub fn Train() -> impl IntoView {
                 <Notice jobs=&[Job::Open, Job::Probe, Job::Train]/>
                 <Elsewhere/>
                 <Interrupted/>
+                <InterruptedSweep/>
                 <Doubts/>
                 <Diverging/>
                 {move || state.training.shared.get().map(|device| view! {

@@ -1,6 +1,6 @@
 //! English.
 
-use super::{Words, advice, audit, chart, export, history, hub, inside, judge, runs, share, storage, tasks};
+use super::{Words, advice, audit, chart, export, history, hub, inside, judge, runs, share, storage, sweep, tasks};
 use lorakeet_core::config::Group;
 use lorakeet_core::error::Kind;
 use lorakeet_core::protocol::DeviceChoice;
@@ -21,6 +21,7 @@ pub static WORDS: Words = Words {
     take_version: "Update now",
     version_elsewhere: "This page is open in another tab or frame. Close it there, then update.",
     runs: &runs::ENGLISH,
+    sweep: &sweep::ENGLISH,
     history: &history::ENGLISH,
     stored: &storage::ENGLISH,
     export: &export::ENGLISH,
