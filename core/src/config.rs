@@ -24,8 +24,6 @@ pub use knob::{Group, Kind, Knob, find};
 pub use knobs::{KNOBS, RunConfig};
 pub use page_query::PageQuery;
 pub use plan::Plan;
-#[cfg(not(target_arch = "wasm32"))]
-pub use sweep_file::SweptKnob;
 pub use trainers::{RowForm, RowsFile, RunFileOf, Trainer, run_file_of};
 pub use values::{
     DROP_WORDS, DivergenceAction, Encoding, FinetuningType, Fp8Format, Fp8Scale, HeadActivation, HeadInit, HeadPooling,
@@ -43,6 +41,9 @@ use read::{Entry, Node};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser::SerializeMap};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
+
+/// A knob of a sweep and its values, each as a flag of a single one has it: lists in brackets.
+pub type SweptKnob = (String, Vec<String>);
 
 /// A run's settings, and where each came from.
 #[derive(Debug, Clone, PartialEq)]

@@ -3,6 +3,7 @@
 mod outcome;
 
 use super::notice::{Notice, worded};
+use super::stored_runs::Missing;
 use crate::conversation::Job;
 use crate::run::Phase;
 use crate::settings::show;
@@ -18,11 +19,10 @@ use outcome::{Outcome, SweptTable};
 pub fn SweepFold() -> impl IntoView {
     let state = expect_context::<PageState>();
     let sweep = state.sweep;
-    let is_shown = Memo::new(move |_| sweep.shown.with(Option::is_some));
     // One that there is to be seen is not hidden behind the fold.
-    let is_open = Memo::new(move |_| is_shown.get());
+    let is_shown = Memo::new(move |_| sweep.shown.with(Option::is_some));
     view! {
-        <details class="fold" data-testid="sweep-fold" prop:open=is_open>
+        <details class="fold" data-testid="sweep-fold" prop:open=is_shown>
             <summary>{state.text(|w| w.sweep.title)}</summary>
             <div class="rate-finder">
                 <p class="hint">{state.text(|w| w.sweep.hint)}</p>
@@ -217,7 +217,7 @@ fn Start() -> impl IntoView {
         false => state.words().sweep.start,
     };
     let press = move |_| match sweep.is_going.get_untracked() {
-        true => state.stop(),
+        true => state.stop_sweep(),
         false => state.start_sweep(),
     };
     let replaces = move || {
@@ -312,6 +312,7 @@ pub fn InterruptedSweep() -> impl IntoView {
         view! {
             <div class="notice" role="status" data-testid="interrupted-sweep">
                 <p>{text}</p>
+                <Missing/>
                 <p class="buttons">
                     <Continue testid="sweep-go-on"/>
                     <button type="button" data-testid="forget-interrupted-sweep" on:click=move |_| state.forget_sweep()>

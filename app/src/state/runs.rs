@@ -52,7 +52,7 @@ impl PageState {
                 (model, data, validation) => {
                     let missing = [model.err(), data.err(), validation.err()];
                     self.training.phase.set(before);
-                    self.end_sweep(RunState::Stopped);
+                    self.end_sweep(RunState::Open);
                     return self
                         .stored
                         .missing

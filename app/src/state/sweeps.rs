@@ -106,6 +106,16 @@ impl PageState {
         self.begin(Wanted::Sweep(Box::new(sweep)), false);
     }
 
+    /// Ends the sweep after the step under way; it can be gone on with.
+    pub fn stop_sweep(self) {
+        if self.is_free() {
+            // Its run waits for another engine.
+            self.stored.end_waiting();
+            return self.end_sweep(RunState::Stopped);
+        }
+        self.stop();
+    }
+
     /// Puts away the sweep that is shown; its runs stay.
     pub fn forget_sweep(self) {
         if let Some(sweep) = self.sweep.shown.get_untracked()

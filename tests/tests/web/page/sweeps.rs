@@ -53,11 +53,12 @@ async fn a_sweep_outlives_a_reload_and_the_settings_of_its_best_run_are_taken() 
 
     page.wait_enabled("sweep-use", REACTION).await?;
     page.press("sweep-use").await?;
-    let taken = "const value = (name) => document.querySelector(`[data-testid=\"${name}\"]`).value;\
-        return arguments[0].includes(`learning_rate ${value('learning_rate')} · lora_r ${value('lora_r')}`)\
-            && value('lora_alpha') > 0";
-    let is_taken = page.run(taken, vec![json!(best)]).await?;
-    ensure!(is_taken == json!(true), "the form has other settings: {best}");
+    let taken = format!(
+        "const value = (name) => document.querySelector(`[data-testid=\"${{name}}\"]`).value;\
+         return {}.includes(`learning_rate ${{value('learning_rate')}} · lora_r ${{value('lora_r')}}`)",
+        json!(best)
+    );
+    page.wait_until("the form has its settings", REACTION, &taken).await?;
     page.press("sweep-compare").await?;
     let tagged = "return [...document.querySelectorAll('[data-testid=\"run-row\"]')]\
         .filter((row) => row.textContent.includes('sweep-')).length === 4";
