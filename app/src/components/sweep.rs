@@ -168,11 +168,11 @@ fn Limits() -> impl IntoView {
 }
 
 /// What keeps it from being started, in words.
-fn told(state: PageState, obstacle: Obstacle) -> String {
+fn told(state: PageState, obstacle: &Obstacle) -> String {
     let words = state.words().sweep;
     match obstacle {
         Obstacle::Wrong(error) => worded(state, error.message())(),
-        Obstacle::TooMany(runs) => (words.too_many)(runs, MOST_RUNS),
+        Obstacle::TooMany(runs) => (words.too_many)(*runs, MOST_RUNS),
         Obstacle::NoNumber => words.no_number.to_owned(),
     }
 }
@@ -195,7 +195,7 @@ fn Start() -> impl IntoView {
     let wrong = move || {
         let obstacle = outlook.get().and_then(Result::err);
         obstacle.map(|obstacle| {
-            let text = told(state, obstacle);
+            let text = told(state, &obstacle);
             view! { <p class="field-error" role="alert" data-testid="sweep-wrong">{text}</p> }
         })
     };

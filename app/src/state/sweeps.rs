@@ -342,6 +342,12 @@ impl PageState {
         self.keep_sweep();
     }
 
+    /// Something else is begun: what that says is not the sweep's.
+    pub(super) fn leave_sweep(self) {
+        self.end_sweep(RunState::Stopped);
+        self.sweep.turn.set(None);
+    }
+
     /// The engine is gone, and the sweep with it until it is gone on with.
     pub(super) fn interrupt_sweep(self) {
         self.end_sweep(RunState::Open);

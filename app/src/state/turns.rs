@@ -29,6 +29,9 @@ impl PageState {
     pub(super) fn begin(self, wanted: Wanted, steal: bool) {
         // A search makes way, and does not begin a moment later.
         self.stop_search();
+        if !matches!(wanted, Wanted::Sweep(_)) {
+            self.leave_sweep();
+        }
         let before = self.training.phase.get_untracked();
         // Nothing else can be started until it is known whose turn it is.
         self.training.phase.set(Phase::Starting);
