@@ -87,6 +87,8 @@ pub enum Job {
     Curves,
     /// A stored run that has ended is opened again.
     Reopen,
+    /// What is written down of a sweep of step 4.
+    Sweep,
 }
 
 struct Request {

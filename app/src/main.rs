@@ -28,6 +28,7 @@ mod settings;
 mod state;
 mod storage;
 mod stored_runs;
+mod sweep;
 mod theme;
 mod training;
 mod turn;

@@ -10,6 +10,7 @@ mod hub;
 mod judge;
 mod runs;
 mod storage;
+mod sweeps;
 mod turns;
 
 use crate::advice::{Advised, Search};
@@ -28,6 +29,7 @@ use crate::run::Phase;
 use crate::settings::Settings;
 use crate::storage::Storage;
 use crate::stored_runs::{self, StoredRuns};
+use crate::sweep::Sweeps;
 use crate::theme::{self, Theme};
 use crate::training::Training;
 use crate::turn::Wanted;
@@ -36,7 +38,9 @@ use lorakeet_core::Error;
 use lorakeet_core::config::{PageQuery, RunConfig};
 use lorakeet_core::error::Kind;
 use lorakeet_core::lesson::ListedLesson;
-use lorakeet_core::protocol::{Command, DeviceChoice, Keep, PictureKind, RunRecord, RunState};
+use lorakeet_core::protocol::{
+    Command, DeviceChoice, Keep, PictureKind, PictureRequest, RunInput, RunRecord, RunState,
+};
 use lorakeet_core::task::Task;
 use lorakeet_i18n::Message;
 use std::time::Duration;
@@ -46,6 +50,9 @@ use web_sys::File;
 const MOST_GPU_TRIES: u32 = 3;
 /// The wait between the first two, and more between the next.
 const BETWEEN_GPU_TRIES: Duration = Duration::from_secs(1);
+
+/// What a run is made of: its model, its training data, its validation data, the adapter that it starts from.
+type Inputs = (RunInput, RunInput, Option<RunInput>, Option<RunInput>);
 
 /// Everything that the page shows.
 #[derive(Clone, Copy)]
@@ -92,6 +99,8 @@ pub struct PageState {
     pub storage: Storage,
     /// Stored runs that are looked back on.
     pub history: History,
+    /// A run with several values of some settings.
+    pub sweep: Sweeps,
     /// Models from a hub.
     pub hub: HubModels,
     /// Whether the screen stays on while a run is under way.
@@ -125,6 +134,7 @@ impl PageState {
             stored: StoredRuns::new(),
             storage: Storage::new(),
             history: History::new(),
+            sweep: Sweeps::new(),
             hub: HubModels::new(),
             keeps_awake: RwSignal::new(theme::keeps_awake()),
             elsewhere: RwSignal::new(None),
@@ -196,6 +206,9 @@ impl PageState {
         self.loaded.forget();
         self.advice.forget();
         self.end_search(Search::None);
+        if self.stored.waiting().is_none() {
+            self.interrupt_sweep();
+        }
         self.training.forget();
         self.pictures.forget();
         if let Err(error) = self.worker.start(move |incoming| self.receive(incoming)) {
@@ -333,8 +346,20 @@ impl PageState {
                         | Job::Forms
                         | Job::Label
                         | Job::Curves
+                        | Job::Sweep
                 )
             )
+    }
+
+    /// What is chosen: model, data, and the validation data where they are in files of their own.
+    fn chosen_inputs(self) -> Inputs {
+        let validation = self.loaded.validation_files.get_untracked();
+        (
+            self.loaded.model_source.with_untracked(stored_runs::of_model),
+            self.loaded.data_source.with_untracked(stored_runs::of_data),
+            (!validation.is_empty()).then(|| stored_runs::of_files(&validation)),
+            self.adapter_of_run(),
+        )
     }
 
     /// Starts a run, now that it is this page's turn.
@@ -342,27 +367,21 @@ impl PageState {
         let Some(config) = self.config() else {
             return;
         };
-        self.training.forget();
-        self.loaded.adapter_score.set(None);
-        self.pictures.forget();
-        self.worker.error.set(None);
-        self.worker.notes.set(Vec::new());
-        self.training.phase.set(Phase::Starting);
+        self.make_way();
         let prompt = self.sample_prompt.get_untracked();
         let reads = !prompt.trim().is_empty() && writes(untrack(|| self.task()));
-        let sample_prompt = reads.then_some(prompt);
         let (id, started_ms) = stored_runs::new_id();
-        let validation = self.loaded.validation_files.get_untracked();
+        let (model, data, validation, adapter) = self.chosen_inputs();
         let record = RunRecord {
-            id: id.clone(),
+            id,
             started_ms,
             settings: RunRecord::settings_of(&config),
             task: untrack(|| self.task()),
-            sample_prompt: sample_prompt.clone(),
-            model: self.loaded.model_source.with_untracked(stored_runs::of_model),
-            data: self.loaded.data_source.with_untracked(stored_runs::of_data),
-            validation: (!validation.is_empty()).then(|| stored_runs::of_files(&validation)),
-            adapter: self.adapter_of_run(),
+            sample_prompt: reads.then_some(prompt),
+            model,
+            data,
+            validation,
+            adapter,
             state: RunState::Open,
             summary: None,
             max_steps: None,
@@ -374,13 +393,43 @@ impl PageState {
             score: None,
             labels: Default::default(),
         };
-        self.stored.begin(record.clone());
-        self.ask_to_persist();
+        let watch = untrack(|| self.pictures.watched(self.subject()));
+        self.ask_to_train(record, config, watch, true);
+    }
+
+    /// Starts a run of a sweep, or goes on with one.
+    fn train_as(self, record: RunRecord, config: RunConfig, is_new: bool) {
+        self.make_way();
+        self.ask_to_train(record, Box::new(config), Vec::new(), is_new);
+    }
+
+    /// Forgets the run before, for the one that starts now.
+    fn make_way(self) {
+        self.training.forget();
+        self.loaded.adapter_score.set(None);
+        self.pictures.forget();
+        self.worker.error.set(None);
+        self.worker.notes.set(Vec::new());
+        self.training.phase.set(Phase::Starting);
+    }
+
+    fn ask_to_train(self, record: RunRecord, config: Box<RunConfig>, watch: Vec<PictureRequest>, is_new: bool) {
+        if is_new {
+            self.stored.begin(record.clone());
+            self.ask_to_persist();
+        } else {
+            self.stored.go_on(record.clone(), None);
+            // What it needs is loaded.
+            self.stored.end_waiting();
+        }
         let command = Command::Train {
             config,
-            sample_prompt,
-            watch: untrack(|| self.pictures.watched(self.subject())),
-            keep: Some(Keep::New(Box::new(record))),
+            sample_prompt: record.sample_prompt.clone(),
+            watch,
+            keep: Some(match is_new {
+                true => Keep::New(Box::new(record)),
+                false => Keep::GoOn(record.id),
+            }),
         };
         self.ask(Job::Train, command, Vec::new());
     }
@@ -399,6 +448,7 @@ impl PageState {
 
     /// Ends the run after its step.
     pub fn stop(self) {
+        self.end_sweep(RunState::Stopped);
         // A run that waits for what the engine does now is not known to it yet.
         if self.worker.waits(Job::Train) {
             self.stored.end_waiting();

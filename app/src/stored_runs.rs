@@ -4,6 +4,7 @@ use crate::bundled;
 use crate::hub;
 use crate::loaded::{DataSource, ModelSource};
 use crate::storage::{Storage, Stored};
+use crate::sweep::Sweeps;
 use js_sys::{Array, Date, Math, Reflect};
 use leptos::prelude::*;
 use lorakeet_core::config::SMALL_MODELS;
@@ -26,6 +27,8 @@ pub struct StoredRuns {
     waits: StoredValue<bool>,
     /// The step that it goes back to then, where it went wrong.
     back: StoredValue<Option<usize>>,
+    /// Whether it begins then.
+    is_new: StoredValue<bool>,
     /// Whether it has a checkpoint.
     pub is_saved: StoredValue<bool>,
     /// Whether the browser gives the page a place for runs, as far as it was told.
@@ -46,6 +49,7 @@ impl StoredRuns {
             own: StoredValue::new(None),
             waits: StoredValue::new(false),
             back: StoredValue::new(None),
+            is_new: StoredValue::new(false),
             is_saved: StoredValue::new(false),
             has_store: RwSignal::new(true),
             tries: StoredValue::new(0),
@@ -54,13 +58,19 @@ impl StoredRuns {
         }
     }
 
-    /// The runs that nobody ended and nobody trains, as far as it was told; the newest first.
-    pub fn interrupted(self, storage: Storage) -> Vec<StoredRun> {
+    /// The runs that nobody ended and nobody trains, as far as it was told, the newest first; not those of a sweep that goes on with
+    /// them.
+    pub fn interrupted(self, storage: Storage, sweep: Sweeps) -> Vec<StoredRun> {
+        if !sweep.is_told.get() {
+            return Vec::new();
+        }
         let is_interrupted = |run: &&StoredRun| {
+            let stored = Stored::Run(run.record.id.clone());
             run.record.state == RunState::Open
                 && !run.is_under_way
                 && run.step.is_some()
-                && !storage.hides(&Stored::Run(run.record.id.clone()))
+                && !storage.hides(&stored)
+                && !sweep.owns(&stored)
         };
         self.runs
             .with(|runs| runs.iter().filter(is_interrupted).cloned().collect())
@@ -91,6 +101,18 @@ impl StoredRuns {
         self.waits.set_value(true);
     }
 
+    /// A new run begins as soon as what it needs is loaded.
+    pub fn begin_loaded(self, record: RunRecord) {
+        self.begin(record);
+        self.is_new.set_value(true);
+        self.waits.set_value(true);
+    }
+
+    /// Whether the run that waits has not begun.
+    pub fn is_new(self) -> bool {
+        self.is_new.get_value()
+    }
+
     /// What is written down of this page's run; in the store it may name copies of files.
     pub fn own_record(self) -> Option<RunRecord> {
         let own = self.own.get_value()?;
@@ -119,6 +141,7 @@ impl StoredRuns {
         let waits = self.waits.get_value();
         self.waits.set_value(false);
         self.back.set_value(None);
+        self.is_new.set_value(false);
         waits
     }
 

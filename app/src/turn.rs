@@ -1,6 +1,6 @@
 //! One trainer at a time over all tabs and labs of this site, and a screen that stays on while it trains (`turn.js`).
 
-use lorakeet_core::protocol::{RunRecord, StoredRun};
+use lorakeet_core::protocol::{RunRecord, StoredRun, Sweep};
 use wasm_bindgen::prelude::*;
 
 #[wasm_bindgen(module = "/src/turn.js")]
@@ -27,6 +27,8 @@ pub enum Wanted {
     Stored(Box<StoredRun>),
     /// A stored run that went wrong, from a checkpoint that was good, at this step or before it.
     Back(Box<RunRecord>, usize),
+    /// A sweep, or one that goes on.
+    Sweep(Box<Sweep>),
 }
 
 /// Whether it is this page's turn to train now; `steal` takes it from another tab, which then stops. `lost` is called when it is

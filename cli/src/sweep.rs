@@ -1,6 +1,6 @@
-//! `lorakeet sweep`: a run with several values of some settings, each in a folder of its own as any run. By successive halving
-//! (Jamieson and Talwalkar, 2016) the half with the lower held-out loss goes on after a quarter and after a half of the steps. Where
-//! a sweep stands is read from its runs' folders alone, so the same command goes on with one that was interrupted.
+//! `lorakeet sweep`: a run with several values of some settings, each in a folder of its own as any run. `lorakeet_core::sweep`
+//! decides which is trained next, and how far. Where a sweep stands is read from its runs' folders alone, so the same command goes on
+//! with one that was interrupted.
 
 mod candidates;
 
@@ -13,13 +13,13 @@ use crate::runs::{Found, begun, table};
 use crate::screen::{Screen, hand_out, hand_out_json, say};
 use crate::train::train_in_folder;
 use candidates::{Candidate, Candidates};
-use lorakeet_core::config::{Resolved, RunConfig, Source};
+use lorakeet_core::config::{RunConfig, Source};
 use lorakeet_core::error::{Error, Kind, Result};
 use lorakeet_core::host::Control;
 use lorakeet_core::protocol::{DeviceChoice, Event, RunState};
 use lorakeet_core::session::Session;
 use lorakeet_core::store::{DirectorySink, sha256_of};
-use lorakeet_core::task::is_lower_better;
+use lorakeet_core::sweep::{Halving, Progress, Standing as Place};
 use lorakeet_core::train::checkpoint;
 use lorakeet_i18n::Message;
 use lorakeet_i18n::messages::tuning as msg;
@@ -30,32 +30,6 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
-
-/// Whether a sweep leaves runs behind on the way.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Halving {
-    /// Every run is trained to its end.
-    None,
-    /// The worse half is left behind, twice.
-    Halves,
-}
-
-impl Halving {
-    /// Of fewer runs every one is trained whole.
-    pub const FEWEST: usize = 4;
-    /// eval_steps of runs that are compared on the way: a share of the run.
-    pub const EVERY: &str = "0.25";
-    /// Parts of a run; after the first and after the second one runs are left behind.
-    const PARTS: usize = 4;
-
-    /// The parts after which runs are compared, the whole run last.
-    fn rungs(self) -> &'static [usize] {
-        match self {
-            Self::None => &[Self::PARTS],
-            Self::Halves => &[1, 2, Self::PARTS],
-        }
-    }
-}
 
 /// Why a run came to its end, or why no further one is started.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -86,7 +60,6 @@ pub async fn run(wish: Sweep, device: DeviceChoice, events: &mut EventSink) -> R
     let (resolved, named) = RunConfig::parse_sweep(&read_run_file(file)?, &file.display().to_string())?;
     let base = with_data_sets(resolved, &wish.run.set)?;
     base.config.require_paths()?;
-    refuse(&base)?;
     if named.is_empty() && wish.knobs.is_empty() {
         let error = Error::config(msg::NothingToSweep).field("--knob");
         return Err(error.remedy(msg::KnobsForExample));
@@ -141,21 +114,6 @@ pub async fn run(wish: Sweep, device: DeviceChoice, events: &mut EventSink) -> R
     })
 }
 
-/// Refuses a run whose variants cannot be compared.
-fn refuse(base: &Resolved) -> Result<()> {
-    let config = &base.config;
-    if config.resume_from_checkpoint.is_some() {
-        let error = Error::config(msg::SweepGoesOn).field("resume_from_checkpoint");
-        return Err(error.remedy(msg::TakeOutResume));
-    }
-    if config.val_size == 0.0 && config.validation_file.is_none() {
-        return Err(Error::config(msg::SweepNeedsHeldOut)
-            .field("val_size")
-            .remedy(msg::SetValSize));
-    }
-    Ok(())
-}
-
 /// Refuses a run that was begun on other data than there are now.
 async fn check_data(candidate: &Candidate) -> Result<()> {
     let Some(found) = begun(&candidate.folder).await? else {
@@ -184,58 +142,61 @@ async fn check_data(candidate: &Candidate) -> Result<()> {
     Ok(())
 }
 
-/// From rung to rung, in the order of the candidates.
+/// Run after run, as far as each is to come.
 async fn train_all(candidates: &Candidates, ground: &Ground<'_>) -> Result<Ended> {
-    let mut left: Vec<&Candidate> = candidates.all.iter().collect();
+    let mut runs = Vec::new();
     let mut has_begun = false;
-    for &parts in candidates.halving.rungs() {
-        let mut reached = Vec::new();
-        for candidate in left {
-            let mut found = begun(&candidate.folder).await?;
-            has_begun |= found.is_some();
-            if !is_over(found.as_ref(), parts) {
-                if (ground.interrupted)() {
-                    return Ok(Ended::Interrupt);
-                }
-                if now_ms() >= ground.until_ms {
-                    return Ok(Ended::Budget);
-                }
-                let outcome = train_until(candidate, found.as_ref(), parts, ground).await;
-                let ended = match outcome {
-                    // What does not fit the model, other settings may; where none has begun, it is the sweep's own mistake.
-                    Err(error) if error.kind == Kind::Config && found.is_none() && has_begun => {
-                        say_out(candidate, &error);
-                        Ended::Run
-                    }
-                    outcome => outcome?,
-                };
-                found = begun(&candidate.folder).await?;
-                has_begun |= found.is_some();
-                if let Some(found) = &found {
-                    say(&line(candidates, candidate, found));
-                }
-                if ended != Ended::Run {
-                    return Ok(ended);
-                }
-            }
-            if let Some(loss) = found.as_ref().and_then(|found| loss_after(found, parts)) {
-                reached.push((loss, candidate));
-            }
+    for candidate in &candidates.all {
+        let found = begun(&candidate.folder).await?;
+        has_begun |= found.is_some();
+        runs.push(progress(found.as_ref(), candidates.halving));
+    }
+    while let Some(turn) = candidates.halving.next(&runs) {
+        if (ground.interrupted)() {
+            return Ok(Ended::Interrupt);
         }
-        // Of equal losses the first; the sort is stable.
-        reached.sort_by(|a, b| a.0.total_cmp(&b.0));
-        reached.truncate(reached.len().div_ceil(2));
-        left = reached.into_iter().map(|(_, candidate)| candidate).collect();
-        // In the order of the candidates again.
-        left.sort_by(|a, b| a.name.cmp(&b.name));
+        if now_ms() >= ground.until_ms {
+            return Ok(Ended::Budget);
+        }
+        let candidate = &candidates.all[turn.run];
+        let found = begun(&candidate.folder).await?;
+        let outcome = train_until(candidate, found.as_ref(), turn.parts, ground).await;
+        let ended = match outcome {
+            // What does not fit the model, other settings may; where none has begun, it is the sweep's own mistake.
+            Err(error) if error.kind == Kind::Config && found.is_none() && has_begun => {
+                say_out(candidate, &error);
+                Ended::Run
+            }
+            outcome => outcome?,
+        };
+        let found = begun(&candidate.folder).await?;
+        has_begun |= found.is_some();
+        if let Some(found) = &found {
+            say(&line(candidates, candidate, found));
+        }
+        if ended != Ended::Run {
+            return Ok(ended);
+        }
+        let reached = progress(found.as_ref(), candidates.halving);
+        // One that did not come so far will not do so the next time, either.
+        let is_out = reached.is_out || reached.loss_after(turn.parts).is_none();
+        runs[turn.run] = Progress { is_out, ..reached };
     }
     Ok(Ended::Run)
 }
 
-/// Whether nothing is to be trained for so many parts of a run.
-fn is_over(found: Option<&Found>, parts: usize) -> bool {
-    let Some(found) = found else { return false };
-    has_failed(found) || loss_after(found, parts).is_some()
+/// How far a run has come.
+fn progress(found: Option<&Found>, halving: Halving) -> Progress {
+    let Some(found) = found else {
+        return Progress::default();
+    };
+    let losses = halving.rungs().iter();
+    Progress {
+        losses: losses
+            .filter_map(|&parts| Some((parts, loss_after(found, parts)?)))
+            .collect(),
+        is_out: has_failed(found),
+    }
 }
 
 /// Whether the run diverged, does not fit or was refused, which it would do again.
@@ -244,21 +205,13 @@ fn has_failed(found: &Found) -> bool {
     matches!(kind, Some(Kind::Diverged | Kind::OutOfMemory | Kind::Config))
 }
 
-/// The step with which so many parts of a run of `steps` end, as eval_steps has it: ⌈steps / 4⌉ a part.
-fn step_after(parts: usize, steps: usize) -> usize {
-    match parts {
-        Halving::PARTS => steps,
-        parts => (parts * steps.div_ceil(Halving::PARTS)).min(steps),
-    }
-}
-
 /// The held-out loss of a run after so many parts of it; none where it has not come so far. One that its scores ended early has come
 /// to its end.
 fn loss_after(found: &Found, parts: usize) -> Option<f64> {
     let is_finished = found.record.state == RunState::Finished;
     let at_end = found.record.summary.as_ref().filter(|_| is_finished);
     let at_end = at_end.and_then(|summary| summary.eval_loss_after);
-    let step = step_after(parts, found.record.max_steps?);
+    let step = Halving::step_after(parts, found.record.max_steps?);
     if parts == Halving::PARTS {
         return at_end;
     }
@@ -300,7 +253,9 @@ async fn train_until(candidate: &Candidate, found: Option<&Found>, parts: usize,
     let steps = Cell::new(usize::MAX);
     events.watch = Some(Box::new(move |event: &Event| match event {
         Event::Started(info) => steps.set(info.max_steps),
-        Event::Eval(eval) if (step_after(parts, steps.get())..steps.get()).contains(&eval.step) => control.stop(),
+        Event::Eval(eval) if (Halving::step_after(parts, steps.get())..steps.get()).contains(&eval.step) => {
+            control.stop()
+        }
         Event::Step(_) if now_ms() >= until_ms => {
             over.set(true);
             control.stop();
@@ -372,24 +327,21 @@ fn judged(found: &Found) -> Option<(String, f64)> {
 /// Where a run of the sweep stands.
 type Standing<'a> = (&'a Candidate, Option<Found>);
 
-/// Finished runs first, by their metric and then by their loss; then those that came farther.
+/// Where a run stands beside the others.
+fn standing(found: &Found) -> Place {
+    Place {
+        is_finished: found.record.state == RunState::Finished,
+        step: usize::try_from(found.step()).unwrap_or(usize::MAX),
+        score: judged(found),
+        loss: last_loss(found),
+    }
+}
+
+/// The best first.
 fn sort(standings: &mut [Standing<'_>]) {
-    let key = |(_, found): &Standing<'_>| -> (bool, u64, f64, f64) {
-        let Some(found) = found else {
-            return (true, u64::MAX, f64::INFINITY, f64::INFINITY);
-        };
-        let is_left = found.record.state != RunState::Finished;
-        let metric = judged(found).map_or(f64::INFINITY, |(metric, value)| match is_lower_better(&metric) {
-            true => value,
-            false => -value,
-        });
-        let farther = if is_left { u64::MAX - found.step() } else { 0 };
-        (is_left, farther, metric, last_loss(found).unwrap_or(f64::INFINITY))
-    };
-    standings.sort_by(|a, b| {
-        let (a, b) = (key(a), key(b));
-        let order = (a.0, a.1).cmp(&(b.0, b.1));
-        order.then(a.2.total_cmp(&b.2)).then(a.3.total_cmp(&b.3))
+    standings.sort_by(|(_, a), (_, b)| {
+        let [a, b] = [a, b].map(|found| found.as_ref().map(standing));
+        Place::compare(a.as_ref(), b.as_ref())
     });
 }
 
@@ -490,12 +442,5 @@ mod tests {
         for text in ["", "m", "-1m", "10d", "1mm", "nan", "inf"] {
             assert!(milliseconds(text).is_err(), "{text}");
         }
-    }
-
-    #[test]
-    fn parts_end_where_runs_are_scored() {
-        assert_eq!([1, 2, 4].map(|parts| step_after(parts, 10)), [3, 6, 10]);
-        assert_eq!([1, 2, 4].map(|parts| step_after(parts, 1)), [1, 1, 1]);
-        assert_eq!([1, 2, 4].map(|parts| step_after(parts, 48)), [12, 24, 48]);
     }
 }

@@ -26,8 +26,6 @@ pub use knob::{Group, Kind, Knob, OnResume, find};
 pub use knobs::{KNOBS, RunConfig};
 pub use page_query::PageQuery;
 pub use plan::Plan;
-#[cfg(not(target_arch = "wasm32"))]
-pub use sweep_file::SweptKnob;
 pub use trainers::{RowForm, RowsFile, RunFileOf, Trainer, run_file_of};
 pub use values::{
     DROP_WORDS, DivergenceAction, Encoding, FinetuningType, Fp8Format, Fp8Scale, HeadActivation, HeadInit, HeadPooling,
@@ -45,6 +43,9 @@ use read::{Entry, Node};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser::SerializeMap};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
+
+/// A knob of a sweep and its values, each as a flag of a single one has it: lists in brackets.
+pub type SweptKnob = (String, Vec<String>);
 
 /// A run's settings, and where each came from.
 #[derive(Debug, Clone, PartialEq)]
@@ -342,6 +343,23 @@ impl Default for Resolved {
 }
 
 impl Resolved {
+    /// Settings as they were chosen in a form. What follows from others goes on to follow where it is as it would follow:
+    /// `lora_alpha` where it is twice the rank.
+    pub fn of_config(config: RunConfig) -> Self {
+        let is_chosen = |knob: &&Knob| match knob.name {
+            "lora_alpha" => config.lora_alpha != 2.0 * config.lora_r as f64,
+            // Else it could follow from logging_steps.
+            "eval_steps" => true,
+            name => config.get(name) != Some(knob.default()),
+        };
+        let sources = KNOBS.iter().filter(is_chosen);
+        Self {
+            sources: sources.map(|knob| (knob.name, Source::Flag)).collect(),
+            config,
+            ..Self::default()
+        }
+    }
+
     /// Where a knob's value came from.
     pub fn source(&self, name: &str) -> Source {
         self.sources.get(name).cloned().unwrap_or(Source::Default)

@@ -1,7 +1,7 @@
 //! Lorakeet's engine: fine-tuning of small language models on burn, in a browser tab and natively.
 //!
 //! Without the feature `engine` the crate holds only what a front end needs: [`protocol`] (commands in, events out),
-//! [`config`] (run files), [`comparison`] (of runs), [`loss`] as run files write it, [`lesson`]s, [`error`], and of [`metrics`]
+//! [`config`] (run files), [`comparison`] (of runs), [`sweep`]s, [`loss`] as run files write it, [`lesson`]s, [`error`], and of [`metrics`]
 //! thresholds and the sign test. `files` adds what reads and writes files (formats, tokenizer, data) and what scores with plain
 //! numbers (metrics, baselines), and `engine` adds everything that touches a tensor.
 //!
@@ -17,6 +17,8 @@ pub mod lesson;
 pub mod loss;
 pub mod metrics;
 pub mod protocol;
+pub mod random;
+pub mod sweep;
 pub mod task;
 
 #[cfg(feature = "files")]
@@ -35,8 +37,6 @@ pub mod head_spec;
 pub mod host;
 #[cfg(feature = "files")]
 pub mod quant;
-#[cfg(feature = "files")]
-pub mod random;
 #[cfg(feature = "files")]
 pub mod store;
 #[cfg(feature = "files")]

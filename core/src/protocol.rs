@@ -22,6 +22,7 @@ mod report;
 mod run_curve;
 mod run_outcome;
 mod run_report;
+mod sweep;
 
 pub use audit::{AuditDropped, AuditFinding, AuditKind, AuditPlace, AuditReport, AuditSetting};
 pub use command::{ChatMessage, Command, DeviceChoice, GenerateOptions, Prompt};
@@ -53,3 +54,4 @@ pub use report::{
 pub use run_curve::{CurveAxis, CurveEval, CurvePoint, RunCurve, better_score};
 pub use run_outcome::{OpenedRun, RunOutcome};
 pub use run_report::{ReportForm, ReportRequest};
+pub use sweep::{StoredSweep, Sweep, SweepCommand, SweptRun, SweptRung, SweptScore};

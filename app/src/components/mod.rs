@@ -56,6 +56,7 @@ pub mod step;
 pub mod storage;
 pub mod stored_runs;
 pub mod strength;
+pub mod sweep;
 pub mod task;
 pub mod thresholds;
 pub mod train;

@@ -5,6 +5,7 @@ use super::forecast::Forecast;
 use super::knob::KnobField;
 use super::notice::worded;
 use super::step::{Step, StepStatus};
+use super::sweep::SweepFold;
 use crate::download;
 use crate::format;
 use crate::run::Phase;
@@ -77,6 +78,7 @@ pub fn Settings() -> impl IntoView {
                 <summary>{state.text(|w| w.more_settings)}</summary>
                 {groups}
             </details>
+            <SweepFold/>
             <details class="fold" data-testid="run-file-fold">
                 <summary>{state.text(|w| w.run_file)}</summary>
                 <RunFile/>

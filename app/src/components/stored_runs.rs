@@ -55,7 +55,7 @@ pub fn can_open_now(state: PageState) -> bool {
 #[component]
 pub fn Interrupted() -> impl IntoView {
     let state = expect_context::<PageState>();
-    let runs = Memo::new(move |_| state.stored.interrupted(state.storage));
+    let runs = Memo::new(move |_| state.stored.interrupted(state.storage, state.sweep));
     move || {
         let runs = runs.get();
         (!runs.is_empty() && is_free(state)).then(|| offer(state, runs))

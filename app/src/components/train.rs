@@ -15,6 +15,7 @@ use super::small_charts::SmallCharts;
 use super::step::{Number, StepStatus};
 use super::storage::Storage;
 use super::stored_runs::{Diverging, Interrupted, OpenedWithout};
+use super::sweep::InterruptedSweep;
 use crate::chart_view::ChartView;
 use crate::conversation::{Engine, Job};
 use crate::format;
@@ -50,6 +51,7 @@ pub fn Train() -> impl IntoView {
                 <Elsewhere/>
                 <Interrupted/>
                 <OpenedWithout/>
+                <InterruptedSweep/>
                 <Doubts/>
                 <Diverging/>
                 {move || state.training.shared.get().map(|device| view! {

@@ -1,7 +1,8 @@
 //! English.
 
 use super::{
-    Words, advice, audit, chart, export, files, history, hub, inside, judge, moments, runs, share, storage, tasks,
+    Words, advice, audit, chart, export, files, history, hub, inside, judge, moments, runs, share, storage, sweep,
+    tasks,
 };
 use lorakeet_core::config::Group;
 use lorakeet_core::error::Kind;
@@ -23,6 +24,7 @@ pub static WORDS: Words = Words {
     take_version: "Update now",
     version_elsewhere: "This page is open in another tab or frame. Close it there, then update.",
     runs: &runs::ENGLISH,
+    sweep: &sweep::ENGLISH,
     history: &history::ENGLISH,
     stored: &storage::ENGLISH,
     export: &export::ENGLISH,

@@ -17,6 +17,7 @@ pub mod moments;
 mod runs;
 pub mod share;
 mod storage;
+mod sweep;
 mod tasks;
 mod zh;
 
@@ -98,6 +99,8 @@ pub struct Words {
     pub hub: &'static hub::HubWords,
     /// What is said about settings that are recommended or unwise, and what a run takes.
     pub advice: &'static advice::AdviceWords,
+    /// What is said about sweeps.
+    pub sweep: &'static sweep::SweepWords,
     /// What is said about pictures.
     pub inside: &'static inside::InsideWords,
     /// Above what of a link cannot be used.

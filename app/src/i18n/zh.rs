@@ -1,7 +1,8 @@
 //! 简体中文。
 
 use super::{
-    Words, advice, audit, chart, export, files, history, hub, inside, judge, moments, runs, share, storage, tasks,
+    Words, advice, audit, chart, export, files, history, hub, inside, judge, moments, runs, share, storage, sweep,
+    tasks,
 };
 use lorakeet_core::config::Group;
 use lorakeet_core::error::Kind;
@@ -23,6 +24,7 @@ pub static WORDS: Words = Words {
     take_version: "立即更新",
     version_elsewhere: "本页还在另一个标签页或框架中打开。请先将其关闭，再更新。",
     runs: &runs::CHINESE,
+    sweep: &sweep::CHINESE,
     history: &history::CHINESE,
     stored: &storage::CHINESE,
     export: &export::CHINESE,

@@ -11,7 +11,7 @@ use js_sys::ArrayBuffer;
 use leptos::prelude::*;
 use lorakeet_core::Error;
 use lorakeet_core::error::Kind;
-use lorakeet_core::protocol::{Command, DeviceInfo, DeviceKind, Event};
+use lorakeet_core::protocol::{Command, DeviceInfo, DeviceKind, Event, RunState, SweepCommand};
 use lorakeet_i18n::Message;
 use lorakeet_i18n::messages::device as device_msg;
 use std::time::Duration;
@@ -24,6 +24,9 @@ impl PageState {
         let job = self.worker.job.get_untracked().unwrap_or(Job::Open);
         if job == Job::Train && error.what == Message::from(device_msg::Lost) && self.goes_on_after_loss() {
             return;
+        }
+        if job == Job::Train {
+            self.fail_in_sweep(&error);
         }
         match job {
             // It was asked for.
@@ -76,6 +79,7 @@ impl PageState {
             }
             // It is still there.
             Job::Forget => self.storage.going.set(Vec::new()),
+            Job::Sweep => self.sweep.is_told.set(true),
             Job::Probe
             | Job::Model
             | Job::Data
@@ -116,6 +120,7 @@ impl PageState {
         if matches!(job, Job::Model | Job::Data | Job::Validation | Job::Adapter) && self.stored.end_waiting() {
             self.worker.drop_waiting(Job::Train);
             self.training.phase.set(Phase::Idle);
+            self.end_sweep(RunState::Stopped);
         }
         if error.kind == Kind::Device {
             self.look_for_gpu_again(job);
@@ -163,6 +168,7 @@ impl PageState {
             self.end_search(Search::None);
         }
         self.training.lose_engine();
+        self.interrupt_sweep();
     }
 
     pub(super) fn receive(self, incoming: Incoming) {
@@ -174,6 +180,7 @@ impl PageState {
 
     fn handle(self, event: Event, bytes: Option<ArrayBuffer>) {
         let (worker, loaded, training) = (self.worker, self.loaded, self.training);
+        self.hear_of_sweep(&event);
         match event {
             Event::Ready => self.open(),
             Event::Device(info) => {
@@ -309,6 +316,7 @@ impl PageState {
                 self.advice.stepped(step);
             }
             Event::RunOpened(opened) => self.show_opened(*opened),
+            Event::Sweeps { sweeps } => self.take_sweeps(sweeps),
             Event::RunCurves { curves } => {
                 self.history.curves.update(|known| known.extend(curves));
                 self.finish(Job::Curves);
@@ -407,6 +415,7 @@ impl PageState {
         self.ask(Job::Open, Command::Open { device }, Vec::new());
         self.load_chosen();
         self.ask_runs();
+        self.ask_of_sweeps(SweepCommand::List);
         self.ask_models();
     }
 

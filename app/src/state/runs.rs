@@ -1,5 +1,6 @@
 //! Runs in the browser's storage: continued, opened again, saved when the page is left, and continued after a lost GPU.
 
+use super::sweeps::OfSweep;
 use super::{BETWEEN_GPU_TRIES, MOST_GPU_TRIES, PageState};
 use crate::conversation::{Engine, Job};
 use crate::loaded::{DataSource, ModelSource};
@@ -8,7 +9,7 @@ use crate::stored_runs;
 use crate::turn::{self, Wanted};
 use leptos::prelude::*;
 use lorakeet_core::config::find;
-use lorakeet_core::protocol::{Command, Divergence, InputFile, Keep, OpenedRun, RunInput, RunRecord};
+use lorakeet_core::protocol::{Command, Divergence, InputFile, Keep, OpenedRun, RunInput, RunRecord, RunState};
 use lorakeet_i18n::messages::page as msg;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::File;
@@ -18,8 +19,8 @@ type Found<T> = Result<T, Vec<InputFile>>;
 
 impl PageState {
     /// Goes on with a run of the browser's storage, from a checkpoint at the step `back` or before it where that is given; where files
-    /// are missing that the person has to choose, they are named.
-    pub(super) fn go_on_now(self, record: RunRecord, back: Option<usize>) {
+    /// are missing that the person has to choose, they are named. One of a sweep may have to begin.
+    pub(super) fn go_on_now(self, record: RunRecord, back: Option<usize>, of_sweep: Option<OfSweep>) {
         let before = self.training.phase.get_untracked();
         // Nothing else can be started until its files are there.
         self.training.phase.set(Phase::Starting);
@@ -30,11 +31,12 @@ impl PageState {
                     self.loaded.data_source.set(data);
                     self.loaded.validation_files.set(validation);
                     self.loaded.adapter_files.set(adapter);
-                    self.begin_again(record, back);
+                    self.begin_again(record, back, of_sweep);
                 }
                 (model, data, validation, adapter) => {
                     let missing = [model.err(), data.err(), validation.err(), adapter.err()];
                     self.training.phase.set(before);
+                    self.end_sweep(RunState::Open);
                     self.stored
                         .missing
                         .set(missing.into_iter().flatten().flatten().collect());
@@ -156,11 +158,12 @@ impl PageState {
     }
 
     /// Loads what was chosen for a stored run, and goes on with it.
-    fn begin_again(self, record: RunRecord, back: Option<usize>) {
+    fn begin_again(self, record: RunRecord, back: Option<usize>, of_sweep: Option<OfSweep>) {
         let config = match record.config() {
             Ok(config) => config,
             Err(error) => {
                 self.training.phase.set(Phase::Idle);
+                self.end_sweep(RunState::Stopped);
                 return self.worker.error.set(Some((Job::Runs, error)));
             }
         };
@@ -169,13 +172,23 @@ impl PageState {
         self.pictures.forget();
         self.worker.notes.set(Vec::new());
         self.training.phase.set(Phase::Starting);
-        self.settings.take(config);
+        let is_new = of_sweep.as_ref().is_some_and(|of_sweep| of_sweep.is_new);
+        match of_sweep {
+            // Their own settings are the engine's to know.
+            Some(of_sweep) => self.settings.take(of_sweep.base),
+            None => {
+                self.settings.take(config);
+                self.sample_prompt.set(record.sample_prompt.clone().unwrap_or_default());
+            }
+        }
         // The findings and examples that are shown may be of other data.
         self.audit.forget();
         self.audit.pressed.set_value(Vec::new());
         self.loaded.forget_preview();
-        self.sample_prompt.set(record.sample_prompt.clone().unwrap_or_default());
-        self.stored.go_on(record, back);
+        match is_new {
+            true => self.stored.begin_loaded(record),
+            false => self.stored.go_on(record, back),
+        }
         if self.worker.engine.get_untracked() == Engine::Failed {
             return self.start_engine();
         }
@@ -183,6 +196,9 @@ impl PageState {
         self.loaded.forget();
         self.advice.forget();
         self.worker.drop_all();
+        if self.sweep.is_going.get_untracked() {
+            self.keep_sweep();
+        }
         self.load_chosen();
     }
 
@@ -204,14 +220,15 @@ impl PageState {
             spawn_local(async move {
                 turn::take(false, move || self.lose_turn()).await;
             });
-            let id = record.id;
+            let (id, sample_prompt) = (record.id.clone(), record.sample_prompt.clone());
             let keep = match back {
                 Some(step) => Keep::GoBack { id, step },
+                None if self.stored.is_new() => Keep::New(Box::new(record)),
                 None => Keep::GoOn(id),
             };
             let command = Command::Train {
                 config: Box::new(config),
-                sample_prompt: record.sample_prompt,
+                sample_prompt,
                 watch: untrack(|| self.pictures.watched(self.subject())),
                 keep: Some(keep),
             };
@@ -242,11 +259,12 @@ impl PageState {
         self.begin(wanted, false);
     }
 
-    /// Begins what the run that has just ended made way for.
+    /// Begins what the run that has just ended made way for, or goes on with the sweep that it is of.
     pub(super) fn follow(self) {
         let wanted = self.training.follows.try_update_value(Option::take).flatten();
-        if let Some(wanted) = wanted {
-            self.begin(wanted, false);
+        match wanted {
+            Some(wanted) => self.begin(wanted, false),
+            None => self.sweep_on(),
         }
     }
 

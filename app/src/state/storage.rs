@@ -46,6 +46,9 @@ impl PageState {
     pub fn free_all(self) {
         self.storage.leaving.set(Vec::new());
         self.ask(Job::Forget, Command::ForgetRun { id: None }, Vec::new());
+        if !self.sweep.is_going.get_untracked() {
+            self.sweep.shown.set(None);
+        }
         let models = self.hub.models.get_untracked();
         for model in models.into_iter().filter(|model| !model.is_under_way) {
             let folder = model.folder;

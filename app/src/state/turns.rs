@@ -29,6 +29,9 @@ impl PageState {
     pub(super) fn begin(self, wanted: Wanted, steal: bool) {
         // A search makes way, and does not begin a moment later.
         self.stop_search();
+        if !matches!(wanted, Wanted::Sweep(_)) {
+            self.leave_sweep();
+        }
         let before = self.training.phase.get_untracked();
         // Nothing else can be started until it is known whose turn it is.
         self.training.phase.set(Phase::Starting);
@@ -43,8 +46,9 @@ impl PageState {
                     self.ask_runs_when_free();
                 }
                 Wanted::Run => self.train_now(),
-                Wanted::Stored(run) => self.go_on_now(run.record, None),
-                Wanted::Back(record, step) => self.go_on_now(*record, Some(step)),
+                Wanted::Stored(run) => self.go_on_now(run.record, None, None),
+                Wanted::Back(record, step) => self.go_on_now(*record, Some(step), None),
+                Wanted::Sweep(sweep) => self.sweep_now(*sweep),
             }
         });
     }
@@ -62,7 +66,7 @@ impl PageState {
     /// Lets another tab train and the screen go off once no run is under way, and keeps the screen on while one is.
     pub fn watch_turn(self) {
         Effect::new(move |was: Option<bool>| {
-            let is_under_way = self.training.phase.with(Phase::is_under_way);
+            let is_under_way = self.training.phase.with(Phase::is_under_way) || self.sweep.is_going.get();
             if was == Some(true) && !is_under_way {
                 turn::end();
             }

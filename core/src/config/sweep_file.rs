@@ -9,15 +9,12 @@
 //! ```
 
 use super::read::{self, Entry, Node};
-use super::{Resolved, RunConfig, trainers};
+use super::{Resolved, RunConfig, SweptKnob, trainers};
 use crate::error::{Error, Result};
 use lorakeet_i18n::messages::tuning as msg;
 
 /// The key.
 const SWEEP: &str = "sweep";
-
-/// A knob of a sweep and its values, each as a flag of a single one has it: lists in brackets.
-pub type SweptKnob = (String, Vec<String>);
 
 impl RunConfig {
     /// Reads a run file as [`RunConfig::parse`] does, and what its key `sweep` names, where it has one. Whether the knobs take the

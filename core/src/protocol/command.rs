@@ -8,6 +8,7 @@ use super::hub::HubCommand;
 use super::kept_run::{Keep, RunLabels};
 use super::picture::PictureRequest;
 use super::run_report::ReportRequest;
+use super::sweep::SweepCommand;
 use crate::config::RunConfig;
 use serde::{Deserialize, Serialize};
 
@@ -130,7 +131,7 @@ pub enum Command {
     Runs,
     /// Remove a run from the store, with copies of files that no other run needs: answered by [`Event::Runs`].
     ForgetRun {
-        /// Its id; none removes all of them.
+        /// Its id; none removes all of them, and what is written down of sweeps.
         id: Option<String>,
     },
     /// Remove a copy of a file from the store; a run that needs it can go on once the file was chosen again: answered by
@@ -159,6 +160,8 @@ pub enum Command {
         /// Whether the loaded model is that of the run and is to have the weights that the run left.
         weights: bool,
     },
+    /// Sweeps of the store: answered by [`Event::Sweeps`].
+    Sweep(SweepCommand),
     /// Models from a hub, and those that were fetched.
     Hub(HubCommand),
     /// Write a checkpoint of a kept run after the step under way; nothing where none is under way.

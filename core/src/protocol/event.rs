@@ -14,6 +14,7 @@ use super::report::{Baseline, EvalInfo, PredictionTable, Report, TextPrediction}
 use super::run_curve::RunCurve;
 use super::run_outcome::OpenedRun;
 use super::run_report::ReportForm;
+use super::sweep::StoredSweep;
 use crate::advice::Advice;
 use crate::config::{Kind, Knob};
 use crate::error::Error;
@@ -176,6 +177,11 @@ pub enum Event {
     },
     /// A run of the session's store that has ended, opened again.
     RunOpened(Box<OpenedRun>),
+    /// The sweeps in the session's store, the newest first.
+    Sweeps {
+        /// One entry a sweep.
+        sweeps: Vec<StoredSweep>,
+    },
     /// Models from a hub, and those that were fetched.
     Hub(HubEvent),
     /// What can be had without training: the scores to beat.

@@ -16,6 +16,7 @@ mod preview;
 mod reading;
 mod runs;
 mod score_file;
+mod sweeps;
 
 use crate::config::{RunConfig, find};
 use crate::data::audit::Reading;
@@ -97,6 +98,8 @@ pub struct Session {
     pace: Option<LastPace>,
     /// Models that were fetched where there is no shelf.
     in_memory: Vec<hub::InMemory>,
+    /// The sweep under way.
+    held: Option<sweeps::Held>,
 }
 
 /// The files that model, data and adapter were read from.
@@ -124,6 +127,7 @@ impl Session {
             measured: None,
             pace: None,
             in_memory: Vec::new(),
+            held: None,
             save_interval_ms: SAVE_INTERVAL_MS,
             most_whole_bytes: MOST_WHOLE_BYTES,
             hands_over: false,
@@ -235,6 +239,9 @@ impl Session {
             Command::ForgetRun { id } => {
                 if let Some(shelf) = &self.shelf {
                     runs::forget(shelf, id.as_deref()).await?;
+                    if id.is_none() {
+                        sweeps::forget_all(shelf).await?;
+                    }
                 }
                 self.tell_runs(emit).await
             }
@@ -247,6 +254,7 @@ impl Session {
             Command::LabelRun { id, labels } => self.label_run(&id, labels, emit).await,
             Command::RunCurves { ids } => self.tell_curves(ids, emit).await,
             Command::OpenRun { id, weights } => self.open_run(&id, weights, emit).await,
+            Command::Sweep(command) => self.serve_sweep(command, emit).await,
             Command::Hub(command) => self.serve_hub(command, emit).await,
             Command::Export(command) => self.serve_export(command, files, emit).await,
             // Commands are served one after the other, so nothing is under way; what is, hears of it by [`Control`].

@@ -232,9 +232,14 @@ fn no_room(source: &Source) -> Message {
 
 /// The folder of a run, where its id is one that can name a folder.
 pub(super) fn folder(id: &str) -> Result<String> {
+    named(RUN, id)
+}
+
+/// The same of whatever has such folders.
+pub(super) fn named(before: &str, id: &str) -> Result<String> {
     let is_plain = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     match is_plain {
-        true => Ok(format!("{RUN}{id}")),
+        true => Ok(format!("{before}{id}")),
         false => Err(Error::internal(msg::NoSuchRun { id })),
     }
 }

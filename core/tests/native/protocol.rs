@@ -12,8 +12,8 @@ use lorakeet_core::protocol::{
     Judgement, KnobInfo, KnobRange, Learnt, MemoryEstimate, Metric, ModelInfo, OpenedRun, Picture, PictureRequest,
     PredictionTable, PreviewExample, Probe, RateChange, RatePoint, RateSearch, ReadBack, Report, ReportForm, RunCurve,
     RunInfo, RunInput, RunLabels, RunOutcome, RunPreview, RunRecord, RunSample, RunScore, RunState, RunSummary,
-    SearchEnd, Sign, Slice, SliceBy, Stage, StepInfo, StoredCopy, StoredRun, TensorChange, TensorError, TextPrediction,
-    TokenProbability, UncomparedTensor, Verdict,
+    SearchEnd, Sign, Slice, SliceBy, Stage, StepInfo, StoredCopy, StoredRun, StoredSweep, Sweep, SweptRun, SweptRung,
+    SweptScore, TensorChange, TensorError, TextPrediction, TokenProbability, UncomparedTensor, Verdict,
 };
 use lorakeet_core::task::Task;
 use lorakeet_i18n::messages::formats as msg;
@@ -25,6 +25,49 @@ fn sample() -> RunSample {
         step: 1,
         prompt: "a".to_owned(),
         text: "b".to_owned(),
+    }
+}
+
+fn sweep(number: f64) -> Sweep {
+    let RunRecord {
+        settings, model, data, ..
+    } = record("a");
+    let run = SweptRun {
+        values: vec![1.into(), "a".into()],
+        settings: [("lora_r".to_owned(), 1.into())].into(),
+        run: Some("b".to_owned()),
+        max_steps: Some(3),
+        step: 2,
+        held_out: 4,
+        rungs: vec![SweptRung { parts: 1, loss: number }],
+        loss: Some(number),
+        score: Some(SweptScore {
+            metric: "accuracy".to_owned(),
+            value: number,
+            interval: Some(Interval {
+                low: 0.5,
+                high: 0.75,
+                confidence: 0.95,
+            }),
+        }),
+        is_finished: true,
+        failure: Some(Error::config(Message::verbatim("c"))),
+    };
+    Sweep {
+        id: "a-b".to_owned(),
+        started_ms: number,
+        knobs: vec!["lora_r".to_owned(), "seed".to_owned()],
+        settings,
+        halves: true,
+        budget_ms: Some(number),
+        spent_ms: number,
+        state: RunState::Stopped,
+        task: Task::Generation,
+        model,
+        data,
+        validation: None,
+        adapter: None,
+        runs: vec![run],
     }
 }
 
@@ -510,6 +553,12 @@ fn events(number: f64) -> Vec<Event> {
         has_data: false,
         problem: Some(Error::config(said())),
     })));
+    events.push(Event::Sweeps {
+        sweeps: vec![StoredSweep {
+            sweep: sweep(number),
+            is_under_way: true,
+        }],
+    });
     let place = AuditPlace {
         row: 2,
         in_validation: true,
@@ -710,6 +759,7 @@ fn kind(event: &Event) -> u32 {
         Event::Files(_) => 41,
         Event::RunOpened(_) => 42,
         Event::CheckpointFile { .. } => 43,
+        Event::Sweeps { .. } => 44,
     }
 }
 
@@ -717,7 +767,7 @@ fn kind(event: &Event) -> u32 {
 fn every_event_comes_through_json_as_it_went_in_whatever_its_numbers() {
     for number in [0.0, -0.0, 3.0, 2.345e-4, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         let events = events(number);
-        assert_eq!(events.iter().map(kind).collect::<BTreeSet<_>>().len(), 44);
+        assert_eq!(events.iter().map(kind).collect::<BTreeSet<_>>().len(), 45);
         for event in events {
             let written = serde_json::to_string(&event).expect("it is written");
             let read: Event = serde_json::from_str(&written).unwrap_or_else(|error| panic!("{written}: {error}"));

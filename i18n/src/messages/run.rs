@@ -210,6 +210,9 @@ messages! { "run";
     NoSuchRun { id } = "there is no run '{id}'", "没有训练 '{id}'";
     RunUnreadable { run, why } = "The stored run {run} cannot be read and is not listed: {why}",
         "已保存的训练 {run} 无法读取，未列出：{why}";
+    SweepIsUnderWay = "this sweep is under way in another tab or window", "这次扫描正在另一个标签页或窗口中进行";
+    SweepUnreadable { sweep, why } = "The stored sweep {sweep} cannot be read and is not listed: {why}",
+        "已保存的扫描 {sweep} 无法读取，未列出：{why}";
     LabelTooLong { most } = "a name or a tag of a run has {most} characters at most", "训练的名称或标签最多 {most} 个字符";
     ShortenLabel = "Shorten it.", "请缩短它。";
     TooManyTags { tags } = "a run has {tags} tags at most", "一次训练最多 {tags} 个标签";

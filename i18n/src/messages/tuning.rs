@@ -44,6 +44,7 @@ messages! { "tuning";
     MapOfLists = "must be a map from settings to lists of their values", "必须是从设置到取值列表的映射";
     SweepForExample = "For example sweep: {{learning_rate: [1e-4, 3e-4], lora_r: [4, 16]}}.",
         "例如 sweep: {{learning_rate: [1e-4, 3e-4], lora_r: [4, 16]}}。";
+    NoSweptValue = "has an empty value among those to try", "要尝试的取值中有空值";
     KnobTwice = "is swept twice", "扫描了两次";
     ValueTwice { value } = "has the value {value} twice", "值 {value} 出现了两次";
     NotSwept =

@@ -44,5 +44,6 @@ mod run;
 mod run_history;
 mod small;
 mod small_buffers;
+mod sweeps;
 mod tasks;
 mod waits;

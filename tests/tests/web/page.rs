@@ -19,6 +19,7 @@ mod offline;
 mod requests;
 mod run_history;
 mod sharing;
+mod sweeps;
 mod turns;
 
 use anyhow::{Context, Result, ensure};

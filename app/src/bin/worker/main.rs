@@ -178,6 +178,7 @@ fn needs_shelf(command: &Command) -> bool {
                 | Command::LabelRun { .. }
                 | Command::RunCurves { .. }
                 | Command::OpenRun { .. }
+                | Command::Sweep(_)
                 | Command::Hub(_)
         ),
     }
