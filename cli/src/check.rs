@@ -5,7 +5,7 @@ use crate::commands::{HOST, data_sources, name_of, sources};
 use crate::screen::say;
 use lorakeet_core::config::RunConfig;
 use lorakeet_core::error::{Error, Result};
-use lorakeet_core::export::{Form, Settings, Trained};
+use lorakeet_core::export::{Form, PackedSettings, Settings, Trained};
 use lorakeet_core::formats::adapter_files::AdapterModules;
 use lorakeet_core::formats::diff::{Difference, Uncompared, compare_adapters, compare_models};
 use lorakeet_core::formats::peft::Adapter;
@@ -132,17 +132,33 @@ pub async fn read_back(trained: Trained<'_>, settings: Settings, folder: &Path) 
     lorakeet_core::export::read_back(trained, settings, written, emit).await
 }
 
+/// What `lorakeet quantize` wrote of a model's `files` to `folder` for bitsandbytes, read back tensor by tensor.
+///
+/// # Errors
+/// As [`lorakeet_core::export::read_back_packed`].
+pub async fn read_back_packed(files: &[Source], settings: PackedSettings, folder: &Path) -> Result<ReadBack> {
+    let base = ModelFiles::open(files.to_vec()).await?;
+    let mut unheard = |_: Event, _: Option<Vec<u8>>| ();
+    let emit = &mut Emit::new(&mut unheard, HOST, Control::default());
+    lorakeet_core::export::read_back_packed(base, settings, sources(folder)?, emit).await
+}
+
 /// The same in words.
 pub fn read_back_text(found: &ReadBack) -> String {
     let count = found.tensors;
-    let Some(worst) = &found.worst else {
-        return format!("read     {count} tensors back\n");
+    let whole = match found.relative {
+        Some(0.0) => ", each number as it was".to_owned(),
+        Some(share) => format!(", ‖B−A‖/‖A‖ {share:.1e} over all"),
+        None => String::new(),
+    };
+    let Some(worst) = found.worst.as_ref().filter(|_| found.relative != Some(0.0)) else {
+        return format!("read     {count} tensors back{whole}\n");
     };
     let (name, storage) = (&worst.name, &worst.storage);
     let (relative, expected) = (worst.relative, worst.expected);
     format!(
-        "read     {count} tensors back, the furthest from what was trained {name}: {relative:.1e} of its size, where {storage} \
-         rounds up to {expected:.1e}\n"
+        "read     {count} tensors back{whole}\n         the furthest from what was meant {name}: {relative:.1e} of its size, where \
+         {storage} rounds up to {expected:.1e}\n"
     )
 }
 

@@ -1,10 +1,11 @@
 //! `lorakeet export`: which base belongs to a run or an adapter, what is known of the run, where the files go, and what they
 //! score.
 
+mod place;
 mod record;
 
 use crate::check::{Scorer, compare, compared_text, holds_blocks, not_comparable, read_back, read_back_text};
-use crate::commands::{name_of, resolve, sources};
+use crate::commands::{INTERRUPTED, name_of, resolve, sources};
 use crate::hub;
 use crate::log::{LOG, cannot_read, cannot_write};
 use crate::screen::{hand_out, hand_out_json, say, size};
@@ -18,13 +19,14 @@ use lorakeet_core::formats::ModelFiles;
 use lorakeet_core::formats::adapter_files::{AdapterFiles, holds_adapter};
 use lorakeet_core::formats::peft::CONFIG_FILE;
 use lorakeet_core::host::Control;
-use lorakeet_core::protocol::{DeviceChoice, Event, TensorError};
+use lorakeet_core::protocol::{DeviceChoice, Event, Stage, TensorError};
 use lorakeet_core::quant::BaseFormat;
-use lorakeet_core::store::DirectorySink;
 use lorakeet_core::train::checkpoint;
 use lorakeet_i18n::Message;
 use lorakeet_i18n::messages::export as msg;
-use record::{license, record};
+pub use place::ExportPlace;
+pub use record::license;
+use record::record;
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -131,7 +133,7 @@ pub async fn run(wish: Wish, (device, json): (DeviceChoice, bool), take: &mut dy
             false => BaseFormat::AsStored,
         },
     };
-    let sink = DirectorySink::claim(&target.output_dir)?;
+    let place = ExportPlace::claim(&target.output_dir)?;
     let trained = |base: ModelFiles| Trained {
         base,
         base_files: &base_files,
@@ -140,7 +142,11 @@ pub async fn run(wish: Wish, (device, json): (DeviceChoice, bool), take: &mut dy
         record: &record,
     };
     let mut written = 0;
-    let notes = export(trained(files), settings, &sink, &mut |done, _| written = done).await?;
+    let mut progress = |done, total| {
+        written = done;
+        show_progress((done, total), json, take);
+    };
+    let notes = place.settled(export(trained(files), settings, &place, &mut progress).await)?;
     for note in notes {
         say(&format!("note     {}", note.english()));
     }
@@ -150,15 +156,16 @@ pub async fn run(wish: Wish, (device, json): (DeviceChoice, bool), take: &mut dy
         (Some(step), false) => format!(", weights of step {step}"),
         (None, _) => String::new(),
     };
+    let is_unchecked = target.no_check || place.is_stopped();
     // What cannot be read back is of no use.
-    let found_back = match target.no_check || anew.is_some() {
+    let found_back = match is_unchecked || anew.is_some() {
         true => None,
         false => {
             let base = ModelFiles::open(base_files.clone()).await?;
             Some(read_back(trained(base), settings, &target.output_dir).await?)
         }
     };
-    let checked = match target.no_check || anew.is_some() {
+    let checked = match is_unchecked || anew.is_some() {
         true => None,
         false => {
             let subject = Subject {
@@ -183,7 +190,7 @@ pub async fn run(wish: Wish, (device, json): (DeviceChoice, bool), take: &mut dy
             checked.ok()
         }
     };
-    let compared = match anew.is_some() && !target.no_check {
+    let compared = match anew.is_some() && !is_unchecked {
         true => compare(form, &base, adapter.as_ref(), &target.output_dir).await,
         false => None,
     };
@@ -234,7 +241,26 @@ pub async fn run(wish: Wish, (device, json): (DeviceChoice, bool), take: &mut dy
     if let Some(explanation) = checked.and_then(|checked| checked.explanation) {
         say(&format!("note     {}", explanation.english()));
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(ended(&place))
+}
+
+/// Shows how far an export is; a program that reads JSON hears of it once it is done.
+pub fn show_progress((done, total): (u64, u64), json: bool, take: &mut dyn FnMut(&Event)) {
+    if !json {
+        let stage = Stage::Export;
+        take(&Event::Progress { stage, done, total });
+    }
+}
+
+/// The exit code of an export whose files are complete: Ctrl-C may have ended its check.
+pub fn ended(place: &ExportPlace) -> ExitCode {
+    match place.is_stopped() {
+        true => {
+            say("note     the export is complete; it was not checked to the end");
+            ExitCode::from(INTERRUPTED)
+        }
+        false => ExitCode::SUCCESS,
+    }
 }
 
 /// What is scored.

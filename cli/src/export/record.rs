@@ -97,7 +97,7 @@ fn without_comments(text: &str) -> String {
 }
 
 /// The licence in the front matter of the base's README.md.
-pub(super) async fn license(files: &[Source]) -> Option<String> {
+pub async fn license(files: &[Source]) -> Option<String> {
     let card = files.iter().find(|file| file.name() == "README.md")?;
     let length = card.len_bytes().min(16 << 10) as usize;
     let bytes = card.read_at(0, length).await.ok()?;

@@ -1,5 +1,6 @@
 //! The model card: a README.md with what the hub's readers look for, and what is known of the run.
 
+use super::bitsandbytes::Packing;
 use super::merged::Merged;
 use super::{Form, Settings, name_of};
 use crate::config::HeadPooling;
@@ -41,6 +42,39 @@ pub(super) fn card(merged: &Merged<'_>, settings: Settings, record: &RunRecord) 
     let names = (merged.files.name.as_str(), merged.architecture.name);
     text(names, merged.settings.as_ref(), settings, record)
 }
+
+/// The card of a model whose linears are packed.
+pub(super) fn packed_card(merged: &Merged<'_>, packing: Packing, record: &RunRecord) -> String {
+    let name = merged.files.name.as_str();
+    let base = record.base.as_deref().unwrap_or(name);
+    let license = record.license.as_deref();
+    let bits = match packing {
+        Packing::Nf4 | Packing::Fp4 => "4-bit",
+        Packing::Int8 => "8-bit",
+    };
+    let rows = [
+        ("Base model", base),
+        ("Architecture", merged.architecture.name),
+        ("Licence of the base", license.unwrap_or(NO_LICENSE)),
+        ("Number format", packing.name()),
+    ];
+    let mut text = format!(
+        "---\nbase_model: {}\nlibrary_name: transformers\nlicense: {}\ntags:\n- lorakeet\n- bitsandbytes\n- {bits}\n---\n\n\
+         # {} with linears in {}\n\nLoad the folder with `AutoModel…from_pretrained` of transformers, with bitsandbytes installed. \
+         Embeddings, norms and heads have the number format of the base.\n\n| | |\n| --- | --- |\n",
+        quoted(base),
+        quoted(license.unwrap_or("other")),
+        line(name),
+        packing.name(),
+    );
+    for (what, value) in rows {
+        let _ = writeln!(text, "| {what} | {} |", line(value));
+    }
+    text
+}
+
+/// What stands for a licence that is not known.
+const NO_LICENSE: &str = "not known; check it before you publish these files";
 
 /// The card of an adapter as it is.
 pub(super) fn peft_card(base: &ModelFiles, adapter: &Adapter, settings: Settings, record: &RunRecord) -> String {
@@ -85,13 +119,7 @@ fn text(
     };
     row("Base model", base);
     row("Architecture", architecture);
-    row(
-        "Licence of the base",
-        record
-            .license
-            .as_deref()
-            .unwrap_or("not known; check it before you publish these files"),
-    );
+    row("Licence of the base", record.license.as_deref().unwrap_or(NO_LICENSE));
     let numbers = match (settings.dtype, form) {
         (Some(dtype), _) => name_of(dtype),
         (None, Form::Merged | Form::SentenceTransformers) => "as the base's files",

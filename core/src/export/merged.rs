@@ -68,7 +68,7 @@ pub(crate) struct MergedTensor {
     /// The base's tensor, if there is one.
     pub(super) stored: Option<String>,
     pub(crate) change: Change,
-    /// Of a linear that a run may pack: whether it is stored \[in, out\].
+    /// Of a linear of the layers: whether it is stored \[in, out\].
     pub(super) linear: Option<bool>,
 }
 
@@ -302,6 +302,15 @@ impl<'a> Merged<'a> {
             }
             self.is_tied = false;
         }
+        let linears = self.skeleton.linears();
+        let body = linears.len() - self.skeleton.linears_in_head();
+        let is_turned: BTreeMap<String, bool> = linears[..body]
+            .iter()
+            .map(|linear| {
+                let name = format!("{}.weight", linear.path);
+                (self.skeleton.stored(files, &name).into_owned(), linear.transposed)
+            })
+            .collect();
         let is_part = files.text_part.is_some();
         for entry in files.entries() {
             if is_part && !self.skeleton.reads(&entry.name) {
@@ -312,7 +321,10 @@ impl<'a> Merged<'a> {
                 // It says how another one is packed.
                 continue;
             }
+            let linear = is_turned.get(&entry.name).copied();
             let (stored_shape, storage) = match self.packed.get(&entry.name) {
+                // bitsandbytes packs the transpose of a Conv1D.
+                Some([outputs, inputs]) if linear == Some(true) => (vec![*inputs, *outputs], Storage::F16),
                 Some(shape) => (shape.to_vec(), Storage::F16),
                 None => (entry.shape.clone(), entry.storage),
             };
@@ -340,7 +352,7 @@ impl<'a> Merged<'a> {
                 storage,
                 stored: Some(entry.name.clone()),
                 change,
-                linear: None,
+                linear,
             });
         }
         for (name, (shape, change)) in changes {
@@ -357,23 +369,18 @@ impl<'a> Merged<'a> {
                 linear: None,
             });
         }
-        let linears = self.skeleton.linears();
-        let body = linears.len() - self.skeleton.linears_in_head();
-        let packed: BTreeMap<String, bool> = linears[..body]
-            .iter()
-            .map(|linear| {
-                let name = format!("{}.weight", linear.path);
-                (self.skeleton.stored(&self.files, &name).into_owned(), linear.transposed)
-            })
-            .collect();
-        for tensor in &mut self.tensors {
-            let is_float = matches!(tensor.storage, Storage::F32 | Storage::F16 | Storage::BF16);
-            let is_own = |name: &&String| is_float && !self.packed.contains_key(*name);
-            let stored = tensor.stored.as_ref().filter(is_own);
-            tensor.linear = stored.and_then(|name| packed.get(name).copied());
-        }
         self.tensors.sort_by(|left, right| left.name.cmp(&right.name));
         Ok(())
+    }
+
+    /// Whether a run that packs its base would pack this tensor: a linear that the files have as floats.
+    pub(super) fn is_rounded(&self, tensor: &MergedTensor) -> bool {
+        let is_float = matches!(tensor.storage, Storage::F32 | Storage::F16 | Storage::BF16);
+        let is_packed = tensor
+            .stored
+            .as_ref()
+            .is_some_and(|name| self.packed.contains_key(name));
+        tensor.linear.is_some() && is_float && !is_packed
     }
 
     /// C.

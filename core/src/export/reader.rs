@@ -50,12 +50,17 @@ impl<'m> Reader<'m> {
         if let (Some(name), false) = (&tensor.stored, matches!(tensor.change, Change::Whole(_))) {
             let by_rows = tensor.shape.len() == 2 && !merged.files.stored_matrix(name)?.transposed;
             let is_packed = merged.packed.contains_key(name);
-            let rounded = tensor.linear.filter(|_| merged.rounding != BaseFormat::AsStored);
-            if let Some(transposed) = rounded {
+            let rounds = merged.rounding != BaseFormat::AsStored && merged.is_rounded(tensor);
+            let is_turned = tensor.linear.unwrap_or(false);
+            if rounds {
                 let values = merged.files.read_f32(name).await?.1;
-                reader.whole = Some(round(values, [rows, columns], transposed, merged.rounding)?);
+                reader.whole = Some(round(values, [rows, columns], is_turned, merged.rounding)?);
             } else if is_packed {
-                reader.whole = Some(bitsandbytes::unpacked(&merged.files, name).await?);
+                let values = bitsandbytes::unpacked(&merged.files, name).await?;
+                reader.whole = Some(match is_turned {
+                    true => transposed(&values, rows),
+                    false => values,
+                });
             } else if !by_rows {
                 reader.whole = Some(merged.files.read_f32(name).await?.1);
             }

@@ -2,6 +2,7 @@
 
 mod checked;
 mod gguf;
+mod packed;
 mod pieces;
 mod places;
 mod read_back;
