@@ -21,6 +21,7 @@ use lorakeet_core::formats::peft::CONFIG_FILE;
 use lorakeet_core::host::Control;
 use lorakeet_core::protocol::{DeviceChoice, Event, Stage, TensorError};
 use lorakeet_core::quant::BaseFormat;
+use lorakeet_core::task::Task;
 use lorakeet_core::train::checkpoint;
 use lorakeet_i18n::Message;
 use lorakeet_i18n::messages::export as msg;
@@ -332,7 +333,7 @@ async fn check(subject: Subject<'_>, device: DeviceChoice) -> Result<Result<Chec
         folder,
     } = subject;
     let form = settings.form;
-    if let Some(why) = not_comparable(record.task, form) {
+    if let Some(why) = not_comparable(record.task, has_adapter) {
         return Ok(Err(why));
     }
     let scorer = match Scorer::new(found.run.as_ref(), &record.data, device).await? {
@@ -340,14 +341,24 @@ async fn check(subject: Subject<'_>, device: DeviceChoice) -> Result<Result<Chec
         Err(why) => return Ok(Err(why)),
     };
     let own = has_adapter.then_some(found.path.as_path());
-    let of_run = match record.scores.iter().find(|(name, _)| name == "loss") {
-        Some((_, loss)) => Some(*loss),
-        None => scorer.loss(own_base, has_adapter, own).await?,
+    let logged = record
+        .scores
+        .iter()
+        .find(|(name, _)| name == "loss")
+        .map(|(_, loss)| *loss);
+    // A merged model holds no base that preferred answers could be compared with.
+    let needs_references = form.holds_base() && record.task == Some(Task::Preference);
+    let scored = match needs_references || logged.is_none() {
+        true => scorer.loss(own_base, has_adapter, own, None).await?,
+        false => None,
     };
+    let of_run = logged.or(scored.as_ref().map(|(loss, _)| *loss));
+    let references = scored.filter(|_| needs_references).map(|(_, references)| references);
+    let references = references.as_ref();
     let Some(of_run) = of_run else {
         return Ok(Err(msg::NothingHeldOut.into()));
     };
-    let Some(of_export) = scorer.loss_of_export(form, folder, base).await? else {
+    let Some(of_export) = scorer.loss_of_export(form, (folder, base), references).await? else {
         return Ok(Err(msg::NothingHeldOut.into()));
     };
     let is_whole = form.holds_base() && has_adapter;
@@ -362,7 +373,10 @@ async fn check(subject: Subject<'_>, device: DeviceChoice) -> Result<Result<Chec
         (true, false) => Some(of_run),
         // A base that is stored in blocks has its full precision elsewhere.
         (true, true) if is_in_blocks => None,
-        (true, true) => scorer.loss(base, false, own).await?,
+        (true, true) => {
+            let scored = scorer.loss(base, false, own, references).await?;
+            scored.map(|(loss, _)| loss)
+        }
     };
     let is_small = difference_is_small(of_run, of_export, settings.dtype, form);
     Ok(Ok(Checked {

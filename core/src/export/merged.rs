@@ -6,7 +6,7 @@ use crate::formats::peft::{Adapter, AdapterConfig, ChosenModule, key_a, key_b};
 use crate::formats::{ModelFiles, Storage};
 use crate::head_spec::HeadRecord;
 use crate::models::registry::{Architecture, of_model_type};
-use crate::models::{HeadKind, ModelSkeleton, bitsandbytes, has_trained_copy, is_idle};
+use crate::models::{HeadKind, ModelSkeleton, bitsandbytes, has_trained_copy, is_idle, token_rows_key};
 use crate::quant::BaseFormat;
 use lorakeet_i18n::messages::{export as msg, models};
 use serde_json::{Value, json};
@@ -81,6 +81,17 @@ pub(crate) enum Change {
     LowRank(LowRank),
     /// Another tensor: its number in the adapter.
     Whole(usize),
+    /// Some rows of an embedding.
+    Rows(NewRows),
+}
+
+/// Rows that take the place of the base's.
+#[derive(Debug, Clone)]
+pub(crate) struct NewRows {
+    /// The number of the adapter's tensor \[n, C\].
+    pub(crate) number: usize,
+    /// Of each of its rows that of the embedding.
+    pub(crate) ids: Vec<u32>,
 }
 
 /// A low-rank adapter on a matrix: numbers of its tensors in the adapter's file.
@@ -215,6 +226,7 @@ impl<'a> Merged<'a> {
         let mut tensors = AdapterTensors::new(adapter);
         tensors.check_head(self.kind)?;
         let chosen = skeleton.chosen(config)?;
+        let rows_of = skeleton.token_targets(config, &chosen)?;
         let chosen: BTreeMap<&str, &ChosenModule> =
             chosen.iter().map(|module| (module.path.as_str(), module)).collect();
         let linears = skeleton.linears();
@@ -255,6 +267,24 @@ impl<'a> Merged<'a> {
                 set(weight, shape, Change::LowRank(low_rank));
             }
         }
+        for target in rows_of {
+            let sizes = skeleton.tables().find(|(path, _)| *path == target.path);
+            let sizes = sizes.map(|(_, sizes)| sizes);
+            let [rows, columns] = sizes.unwrap_or([skeleton.info.vocab_size, skeleton.info.hidden_size]);
+            let number = tensors.take(&token_rows_key(&target.path), &[target.ids.len(), columns])?;
+            let (ids, weight) = (target.ids, format!("{}.weight", target.path));
+            // A matrix that the files have twice, and that counts as one, changes in both places.
+            let is_shared = skeleton.is_tied() && skeleton.tables().next().is_some_and(|(path, _)| path == target.path);
+            let output = skeleton.stored(&self.files, OUTPUT_WEIGHT);
+            if is_shared && self.kind == HeadKind::CausalLm && self.files.contains(&output) {
+                let change = Change::Rows(NewRows {
+                    number,
+                    ids: ids.clone(),
+                });
+                set(OUTPUT_WEIGHT.to_owned(), vec![rows, columns], change);
+            }
+            set(weight, vec![rows, columns], Change::Rows(NewRows { number, ids }));
+        }
         let is_decoder = matches!(self.kind, HeadKind::CausalLm | HeadKind::Seq2SeqLm);
         if is_decoder && has_trained_copy(OUTPUT, false, config) {
             let shape = vec![skeleton.info.vocab_size, skeleton.info.hidden_size];
@@ -281,15 +311,22 @@ impl<'a> Merged<'a> {
             .next()
             .map(|(path, shape)| (format!("{path}.weight"), shape));
         let table = table.map(|(name, shape)| (self.skeleton.stored(files, &name).into_owned(), shape));
-        let table_changes = table.as_ref().is_some_and(|(name, _)| changes.contains_key(name));
+        // Trained rows are those of a shared output matrix as well.
+        let parts = |name: &str| {
+            changes
+                .get(name)
+                .is_some_and(|(_, change)| !matches!(change, Change::Rows(_)))
+        };
+        let table_changes = table.as_ref().is_some_and(|(name, _)| parts(name));
+        let output_changes = parts(&output);
         // PEFT leaves an output matrix that is shared with the embedding as the base has it.
-        if writes_texts && (table_changes || changes.contains_key(&output)) {
+        if writes_texts && (table_changes || output_changes) {
             if self.kind != HeadKind::CausalLm && self.is_tied {
                 let error = Error::model(msg::SharedEmbedding).field(OUTPUT);
                 return Err(error.remedy(msg::WithoutEmbedding));
             }
             self.config["tie_word_embeddings"] = json!(false);
-            if let (Some((name, shape)), true) = (table, self.is_tied && !changes.contains_key(&output)) {
+            if let (Some((name, shape)), true) = (table, self.is_tied && !output_changes) {
                 let storage = files.entry(&name).map_or(Storage::F32, |entry| entry.storage);
                 self.tensors.push(MergedTensor {
                     name: output.clone(),
@@ -356,7 +393,7 @@ impl<'a> Merged<'a> {
             });
         }
         for (name, (shape, change)) in changes {
-            if matches!(change, Change::LowRank(_)) {
+            if matches!(change, Change::LowRank(_) | Change::Rows(_)) {
                 let error = Error::model(models::MissingTensor).file(&files.name).field(name);
                 return Err(error.remedy(models::AreAllShardsThere));
             }

@@ -103,6 +103,16 @@ impl<'m> Reader<'m> {
     /// The base's file cannot be read, or what comes out is not finite.
     pub(crate) async fn rows(&self, rows: Range<usize>) -> Result<Vec<f32>> {
         let mut values = self.sum(rows.clone()).await?;
+        if let Change::Rows(new) = &self.tensor.change {
+            let trained = self.merged.adapter_values(new.number).chunks_exact(self.columns.max(1));
+            for (id, numbers) in new.ids.iter().zip(trained) {
+                let id = *id as usize;
+                if rows.contains(&id) {
+                    values[(id - rows.start) * self.columns..][..self.columns].copy_from_slice(numbers);
+                }
+            }
+            return Ok(values);
+        }
         let (Some(gains), Change::LowRank(low_rank)) = (&self.gains, &self.tensor.change) else {
             return Ok(values);
         };

@@ -40,6 +40,7 @@ mod skeleton;
 pub(crate) mod small;
 mod t5;
 mod text_part;
+mod token_rows;
 mod transfer;
 
 pub(crate) use adapters::has_trained_copy;
@@ -53,12 +54,14 @@ pub(crate) use names::is_idle;
 pub(crate) use parameters::Weight;
 pub use parameters::{Leaves, Parameter, Parameters};
 pub(crate) use skeleton::ModelSkeleton;
+pub(crate) use token_rows::{TokenTarget, key_of as token_rows_key};
 pub use transfer::{read, read_all};
 
 use crate::{
     data::{self, Batch},
     error::{Error, Result},
     formats::{ModelFiles, SentenceModules, TextPooling, peft::AdapterConfig},
+    head_spec::OwnHead,
     loss::preference::answer_log_probabilities,
     ops::VocabularyForm,
     protocol::ModelInfo,
@@ -72,6 +75,8 @@ use head::{Head, Pooling};
 use load::Loader;
 use lorakeet_i18n::{Message, messages::models as msg};
 use names::Prefix;
+use std::borrow::Cow;
+use token_rows::TokenRows;
 
 /// The inputs of a forward pass besides tokens.
 pub(crate) struct Pass<'a> {
@@ -95,6 +100,8 @@ pub struct Model {
     text_pooling: TextPooling,
     /// The trained copy of the output matrix, where `modules_to_save` names it.
     trained_output: Option<Matrix>,
+    /// Trained rows of the output matrix, where that is so: those of the embedding that it is, or its own.
+    output_rows: Option<TokenRows>,
     task: HeadKind,
     adapter: Option<AdapterConfig>,
     device: Device,
@@ -161,6 +168,7 @@ impl Model {
                 .map(SentenceModules::pooling)
                 .unwrap_or_default(),
             trained_output: None,
+            output_rows: None,
             task,
             adapter: None,
             device: device.clone(),
@@ -201,6 +209,15 @@ impl Model {
     pub fn labels(&self) -> Option<usize> {
         match &self.head {
             Head::Classifier(head) => Some(head.out.outputs),
+            _ => None,
+        }
+    }
+
+    /// Its head as a script builds it, where that is another than transformers' for the architecture; `activation` is its hidden layer's
+    /// by its name.
+    pub(crate) fn head_for_script(&self, activation: Option<String>) -> Option<OwnHead> {
+        match &self.head {
+            Head::Classifier(head) => head.for_script(activation),
             _ => None,
         }
     }
@@ -384,9 +401,10 @@ impl Model {
 
     /// The factors of the logits over the vocabulary.
     fn output(&self, hidden: Tensor<2>, pass: &Pass) -> Output<'_> {
-        let matrix = match &self.trained_output {
-            Some(whole) if pass.use_adapter => whole,
-            _ => self.body.lm_head(),
+        let matrix = match (&self.trained_output, &self.output_rows) {
+            (Some(whole), _) if pass.use_adapter => Cow::Borrowed(whole),
+            (_, Some(rows)) if pass.use_adapter => Cow::Owned(rows.composed(self.body.lm_head(), pass.leaves)),
+            _ => Cow::Borrowed(self.body.lm_head()),
         };
         let Head::MaskedLm(head) = &self.head else {
             return Output {
@@ -397,7 +415,7 @@ impl Model {
         };
         Output {
             hidden: head.dense.forward(&self.graph(pass), hidden),
-            matrix: head.weight.as_ref().unwrap_or(matrix),
+            matrix: head.weight.as_ref().map_or(matrix, Cow::Borrowed),
             bias: Some(head.bias.flat(pass.leaves)),
         }
     }
@@ -506,7 +524,7 @@ pub(crate) struct TargetScore {
 /// Logits over the vocabulary are hidden \[n, C\] · matrixᵀ \[V, C\] + bias \[V\].
 struct Output<'a> {
     hidden: Tensor<2>,
-    matrix: &'a Matrix,
+    matrix: Cow<'a, Matrix>,
     bias: Option<Tensor<1>>,
 }
 

@@ -15,6 +15,8 @@ mod reading;
 mod runs;
 mod score_file;
 
+pub use predict::References;
+
 use crate::config::{RunConfig, find};
 use crate::data::audit::Reading;
 use crate::data::{self, Columns};

@@ -52,7 +52,7 @@ const SAID: [&str; 12] = [
 ];
 
 /// [`Change::Refused`].
-const REFUSED: [&str; 66] = [
+const REFUSED: [&str; 67] = [
     "quantization_bit",
     "bnb_4bit_quant_type",
     "bnb_4bit_use_double_quant",
@@ -97,6 +97,7 @@ const REFUSED: [&str; 66] = [
     "loraplus_lr_ratio",
     "loraplus_lr_embedding",
     "modules_to_save",
+    "trainable_token_indices",
     "per_device_train_batch_size",
     "gradient_accumulation_steps",
     "learning_rate",

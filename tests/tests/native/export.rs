@@ -9,6 +9,7 @@ mod read_back;
 mod scored;
 mod sentence;
 mod text_part;
+mod token_rows;
 
 use burn::tensor::{Device, Tensor};
 use lorakeet_core::{
