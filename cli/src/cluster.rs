@@ -11,7 +11,7 @@ use lorakeet_core::error::{Error, Result};
 use lorakeet_core::export::cluster;
 use lorakeet_core::protocol::DeviceChoice;
 use lorakeet_core::session::Session;
-use lorakeet_core::store::read_all;
+use lorakeet_core::store::{DirectorySink, read_all};
 use lorakeet_core::train::checkpoint::{self, Checkpoint};
 use lorakeet_i18n::Message;
 use lorakeet_i18n::messages::export as msg;

@@ -73,8 +73,9 @@ fn a_packed_model_computes_what_a_run_does_that_packs_its_base() {
             let moved = found.relative.expect("a number");
             assert!(found.is_close() && moved > 1e-4 && moved < 0.2, "{what}: {found:?}");
             let files = open(&written);
-            let loaded = Model::load_base(&open(&base), (false, base_format(packing)), 0, &cpu(), &mut |_, _| ());
-            let loaded = block_on(loaded);
+            let (plain, device) = (open(&base), cpu());
+            let format = (false, base_format(packing));
+            let loaded = block_on(Model::load_base(&plain, format, 0, &device, &mut |_, _| ()));
             let wanted = loaded.unwrap_or_else(|error| panic!("{what}: {error}"));
             assert_close(
                 &what,
