@@ -5,14 +5,14 @@ use crate::commands::{HOST, data_sources, name_of, sources};
 use crate::screen::say;
 use lorakeet_core::config::RunConfig;
 use lorakeet_core::error::{Error, Result};
-use lorakeet_core::export::{Form, Settings, Trained};
+use lorakeet_core::export::{Form, PackedSettings, Settings, Trained};
 use lorakeet_core::formats::adapter_files::AdapterModules;
 use lorakeet_core::formats::diff::{Difference, Uncompared, compare_adapters, compare_models};
 use lorakeet_core::formats::peft::Adapter;
 use lorakeet_core::formats::{ModelFiles, Storage};
 use lorakeet_core::host::{Control, Emit};
 use lorakeet_core::protocol::{Command, DeviceChoice, Event, ReadBack};
-use lorakeet_core::session::Session;
+use lorakeet_core::session::{References, Session};
 use lorakeet_core::store::{Source, sha256_of};
 use lorakeet_core::task::Task;
 use lorakeet_i18n::Message;
@@ -75,11 +75,18 @@ impl<'a> Scorer<'a> {
     }
 
     /// The loss of a model, with an adapter on it, on the held-out rows; none where the run holds none out. `as_run` packs its base
-    /// as the run does.
+    /// as the run does; preferred answers are compared with `references` where there are some, else with what the model makes of them
+    /// without the adapter, which is given back.
     ///
     /// # Errors
     /// The model cannot be read, or does not go together with the data.
-    pub async fn loss(&self, model: &Path, as_run: bool, adapter: Option<&Path>) -> Result<Option<f64>> {
+    pub async fn loss(
+        &self,
+        model: &Path,
+        as_run: bool,
+        adapter: Option<&Path>,
+        references: Option<&References>,
+    ) -> Result<Option<(f64, References)>> {
         let mut session = Session::new(HOST);
         let device = self.device;
         ask(&mut session, Command::Open { device }, Vec::new()).await?;
@@ -101,20 +108,30 @@ impl<'a> Scorer<'a> {
             let file = self.run.validation_file.clone();
             ask(&mut session, Command::LoadValidation { file }, files.clone()).await?;
         }
-        let scored = session.evaluate_held_out(self.run, &mut |_, _| ()).await?;
-        Ok(scored.map(|scored| scored.loss))
+        let scored = session
+            .evaluate_held_out_by(self.run, references, &mut |_, _| ())
+            .await?;
+        Ok(scored.map(|(scored, references)| (scored.loss, references)))
     }
 
     /// The loss of what was written to `folder`, on `base` where it is an adapter.
     ///
     /// # Errors
     /// As [`Scorer::loss`].
-    pub async fn loss_of_export(&self, form: Form, folder: &Path, base: &Path) -> Result<Option<f64>> {
-        match form {
-            Form::Gguf => self.loss(&folder.join(Form::GGUF_FILE), false, None).await,
-            Form::Merged | Form::SentenceTransformers => self.loss(folder, false, None).await,
-            Form::Peft | Form::GgufAdapter | Form::Mlx => self.loss(base, true, Some(folder)).await,
-        }
+    pub async fn loss_of_export(
+        &self,
+        form: Form,
+        (folder, base): (&Path, &Path),
+        references: Option<&References>,
+    ) -> Result<Option<f64>> {
+        let file = folder.join(Form::GGUF_FILE);
+        let (model, as_run, adapter) = match form {
+            Form::Gguf => (file.as_path(), false, None),
+            Form::Merged | Form::SentenceTransformers => (folder, false, None),
+            Form::Peft | Form::GgufAdapter | Form::Mlx => (base, true, Some(folder)),
+        };
+        let scored = self.loss(model, as_run, adapter, references).await?;
+        Ok(scored.map(|(loss, _)| loss))
     }
 }
 
@@ -132,23 +149,40 @@ pub async fn read_back(trained: Trained<'_>, settings: Settings, folder: &Path) 
     lorakeet_core::export::read_back(trained, settings, written, emit).await
 }
 
+/// What `lorakeet quantize` wrote of a model's `files` to `folder` for bitsandbytes, read back tensor by tensor.
+///
+/// # Errors
+/// As [`lorakeet_core::export::read_back_packed`].
+pub async fn read_back_packed(files: &[Source], settings: PackedSettings, folder: &Path) -> Result<ReadBack> {
+    let base = ModelFiles::open(files.to_vec()).await?;
+    let mut unheard = |_: Event, _: Option<Vec<u8>>| ();
+    let emit = &mut Emit::new(&mut unheard, HOST, Control::default());
+    lorakeet_core::export::read_back_packed(base, settings, sources(folder)?, emit).await
+}
+
 /// The same in words.
 pub fn read_back_text(found: &ReadBack) -> String {
     let count = found.tensors;
-    let Some(worst) = &found.worst else {
-        return format!("read     {count} tensors back\n");
+    let whole = match found.relative {
+        Some(0.0) => ", each number as it was".to_owned(),
+        Some(share) => format!(", ‖B−A‖/‖A‖ {share:.1e} over all"),
+        None => String::new(),
+    };
+    let Some(worst) = found.worst.as_ref().filter(|_| found.relative != Some(0.0)) else {
+        return format!("read     {count} tensors back{whole}\n");
     };
     let (name, storage) = (&worst.name, &worst.storage);
     let (relative, expected) = (worst.relative, worst.expected);
     format!(
-        "read     {count} tensors back, the furthest from what was trained {name}: {relative:.1e} of its size, where {storage} \
-         rounds up to {expected:.1e}\n"
+        "read     {count} tensors back{whole}\n         the furthest from what was meant {name}: {relative:.1e} of its size, where \
+         {storage} rounds up to {expected:.1e}\n"
     )
 }
 
-/// Why a loss of such an export cannot be compared with the run's.
-pub fn not_comparable(task: Option<Task>, form: Form) -> Option<Message> {
-    (form.holds_base() && task == Some(Task::Preference)).then(|| msg::ComparesWithBase.into())
+/// Why a loss of such an export cannot be compared with the run's: of preferences, where every weight was trained, what the run started
+/// from is gone.
+pub fn not_comparable(task: Option<Task>, has_adapter: bool) -> Option<Message> {
+    (!has_adapter && task == Some(Task::Preference)).then(|| msg::ComparesWithBase.into())
 }
 
 /// How far what was written to `folder` lies from what it was made of: an adapter, else the model `base`. What is written stays,

@@ -2,7 +2,7 @@
 
 use crate::Export;
 use crate::commands::{EventSink, HOST, data_sources, load, sources};
-use crate::export::{SETTINGS, refuse_full, settings_in};
+use crate::export::{ExportPlace, SETTINGS, refuse_full, settings_in};
 use crate::screen::{hand_out, hand_out_json, say};
 use lorakeet_core::config::{RunConfig, Trainer};
 use lorakeet_core::data::audit::Reading;
@@ -47,8 +47,8 @@ pub async fn write_script(
     let run = session
         .prepared_run(&config, &mut |event, _| events.take(&event))
         .await?;
-    let sink = DirectorySink::claim(&wish.target.output_dir)?;
-    let notes = cluster::write_script(&run, &sink).await?;
+    let place = ExportPlace::claim(&wish.target.output_dir)?;
+    let notes = place.settled(cluster::write_script(&run, &place).await)?;
     finish(notes, "script", &wish.target.output_dir, json)
 }
 
@@ -66,8 +66,9 @@ pub async fn write_run_file(wish: Export, trainer: Trainer, json: bool) -> Resul
         Some(path) => Some(rows(path, &config, Some(&train)).await?),
         None => None,
     };
-    let sink = DirectorySink::claim(&wish.target.output_dir)?;
-    let notes = cluster::write_run_file(trainer, &config, (&train, validation.as_ref()), &sink).await?;
+    let place = ExportPlace::claim(&wish.target.output_dir)?;
+    let written = cluster::write_run_file(trainer, &config, (&train, validation.as_ref()), &place).await;
+    let notes = place.settled(written)?;
     finish(notes, trainer.name(), &wish.target.output_dir, json)
 }
 

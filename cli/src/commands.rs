@@ -473,7 +473,7 @@ pub fn now_ms() -> f64 {
 }
 
 /// Runs a future to its end on this thread, which sleeps while the device works.
-fn block_on<T>(future: impl Future<Output = T>) -> T {
+pub fn block_on<T>(future: impl Future<Output = T>) -> T {
     struct Thread(std::thread::Thread);
     impl Wake for Thread {
         fn wake(self: Arc<Self>) {

@@ -1,15 +1,18 @@
-//! `lorakeet quantize` and `lorakeet convert`: models and adapters in other number formats or forms, by way of the export.
+//! `lorakeet quantize` and `lorakeet convert`: models and adapters in other number formats or forms, by way of the export; and
+//! models as bitsandbytes packs them.
 
-use crate::check::has_few_bits;
+use crate::check::{has_few_bits, read_back_packed, read_back_text};
 use crate::commands::{name_of, sources};
-use crate::export::{self, Wish};
+use crate::export::{ExportPlace, Wish, ended, run, show_progress};
 use crate::hub::{self, Located};
-use crate::screen::say;
+use crate::screen::{hand_out, hand_out_json, say, size};
 use crate::{Convert, ConvertForm, Dtype, Quantize, Target};
+use clap::ValueEnum;
+use clap::builder::PossibleValue;
 use lorakeet_core::error::{Error, Result};
-use lorakeet_core::export::Form;
-use lorakeet_core::formats::Storage;
+use lorakeet_core::export::{self, Form, PACKINGS, Packing, RunRecord, SHARD_BYTES};
 use lorakeet_core::formats::inspect::{FileKind, Inspected, InspectedTensor, inspect};
+use lorakeet_core::formats::{ModelFiles, Storage};
 use lorakeet_core::host::Control;
 use lorakeet_core::protocol::{DeviceChoice, Event};
 use lorakeet_i18n::Message;
@@ -18,7 +21,46 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Writes a model in a number format as one GGUF file.
+/// What a model is quantized to: a number format in a GGUF file, or linears as bitsandbytes packs them.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum QuantizeTo {
+    /// One GGUF file.
+    Gguf(Dtype),
+    /// A folder in Hugging Face's layout.
+    Packed(Packing),
+}
+
+impl ValueEnum for QuantizeTo {
+    fn value_variants<'a>() -> &'a [Self] {
+        const ALL: [QuantizeTo; 11] = [
+            QuantizeTo::Gguf(Dtype::Float32),
+            QuantizeTo::Gguf(Dtype::Float16),
+            QuantizeTo::Gguf(Dtype::Bfloat16),
+            QuantizeTo::Gguf(Dtype::Q8),
+            QuantizeTo::Gguf(Dtype::Q5Mix),
+            QuantizeTo::Gguf(Dtype::Q4Mix),
+            QuantizeTo::Gguf(Dtype::Q4),
+            QuantizeTo::Gguf(Dtype::Q4WithMinimum),
+            QuantizeTo::Packed(Packing::Nf4),
+            QuantizeTo::Packed(Packing::Fp4),
+            QuantizeTo::Packed(Packing::Int8),
+        ];
+        &ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let help = "a folder for transformers with bitsandbytes, its linears packed";
+        match self {
+            Self::Gguf(dtype) => dtype.to_possible_value(),
+            Self::Packed(packing) => {
+                let named = PACKINGS.iter().find(|(_, known)| known == packing);
+                named.map(|(name, _)| PossibleValue::new(*name).help(help))
+            }
+        }
+    }
+}
+
+/// Writes a model in a number format as one GGUF file, or as bitsandbytes packs it.
 pub async fn quantize(wish: Quantize, to: (DeviceChoice, bool), take: &mut dyn FnMut(&Event)) -> Result<ExitCode> {
     let (path, name, found) = find(&wish.model, take).await?;
     if is_adapter(found.kind) {
@@ -26,14 +68,23 @@ pub async fn quantize(wish: Quantize, to: (DeviceChoice, bool), take: &mut dyn F
         return Err(error.remedy(msg::MergeFirst));
     }
     if let Some(tensor) = found.tensors.iter().find(|tensor| is_rounded(tensor)) {
-        let storage = tensor.storage;
+        let storage = match tensor.name.rsplit_once('.') {
+            Some((_, "SCB")) => "INT8",
+            Some((_, "bitsandbytes__nf4")) => "NF4",
+            Some((_, "bitsandbytes__fp4")) => "FP4",
+            _ => tensor.storage.name(),
+        };
         say(&format!(
             "note     {}",
             Message::from(msg::RoundedAlready { storage }).english()
         ));
     }
+    let dtype = match wish.to {
+        QuantizeTo::Gguf(dtype) => dtype,
+        QuantizeTo::Packed(packing) => return pack((path, name), packing, wish, (to.1, take)).await,
+    };
     let mut target = plain(wish.output_dir);
-    (target.dtype, target.no_check) = (Some(wish.to), wish.no_check);
+    (target.dtype, target.no_check) = (Some(dtype), wish.no_check);
     let (form, anew) = (Form::Gguf, Some(name));
     let wish = Wish {
         path,
@@ -41,7 +92,56 @@ pub async fn quantize(wish: Quantize, to: (DeviceChoice, bool), take: &mut dyn F
         target,
         anew,
     };
-    export::run(wish, to, take).await
+    run(wish, to, take).await
+}
+
+/// Writes a model with its linears packed for bitsandbytes, reads it back, and says how far its numbers moved.
+async fn pack(
+    (path, name): (PathBuf, String),
+    packing: Packing,
+    wish: Quantize,
+    (json, take): (bool, &mut dyn FnMut(&Event)),
+) -> Result<ExitCode> {
+    let folder = wish.output_dir;
+    let files = sources(&path)?;
+    let mut base = ModelFiles::open(files.clone()).await?;
+    if base.name == "model" {
+        base.name = name;
+    }
+    let record = RunRecord {
+        base: Some(base.name.clone()),
+        license: export::license(&files).await,
+        ..RunRecord::default()
+    };
+    let settings = (packing, SHARD_BYTES);
+    let place = ExportPlace::claim(&folder)?;
+    let mut written = 0;
+    let mut progress = |done, total| {
+        written = done;
+        show_progress((done, total), json, take);
+    };
+    let notes = export::quantize(base, (&files, &record), settings, &place, &mut progress).await;
+    for note in place.settled(notes)? {
+        say(&format!("note     {}", note.english()));
+    }
+    let read = match wish.no_check || place.is_stopped() {
+        true => None,
+        false => Some(read_back_packed(&files, settings, &folder).await?),
+    };
+    let (form, shown) = (packing.name(), folder.display().to_string());
+    if json {
+        let value = serde_json::json!({
+            "type": "exported", "form": form, "folder": shown, "read_back": read,
+            "difference": read.as_ref().and_then(|read| read.relative),
+        });
+        hand_out_json(&value.to_string())?;
+    } else {
+        hand_out(&format!("wrote {form} to {shown}, {} of weights\n", size(written)))?;
+        if let Some(read) = &read {
+            hand_out(&read_back_text(read))?;
+        }
+    }
+    Ok(ended(&place))
 }
 
 /// Writes an adapter as another program has it, or a model in another layout, in a number format that loses nothing.
@@ -80,7 +180,7 @@ pub async fn convert(wish: Convert, to: (DeviceChoice, bool), take: &mut dyn FnM
         target,
         anew,
     };
-    export::run(wish, to, take).await
+    run(wish, to, take).await
 }
 
 /// A model or an adapter: where it is, what to call it, and what it holds.

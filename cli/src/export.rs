@@ -1,10 +1,11 @@
 //! `lorakeet export`: which base belongs to a run or an adapter, what is known of the run, where the files go, and what they
 //! score.
 
+mod place;
 mod record;
 
 use crate::check::{Scorer, compare, compared_text, holds_blocks, not_comparable, read_back, read_back_text};
-use crate::commands::{name_of, resolve, sources};
+use crate::commands::{INTERRUPTED, name_of, resolve, sources};
 use crate::hub;
 use crate::log::{LOG, cannot_read, cannot_write};
 use crate::screen::{hand_out, hand_out_json, say, size};
@@ -19,12 +20,13 @@ use lorakeet_core::formats::ModelFiles;
 use lorakeet_core::formats::adapter_files::{AdapterFiles, holds_adapter};
 use lorakeet_core::formats::peft::CONFIG_FILE;
 use lorakeet_core::host::Control;
-use lorakeet_core::protocol::{DeviceChoice, Event, TensorError};
+use lorakeet_core::protocol::{DeviceChoice, Event, Stage, TensorError};
 use lorakeet_core::quant::BaseFormat;
-use lorakeet_core::store::DirectorySink;
+use lorakeet_core::task::Task;
 use lorakeet_core::train::checkpoint;
 use lorakeet_i18n::Message;
 use lorakeet_i18n::messages::export as msg;
+pub use place::ExportPlace;
 use record::record;
 use serde_json::Value;
 use std::fs;
@@ -135,7 +137,7 @@ pub async fn run(wish: Wish, (device, json): (DeviceChoice, bool), take: &mut dy
             false => BaseFormat::AsStored,
         },
     };
-    let sink = DirectorySink::claim(&target.output_dir)?;
+    let place = ExportPlace::claim(&target.output_dir)?;
     let trained = |base: ModelFiles| Trained {
         base,
         base_files: &base_files,
@@ -144,7 +146,11 @@ pub async fn run(wish: Wish, (device, json): (DeviceChoice, bool), take: &mut dy
         record: &record,
     };
     let mut written = 0;
-    let notes = export(trained(files), settings, &sink, &mut |done, _| written = done).await?;
+    let mut progress = |done, total| {
+        written = done;
+        show_progress((done, total), json, take);
+    };
+    let notes = place.settled(export(trained(files), settings, &place, &mut progress).await)?;
     for note in notes {
         say(&format!("note     {}", note.english()));
     }
@@ -154,15 +160,16 @@ pub async fn run(wish: Wish, (device, json): (DeviceChoice, bool), take: &mut dy
         (Some(step), false) => format!(", weights of step {step}"),
         (None, _) => String::new(),
     };
+    let is_unchecked = target.no_check || place.is_stopped();
     // What cannot be read back is of no use.
-    let found_back = match target.no_check || anew.is_some() {
+    let found_back = match is_unchecked || anew.is_some() {
         true => None,
         false => {
             let base = ModelFiles::open(base_files.clone()).await?;
             Some(read_back(trained(base), settings, &target.output_dir).await?)
         }
     };
-    let checked = match target.no_check || anew.is_some() {
+    let checked = match is_unchecked || anew.is_some() {
         true => None,
         false => {
             let subject = Subject {
@@ -187,7 +194,7 @@ pub async fn run(wish: Wish, (device, json): (DeviceChoice, bool), take: &mut dy
             checked.ok()
         }
     };
-    let compared = match anew.is_some() && !target.no_check {
+    let compared = match anew.is_some() && !is_unchecked {
         true => compare(form, &base, adapter.as_ref(), &target.output_dir).await,
         false => None,
     };
@@ -238,7 +245,26 @@ pub async fn run(wish: Wish, (device, json): (DeviceChoice, bool), take: &mut dy
     if let Some(explanation) = checked.and_then(|checked| checked.explanation) {
         say(&format!("note     {}", explanation.english()));
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(ended(&place))
+}
+
+/// Shows how far an export is; a program that reads JSON hears of it once it is done.
+pub fn show_progress((done, total): (u64, u64), json: bool, take: &mut dyn FnMut(&Event)) {
+    if !json {
+        let stage = Stage::Export;
+        take(&Event::Progress { stage, done, total });
+    }
+}
+
+/// The exit code of an export whose files are complete: Ctrl-C may have ended its check.
+pub fn ended(place: &ExportPlace) -> ExitCode {
+    match place.is_stopped() {
+        true => {
+            say("note     the export is complete; it was not checked to the end");
+            ExitCode::from(INTERRUPTED)
+        }
+        false => ExitCode::SUCCESS,
+    }
 }
 
 /// What is scored.
@@ -310,7 +336,7 @@ async fn check(subject: Subject<'_>, device: DeviceChoice) -> Result<Result<Chec
         folder,
     } = subject;
     let form = settings.form;
-    if let Some(why) = not_comparable(record.task, form) {
+    if let Some(why) = not_comparable(record.task, has_adapter) {
         return Ok(Err(why));
     }
     let scorer = match Scorer::new(found.run.as_ref(), &record.data, device).await? {
@@ -318,14 +344,24 @@ async fn check(subject: Subject<'_>, device: DeviceChoice) -> Result<Result<Chec
         Err(why) => return Ok(Err(why)),
     };
     let own = has_adapter.then_some(found.path.as_path());
-    let of_run = match record.scores.iter().find(|(name, _)| name == "loss") {
-        Some((_, loss)) => Some(*loss),
-        None => scorer.loss(own_base, has_adapter, own).await?,
+    let logged = record
+        .scores
+        .iter()
+        .find(|(name, _)| name == "loss")
+        .map(|(_, loss)| *loss);
+    // A merged model holds no base that preferred answers could be compared with.
+    let needs_references = form.holds_base() && record.task == Some(Task::Preference);
+    let scored = match needs_references || logged.is_none() {
+        true => scorer.loss(own_base, has_adapter, own, None).await?,
+        false => None,
     };
+    let of_run = logged.or(scored.as_ref().map(|(loss, _)| *loss));
+    let references = scored.filter(|_| needs_references).map(|(_, references)| references);
+    let references = references.as_ref();
     let Some(of_run) = of_run else {
         return Ok(Err(msg::NothingHeldOut.into()));
     };
-    let Some(of_export) = scorer.loss_of_export(form, folder, base).await? else {
+    let Some(of_export) = scorer.loss_of_export(form, (folder, base), references).await? else {
         return Ok(Err(msg::NothingHeldOut.into()));
     };
     let is_whole = form.holds_base() && has_adapter;
@@ -340,7 +376,10 @@ async fn check(subject: Subject<'_>, device: DeviceChoice) -> Result<Result<Chec
         (true, false) => Some(of_run),
         // A base that is stored in blocks has its full precision elsewhere.
         (true, true) if is_in_blocks => None,
-        (true, true) => scorer.loss(base, false, own).await?,
+        (true, true) => {
+            let scored = scorer.loss(base, false, own, references).await?;
+            scored.map(|(loss, _)| loss)
+        }
     };
     let is_small = difference_is_small(of_run, of_export, settings.dtype, form);
     Ok(Ok(Checked {

@@ -79,7 +79,7 @@ enum Action {
     Export(Export),
     /// Put what a run learnt into its base and score the model again: export --to merged.
     Merge(Merge),
-    /// Write a model in fewer bits as one GGUF file, with how far its numbers moved.
+    /// Write a model in fewer bits, as one GGUF file or for bitsandbytes, with how far its numbers moved.
     Quantize(Quantize),
     /// Write an adapter or a model in another form with the same numbers, read back and compared.
     Convert(Convert),
@@ -313,9 +313,10 @@ struct Merge {
 struct Quantize {
     /// A folder in Hugging Face's layout, a GGUF file, or a model of a hub: ORG/NAME, with @REVISION and :FILE where wanted.
     model: PathBuf,
-    /// The number format. NF4, INT8 and FP8 are what a run packs its base into (quantization_bit, fp8); no file of them is written.
+    /// The number format: of a GGUF file, or, with bnb-, of the linears in a folder that transformers loads with bitsandbytes (NF4
+    /// and FP4 with double quantization). FP8 is what a run may pack its base into (fp8); no file of it is written.
     #[arg(long, value_enum, ignore_case = true)]
-    to: Dtype,
+    to: convert::QuantizeTo,
     /// A new folder.
     #[arg(long = "output_dir", aliases = ["output-dir", "output"], value_name = "DIR")]
     output_dir: PathBuf,
@@ -403,7 +404,7 @@ impl From<ExportForm> for Exported {
     }
 }
 
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
 #[value(rename_all = "snake_case")]
 enum Dtype {
     Float32,

@@ -226,8 +226,8 @@ impl Screen {
     }
 
     fn progress(&mut self, stage: Stage, done: u64, total: u64) {
-        // Steps follow, of which not every one has a line.
-        if stage == Stage::Compile && done == total {
+        // Steps follow, of which not every one has a line, or what an export came to.
+        if matches!(stage, Stage::Compile | Stage::Export) && done == total {
             if let Some((_, bar)) = self.bar.take() {
                 bar.finish_and_clear();
             }

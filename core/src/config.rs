@@ -29,7 +29,7 @@ pub use plan::Plan;
 pub use trainers::{RowForm, RowsFile, RunFileOf, Trainer, run_file_of};
 pub use values::{
     DROP_WORDS, DivergenceAction, Encoding, FinetuningType, Fp8Format, Fp8Scale, HeadActivation, HeadInit, HeadPooling,
-    Interval, MASK_WORDS, Optimizer, ProblemType, QuantType, ScaleInputs, SchedulerType, TargetModules,
+    Interval, MASK_WORDS, Optimizer, ProblemType, QuantType, ScaleInputs, SchedulerType, TargetModules, TokenIndices,
 };
 
 use crate::error::{Error, Result};
@@ -556,8 +556,7 @@ fn text_node(key: &str, text: &str) -> Node {
     let structured = match find(key).map(|knob| knob.kind) {
         // A file may be called null; one without a name is not given.
         Some(kind) if kind.is_text() && !text.is_empty() => return Node::Quoted(text.to_owned()),
-        Some(Kind::Modules | Kind::ModuleNames | Kind::List | Kind::Names | Kind::Patterns { .. }) => true,
-        Some(_) => false,
+        Some(kind) => kind.is_structured(),
         None => key == "lr_scheduler_kwargs",
     };
     if structured && text.trim_start().starts_with(['[', '{']) {

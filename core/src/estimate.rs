@@ -252,6 +252,7 @@ async fn forecast(
             paths.extend(skeleton.embedding_paths());
         }
         let chosen = chosen_modules(&paths, &adapter)?;
+        let rows_of = skeleton.token_targets(&adapter, &chosen)?;
         let mut ranks: BTreeMap<String, usize> = chosen.into_iter().map(|module| (module.path, module.r)).collect();
         for (i, linear) in linears.into_iter().enumerate() {
             if has_trained_copy(&linear.path, i >= body, &adapter) {
@@ -266,8 +267,14 @@ async fn forecast(
                 adapters.ranks.insert(linear.path.clone(), rank);
             }
         }
-        // DoRA's norms and adapters on embeddings are not part of a dry run.
-        known = !adapter.use_dora && !skeleton.embedding_paths().any(|path| ranks.contains_key(path));
+        trained.extend(
+            rows_of
+                .iter()
+                .map(|target| target.ids.len() * skeleton.info.hidden_size),
+        );
+        // DoRA's norms, adapters on embeddings and rows of them are not part of a dry run.
+        known =
+            !adapter.use_dora && rows_of.is_empty() && !skeleton.embedding_paths().any(|path| ranks.contains_key(path));
     }
     let trained_parameters = trained.iter().sum::<usize>() as u64;
     let moments = |numbers: &usize| moments_bytes(*numbers, config.optim);

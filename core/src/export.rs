@@ -6,6 +6,7 @@
 //! rows of a few megabytes at a time.
 
 mod adapters;
+mod bitsandbytes;
 mod card;
 pub mod cluster;
 mod folder;
@@ -24,11 +25,12 @@ mod sentence;
 mod tolerance;
 
 pub use crate::protocol::ExportForm as Form;
+pub use bitsandbytes::{PACKINGS, PackedSettings, Packing, quantize};
 pub use card::RunRecord;
 pub use license::{License, license};
 pub(crate) use outlook::outlook;
 pub(crate) use pieces::PieceSink;
-pub use read_back::read_back;
+pub use read_back::{read_back, read_back_packed};
 pub use run_report::{first_predictions, write_report};
 pub use tolerance::{difference_is_small, expected_difference, explanation};
 

@@ -98,6 +98,27 @@ pub(crate) struct HeadLayers {
     pub(crate) dropout: f64,
 }
 
+/// A head of a run's own, as the script builds it: y = out(drop(act(hidden(drop(x))))).
+#[derive(Debug, Clone, PartialEq)]
+pub struct OwnHead {
+    /// The module of transformers that it takes the place of: `classifier` or `score`.
+    pub module: String,
+    /// Whether x is the mean of a row's tokens, and not what the architecture's head reads.
+    pub is_mean: bool,
+    /// Whether the architecture's dense layer, of the row's first token, is a part of the module.
+    pub has_dense: bool,
+    /// Width of the hidden layer; 0 for none.
+    pub hidden_size: usize,
+    /// The activation behind it by its name in transformers; `None` for none.
+    pub activation: Option<String>,
+    /// Share of the inputs of both linears that is dropped while training.
+    pub dropout: f64,
+    /// The last linear's name in the module; empty where the module is that linear.
+    pub out: String,
+    /// Whether it has a bias.
+    pub out_bias: bool,
+}
+
 /// The columns that a model of numbers was trained on, and how they were scaled.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct NumberInputs {

@@ -540,6 +540,7 @@ pub(crate) fn adapter_config(config: &RunConfig, model: &ModelInfo) -> Result<Ad
             Some(TargetModules::Names(names)) => Some(names.clone()),
             _ => None,
         },
+        trainable_token_indices: config.trainable_token_indices.clone(),
         base_model_name_or_path: Some(config.model_name_or_path.clone()),
         task_type: Some("CAUSAL_LM".into()),
         ..AdapterConfig::default()

@@ -3,10 +3,11 @@ llama.cpp, MLX.
 
 A short run trains an adapter on SmolLM2. Its exports are loaded by each program, whose answers are compared with those of
 `lorakeet generate`, token by token. The adapters of the golden cases, which PEFT wrote and whose logits PEFT computed, are
-exported too: transformers and MLX have to find the same logits. Another run trains all-MiniLM-L6-v2 on how alike two texts are:
-sentence-transformers has to find the same cosines. A run is exported as a script for a cluster, which has to find the run's losses
-on two processes. What the command fetches from a hub lies where huggingface_hub puts it (hub.py). Prints a line for each
-comparison; ends with 1 after a failure.
+exported too: transformers and MLX have to find the same logits. Models whose linears the command packed are loaded by transformers with
+bitsandbytes, and compute what the command unpacks. Rows of embeddings that PEFT trained are merged, and PEFT loads those that the
+command trained. Another run trains all-MiniLM-L6-v2 on how alike two texts are: sentence-transformers has to find the same cosines.
+Runs of each task are exported as scripts for a cluster, which have to find the runs' losses on two processes. What the command fetches
+from a hub lies where huggingface_hub puts it (hub.py). Prints a line for each comparison; ends with 1 after a failure.
 """
 
 import argparse
@@ -315,18 +316,182 @@ def check_cluster(lorakeet, smollm2, work):
     lorakeet.run("train", run)
     wanted = losses(out / "train_log.jsonl")
     for name, what, first in [("from the beginning", run, 1), ("from a checkpoint", out / "checkpoint-2", 3)]:
-        script = lorakeet.export(what, "script", work / "cluster-script")
-        words = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", script / "train.py", "--cpu"]
-        done = subprocess.run(list(map(str, words)), capture_output=True, text=True)
-        if done.returncode != 0:
-            report(f"script, {name}", False, done.stderr[-2000:])
-            continue
-        found = losses(script / "output" / "train_log.jsonl")
-        expected = {step: loss for step, loss in wanted.items() if step >= first}
-        worst = max((abs(found.get(step, float("inf")) - loss) for step, loss in expected.items()), default=float("inf"))
-        passed = found.keys() == expected.keys() and worst < LOSSES
-        report(f"script, {name}", passed, f"the losses of {len(expected)} steps on two processes differ by {worst:.1e}")
+        script = run_script(lorakeet, name, what, wanted, first, work)
     check_groups(script / "train.py")
+
+
+def run_script(lorakeet, name, what, wanted, first, work):
+    """A run as a script on two processes: its losses from step `first` on are those of the run."""
+    script = lorakeet.export(what, "script", work / "cluster-script")
+    words = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", script / "train.py", "--cpu"]
+    done = subprocess.run(list(map(str, words)), capture_output=True, text=True)
+    if done.returncode != 0:
+        report(f"script, {name}", False, done.stderr[-2000:])
+        return script
+    found = losses(script / "output" / "train_log.jsonl")
+    expected = {step: loss for step, loss in wanted.items() if step >= first}
+    worst = max((abs(found.get(step, float("inf")) - loss) for step, loss in expected.items()), default=float("inf"))
+    passed = bool(expected) and found.keys() == expected.keys() and worst < LOSSES
+    report(f"script, {name}", passed, f"the losses of {len(expected)} steps on two processes differ by {worst:.1e}")
+    return script
+
+
+TEXTS = ["The parrot says hello.", "No rain today.", "A word, and another one.", "Nothing at all.", "Good morning!", "The tower fell."]
+
+
+def check_tasks(lorakeet, minilm, work):
+    """Scripts of all-MiniLM-L6-v2 on each task that has a head, with losses and heads of a run's own."""
+    answers = [i % 2 for i in range(len(TEXTS))]
+    tables = {
+        "classification": [("text", "label")] + [(text, ["yes", "no"][answer]) for text, answer in zip(TEXTS, answers)],
+        "regression": [("text", "price")] + [(text, 10.5 * i + 100 * answer) for i, (text, answer) in enumerate(zip(TEXTS, answers))],
+    }
+    files = {}
+    for task, rows in tables.items():
+        files[task] = work / f"{task}.csv"
+        with files[task].open("w", newline="") as file:
+            csv.writer(file).writerows(rows)
+    for task, rows in {
+        "multi_label": [{"text": text, "labels": [["a"], ["a", "b"], []][i % 3]} for i, text in enumerate(TEXTS)],
+        "token_classification": [{"tokens": text.split(), "tags": [["O", "X"][len(word) % 2] for word in text.split()]} for text in TEXTS],
+    }.items():
+        files[task] = work / f"{task}.jsonl"
+        files[task].write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for name, task, more in [
+        ("classes", "classification", []),
+        ("classes, focal and mse", "classification", ["loss: 0.7*focal(gamma=1.5, alpha=[1, 2]) + 0.3*mse"]),
+        ("classes, smoothed and weighed", "classification", ["loss: cross_entropy(label_smoothing=0.1, class_weights=[1, 3])"]),
+        ("classes, hidden layer", "classification", ["classifier_hidden_size: 16", "classifier_activation: tanh"]),
+        ("classes, mean of tokens", "classification", ["classifier_pooling: mean"]),
+        ("classes, mean and hidden layer", "classification", ["classifier_pooling: mean", "classifier_hidden_size: 16"]),
+        ("labels", "multi_label", []),
+        ("labels, focal and weights", "multi_label", ["loss: 0.5*focal(alpha=[0.25]) + 0.5*bce(pos_weight=[2]) + 0.1*mae"]),
+        ("numbers", "regression", []),
+        ("numbers, huber and smooth_l1", "regression", ["loss: 0.5*huber(delta=0.5) + 0.5*smooth_l1(beta=0.3)"]),
+        ("tokens", "token_classification", []),
+        ("tokens, focal", "token_classification", ["loss: focal(gamma=2)"]),
+    ]:
+        out = work / "tasks-out"
+        shutil.rmtree(out, ignore_errors=True)
+        run = work / "tasks.yaml"
+        run.write_text("\n".join([
+            f"model_name_or_path: {minilm}", f"train_file: {files[task]}", f"output_dir: {out}", f"task: {task}", "lora_r: 4",
+            "lora_dropout: 0", "cutoff_len: 16", "per_device_train_batch_size: 2", "gradient_accumulation_steps: 2",
+            "learning_rate: 2e-3", "max_steps: 3", "warmup_ratio: 0", "val_size: 0", "save_steps: 0", *more, ""]))
+        lorakeet.run("train", run)
+        run_script(lorakeet, name, run, losses(out / "train_log.jsonl"), 1, work)
+
+
+def check_quantized(lorakeet, smollm2, golden, work):
+    """Models that the command packed, in transformers with bitsandbytes: the logits of what the command unpacks again."""
+    import torch
+    import transformers
+
+    def load(config, folder):
+        return getattr(transformers, config["architectures"][0]).from_pretrained(folder, dtype=torch.float32).eval()
+
+    for name in ["llama_tied", "llama_untied", "qwen2", "gemma2", "gpt2", "bert_seqcls", "roberta_seqcls", "distilbert_seqcls",
+                 "modernbert_seqcls", "t5"]:
+        case = golden / "A" / name
+        if not case.is_dir():
+            continue
+        config = json.loads((case / "config.json").read_text())
+        inputs = {key: torch.from_numpy(tensor.astype(np.int64))
+                  for key, tensor in load_file(case / "inputs.safetensors").items()
+                  if key in ("input_ids", "attention_mask", "token_type_ids", "labels")}
+        if not config["architectures"][0].endswith("ForConditionalGeneration"):
+            inputs.pop("labels", None)
+        mask = inputs["attention_mask"].bool()
+        with torch.no_grad():
+            before = load(config, case)(**inputs).logits
+            for packing in ["bnb-nf4", "bnb-fp4", "bnb-int8"]:
+                packed = work / "packed"
+                shutil.rmtree(packed, ignore_errors=True)
+                lorakeet.run("quantize", case, "--to", packing, "--output_dir", packed)
+                unpacked = lorakeet.export(packed, "merged", work / "unpacked", "--dtype", "float32")
+                model = load(config, packed)
+                linears = sum(type(module).__name__ in ("Linear4bit", "Linear8bitLt") for module in model.modules())
+                if packing == "bnb-int8":
+                    # It rounds the inputs of such linears as well, which is no matter of the files.
+                    model = model.dequantize()
+                found, wanted = model(**inputs).logits, load(config, unpacked)(**inputs).logits
+                if found.shape[:2] == mask.shape:
+                    found, wanted, plain = found[mask], wanted[mask], before[mask]
+                else:
+                    plain = before
+                worst, changed = (found - wanted).abs().max().item(), (wanted - plain).abs().max().item()
+                report(f"bitsandbytes, {name} {packing}", worst < LOGITS < changed and linears > 0,
+                       f"logits of {linears} packed linears differ by {worst:.1e}, from the model's own by {changed:.1e}")
+
+    folder = lorakeet.export(smollm2, "merged", work / "folder", "--dtype", "float32")
+    packed = work / "packed"
+    shutil.rmtree(packed, ignore_errors=True)
+    lorakeet.run("quantize", folder, "--to", "bnb-nf4", "--output_dir", packed)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(packed)
+    model = transformers.AutoModelForCausalLM.from_pretrained(packed, dtype=torch.float32).eval()
+    texts = []
+    for prompt in PROMPTS:
+        ids = tokenizer(prompt, return_tensors="pt").input_ids
+        made = model.generate(input_ids=ids, max_new_tokens=TOKENS, do_sample=False)
+        texts.append(tokenizer.decode(made[0, ids.shape[1]:], skip_special_tokens=True))
+    same_texts("bitsandbytes, SmolLM2 in NF4", texts, [lorakeet.generate(prompt, packed) for prompt in PROMPTS])
+
+
+def check_token_rows(lorakeet, smollm2, golden, work):
+    """Trained rows of embeddings: PEFT's are merged by the command, the command's are loaded by PEFT."""
+    import torch
+    import transformers
+    from peft import LoraConfig, PeftModel, get_peft_model
+
+    torch.manual_seed(1)
+    for name, module, rows in [
+        ("llama_tied", "q_proj", [5, 2, 9]),
+        ("llama_untied", "q_proj", {"embed_tokens": [5, 2], "lm_head": [7]}),
+        ("gpt2", "c_attn", {"wte": [3, 4]}),
+        ("gemma2", "q_proj", [5, 2, 9]),
+    ]:
+        case = golden / "A" / name
+        if not case.is_dir():
+            continue
+        config = json.loads((case / "config.json").read_text())
+        ids = torch.from_numpy(load_file(case / "inputs.safetensors")["input_ids"].astype(np.int64))
+        tokens = rows if isinstance(rows, list) else next(iter(rows.values()))
+        ids[:, : len(tokens)] = torch.tensor(tokens)
+        model = getattr(transformers, config["architectures"][0]).from_pretrained(case, dtype=torch.float32)
+        wish = LoraConfig(task_type="CAUSAL_LM", r=2, target_modules=[module], trainable_token_indices=rows, fan_in_fan_out=name == "gpt2")
+        model = get_peft_model(model, wish)
+        with torch.no_grad():
+            for parameter in model.parameters():
+                if parameter.requires_grad:
+                    parameter.copy_(torch.randn_like(parameter) * 0.1)
+        adapter = work / "token-rows"
+        shutil.rmtree(adapter, ignore_errors=True)
+        model.eval().save_pretrained(adapter)
+        folder = lorakeet.export(adapter, "merged", work / "case", "--base", case)
+        merged = getattr(transformers, config["architectures"][0]).from_pretrained(folder, dtype=torch.float32).eval()
+        with torch.no_grad():
+            worst = (model(input_ids=ids).logits - merged(input_ids=ids).logits).abs().max().item()
+        report(f"token rows of PEFT, {name}", worst < LOGITS, f"logits of the merged model differ by {worst:.1e}")
+
+    base = lorakeet.export(smollm2, "merged", work / "folder", "--dtype", "float32")
+    out = work / "rows-out"
+    run = work / "rows.yaml"
+    run.write_text("\n".join([
+        f"model_name_or_path: {base}", f"train_file: {write_rows(work / 'token-rows.jsonl')}", f"output_dir: {out}",
+        "lora_r: 4", "lora_dropout: 0", "cutoff_len: 32", "trainable_token_indices: [504, 253, 17]", "max_steps: 4",
+        "per_device_train_batch_size: 4", "gradient_accumulation_steps: 1", "learning_rate: 2e-3", "val_size: 0", "save_steps: 0",
+        "overwrite_output_dir: true", ""]))
+    lorakeet.run("train", run)
+    merged = lorakeet.export(out, "merged", work / "folder-merged", "--dtype", "float32")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(base)
+    ids = tokenizer(PROMPTS[0], return_tensors="pt").input_ids
+    plain = transformers.AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32).eval()
+    with torch.no_grad():
+        before = plain(ids).logits
+        found = PeftModel.from_pretrained(plain, out).eval()(ids).logits
+        wanted = transformers.AutoModelForCausalLM.from_pretrained(merged, dtype=torch.float32).eval()(ids).logits
+    worst, changed = (found - wanted).abs().max().item(), (found - before).abs().max().item()
+    report("token rows in PEFT", worst < 10 * LOGITS < changed, f"logits differ by {worst:.1e}, from the base's by {changed:.1e}")
 
 
 def check_groups(path):
@@ -350,16 +515,20 @@ def main():
     parser.add_argument("--smollm2", type=Path, required=True)
     parser.add_argument("--minilm", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("parts", nargs="*", help="transformers, mlx, sentence-transformers, smollm2, cluster, hub; all without")
+    names = "transformers, quantized, token-rows, mlx, sentence-transformers, smollm2, cluster, tasks, hub"
+    parser.add_argument("parts", nargs="*", help=f"{names}; all without")
     wish = parser.parse_args()
     wish.work.mkdir(parents=True, exist_ok=True)
     lorakeet = Command(wish.lorakeet)
     parts = {
         "transformers": lambda: check_transformers(lorakeet, wish.golden, wish.work),
+        "quantized": lambda: check_quantized(lorakeet, wish.smollm2, wish.golden, wish.work),
+        "token-rows": lambda: check_token_rows(lorakeet, wish.smollm2, wish.golden, wish.work),
         "mlx": lambda: check_mlx(lorakeet, wish.golden, wish.work),
         "sentence-transformers": lambda: check_sentence_transformers(lorakeet, wish.minilm, wish.work),
         "smollm2": lambda: check_smollm2(lorakeet, wish.smollm2, wish.work),
         "cluster": lambda: check_cluster(lorakeet, wish.smollm2, wish.work),
+        "tasks": lambda: check_tasks(lorakeet, wish.minilm, wish.work),
         "hub": lambda: check_hub(wish.lorakeet, wish.hub, wish.work / "hub", report),
     }
     for name, check in parts.items():

@@ -3,12 +3,14 @@
 
 use crate::gguf::GgufWriter;
 use crate::golden::block_on;
-use crate::readers::{STATE, archive, sealed};
+use crate::readers::{PACKED_CONFIG, STATE, archive, sealed};
 use crate::tiny;
 use lorakeet_core::config::RunConfig;
+use lorakeet_core::export::{self, Packing, SHARD_BYTES, quantize};
+use lorakeet_core::formats::ModelFiles;
 use lorakeet_core::formats::safetensors::write_f32;
 use lorakeet_core::protocol::{RunInput, RunRecord, RunSample, RunState};
-use lorakeet_core::store::{Source, read_all};
+use lorakeet_core::store::{MemoryFile, MemorySink, Source, read_all};
 use lorakeet_core::task::Task;
 use lorakeet_core::tokenizer::Tokenizer;
 
@@ -19,6 +21,7 @@ use lorakeet_core::tokenizer::Tokenizer;
 pub fn seeds(reader: &str) -> Vec<Vec<u8>> {
     match reader {
         "safetensors" => vec![safetensors()],
+        "bitsandbytes" => vec![packed(Packing::Nf4), packed(Packing::Int8)],
         "gguf" => vec![gguf_model(), gguf_adapter()],
         "torch_file" => vec![
             include_bytes!("../../core/tests/native/torch_files/pytorch_model.bin").to_vec(),
@@ -27,7 +30,7 @@ pub fn seeds(reader: &str) -> Vec<Vec<u8>> {
         "pickle" => vec![PICKLE.to_vec()],
         "adapter_config" => texts(&[
             r#"{"peft_type":"LORA","target_modules":["q_proj"],"r":4,"lora_alpha":8,"rank_pattern":{"a":2},
-                "exclude_modules":".*mlp.*","layers_to_transform":0,"modules_to_save":["lm_head"]}"#,
+                "exclude_modules":".*mlp.*","layers_to_transform":0,"modules_to_save":["lm_head"],"trainable_token_indices":{"embed_tokens":[1,2]}}"#,
             r#"{"fine_tune_type":"lora","num_layers":8,"lora_parameters":{"rank":4,"scale":20.0,"dropout":0.1}}"#,
         ]),
         "tokenizer_json" => {
@@ -140,6 +143,36 @@ fn file(files: &[Source], name: &str) -> Vec<u8> {
     let found = files.iter().find(|file| file.name() == name);
     let found = found.unwrap_or_else(|| panic!("there is no {name}"));
     block_on(read_all(found.as_ref(), 1 << 20)).expect("it is in memory")
+}
+
+/// The model of [`PACKED_CONFIG`] with its linears packed.
+fn packed(packing: Packing) -> Vec<u8> {
+    let mut names = vec![
+        ("model.embed_tokens".to_owned(), vec![4, 8]),
+        ("model.norm".to_owned(), vec![8]),
+    ];
+    let layer = |part: &str| format!("model.layers.0.{part}");
+    names.extend(["input_layernorm", "post_attention_layernorm"].map(|part| (layer(part), vec![8])));
+    names.extend(["q", "k", "v", "o"].map(|part| (layer(&format!("self_attn.{part}_proj")), vec![8, 8])));
+    names.extend(["gate", "up", "down"].map(|part| (layer(&format!("mlp.{part}_proj")), vec![8, 8])));
+    let tensors = names.into_iter().map(|(name, shape)| {
+        let count: usize = shape.iter().product();
+        let values: Vec<f32> = (0..count).map(|i| (i as f32 * 0.7).sin()).collect();
+        (format!("{name}.weight"), shape, values)
+    });
+    let weights = write_f32(&tensors.collect::<Vec<_>>()).expect("the numbers fill the shapes");
+    let files = vec![
+        MemoryFile::source("config.json", PACKED_CONFIG.as_bytes()),
+        MemoryFile::source("model.safetensors", weights),
+    ];
+    let sink = MemorySink::new();
+    let written = block_on(async {
+        let base = ModelFiles::open(files.clone()).await?;
+        let record = export::RunRecord::default();
+        quantize(base, (&files, &record), (packing, SHARD_BYTES), &sink, &mut |_, _| ()).await
+    });
+    written.expect("it is packed");
+    sink.files().remove("model.safetensors").expect("weights")
 }
 
 fn safetensors() -> Vec<u8> {

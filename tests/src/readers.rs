@@ -9,15 +9,17 @@ use lorakeet_core::config::{Encoding, FinetuningType, PageQuery, RunConfig};
 use lorakeet_core::data::audit::{audit, cleaned};
 use lorakeet_core::data::{Columns, Dataset, plain_rows};
 use lorakeet_core::estimate::estimate;
-use lorakeet_core::formats::ModelFiles;
+use lorakeet_core::export::{Form, RunRecord, SHARD_BYTES, Settings, Trained, export};
 use lorakeet_core::formats::adapter_files::{AdapterFiles, MLX_TENSORS_FILE};
 use lorakeet_core::formats::inspect::inspect;
 use lorakeet_core::formats::peft::{
     Adapter, CONFIG_FILE, TENSORS_FILE, TORCH_TENSORS_FILE, chosen_modules, key_a, key_b,
 };
 use lorakeet_core::formats::safetensors::write_f32;
+use lorakeet_core::formats::{ModelFiles, Storage};
 use lorakeet_core::lesson::{Lesson, ListedLesson, Recording};
 use lorakeet_core::protocol::ChatMessage;
+use lorakeet_core::quant::BaseFormat;
 use lorakeet_core::store::{MemoryFile, MemorySink, Source};
 use lorakeet_core::tokenizer::Tokenizer;
 use lorakeet_core::train::checkpoint::{self, Checkpoint};
@@ -36,8 +38,9 @@ pub struct Reader {
 }
 
 /// All of them.
-pub const READERS: [Reader; 20] = [
+pub const READERS: [Reader; 21] = [
     reader("safetensors", safetensors),
+    reader("bitsandbytes", bitsandbytes),
     reader("gguf", gguf),
     reader("torch_file", torch_file),
     reader("pickle", pickle),
@@ -79,6 +82,33 @@ pub fn safetensors(bytes: &[u8]) -> bool {
     ]))));
     drop(now(inspect(&sources(&[("model.safetensors", bytes)]))));
     model(sources(&[("config.json", CONFIG), ("model.safetensors", bytes)]))
+}
+
+/// config.json of the smallest model whose linears bitsandbytes may have packed.
+pub const PACKED_CONFIG: &str = r#"{"model_type":"llama","hidden_size":8,"intermediate_size":8,"num_hidden_layers":1,
+    "num_attention_heads":2,"num_key_value_heads":2,"vocab_size":4,"max_position_embeddings":16,"rms_norm_eps":1e-5,
+    "rope_theta":10000.0,"tie_word_embeddings":true,"hidden_act":"silu","quantization_config":{"quant_method":"bitsandbytes"}}"#;
+
+/// A model that bitsandbytes packed, unpacked as for an export.
+pub fn bitsandbytes(bytes: &[u8]) -> bool {
+    let files = sources(&[("config.json", PACKED_CONFIG.as_bytes()), ("model.safetensors", bytes)]);
+    let Ok(base) = now(ModelFiles::open(files.clone())) else {
+        return false;
+    };
+    let trained = Trained {
+        base,
+        base_files: &files,
+        adapter: None,
+        head: None,
+        record: &RunRecord::default(),
+    };
+    let settings = Settings {
+        form: Form::Merged,
+        dtype: Some(Storage::F32),
+        shard_bytes: SHARD_BYTES,
+        base: BaseFormat::AsStored,
+    };
+    now(export(trained, settings, &MemorySink::new(), &mut |_, _| ())).is_ok()
 }
 
 /// A GGUF file of a model or of an adapter.

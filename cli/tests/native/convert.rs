@@ -67,6 +67,37 @@ fn a_model_is_quantized_and_compared_with_what_it_was() {
 }
 
 #[test]
+fn a_model_is_packed_for_bitsandbytes_and_read_as_it_stands() {
+    let place = Place::new("quantize-bnb");
+    let model = model();
+    let mut shares = Vec::new();
+    for format in ["bnb-int8", "BNB-NF4", "bnb-fp4"] {
+        let found = place.told(&["quantize", &model, "--to", format, "--output_dir", format]);
+        assert!(found["read_back"]["worst"]["relative"].as_f64() > Some(0.0), "{found}");
+        shares.push(difference(&found));
+        let config: Value = serde_json::from_slice(&place.read(&format!("{format}/config.json"))).expect("JSON");
+        let is_eight = format.ends_with("int8");
+        assert_eq!(config["quantization_config"]["load_in_8bit"], is_eight, "{config}");
+        place.prints(&["generate", "Once", "--model", format, "--max-new-tokens", "2"]);
+    }
+    assert!(
+        0.0 < shares[0] && shares[0] < shares[1] && shares[1] < shares[2] && shares[2] < 0.5,
+        "{shares:?}"
+    );
+    let text = place.prints(&["quantize", &model, "--to", "bnb-nf4", "--output_dir", "text"]);
+    assert!(
+        text.contains("wrote NF4 to text") && text.contains("over all"),
+        "{text}"
+    );
+    assert!(place.read("text/model.safetensors") == place.read("BNB-NF4/model.safetensors"));
+    // Packed once more, it loses once more.
+    let again = ["quantize", "bnb-int8", "--to", "bnb-nf4", "--output_dir", "again"];
+    assert!(place.says(0, &again).contains("rounded a second time"));
+    let full = place.says(2, &["quantize", &model, "--to", "bnb-fp4", "--output_dir", "text"]);
+    assert!(full.contains("holds"), "{full}");
+}
+
+#[test]
 fn a_model_goes_to_gguf_and_back_with_the_same_numbers() {
     let place = Place::new("convert-model");
     let model = model();

@@ -240,6 +240,7 @@ pub(super) fn value(knob: &Knob, node: &Node) -> Result<Value> {
             let items = items.filter(|items| !items.is_empty() && items.iter().all(|item| (0..65536).contains(item)));
             items.ok_or_else(wrong)?.into()
         }
+        Kind::TokenIds => token_ids(node).ok_or_else(wrong)?,
         Kind::Names => names(node).ok_or_else(wrong)?,
         Kind::Patterns { whole } => patterns(node, whole).ok_or_else(wrong)?,
     };
@@ -291,6 +292,37 @@ fn modules(node: &Node) -> Option<Value> {
         }
         Node::Map(_) => None,
     }
+}
+
+/// Ids of tokens: a list, or lists by module.
+fn token_ids(node: &Node) -> Option<Value> {
+    let id = |text: &str| {
+        let id = as_whole_number(&Node::Plain(text.into()))?;
+        u32::try_from(id).ok().map(Value::from)
+    };
+    let list = |node: &Node| -> Option<Value> {
+        let ids: Vec<Value> = match node {
+            Node::List(items) => items
+                .iter()
+                .map(|item| match item {
+                    Node::Plain(text) | Node::Quoted(text) => id(text),
+                    _ => None,
+                })
+                .collect::<Option<_>>()?,
+            Node::Plain(text) | Node::Quoted(text) => text.split(',').map(id).collect::<Option<_>>()?,
+            Node::Map(_) => return None,
+        };
+        (!ids.is_empty()).then(|| ids.into())
+    };
+    let Node::Map(entries) = node else { return list(node) };
+    let mut map = Map::new();
+    for (module, node) in entries {
+        let is_name = !module.trim().is_empty();
+        if !is_name || map.insert(module.clone(), list(node)?).is_some() {
+            return None;
+        }
+    }
+    (!map.is_empty()).then_some(Value::Object(map))
 }
 
 /// A list of names; a text is one name, or several with commas between.

@@ -90,6 +90,8 @@ pub enum Kind {
     ModuleNames,
     /// A list of whole numbers from 0.
     List,
+    /// Ids of tokens: a list of whole numbers from 0, or such lists by module.
+    TokenIds,
     /// A list of names; an empty one leaves the choice to the program.
     Names,
     /// Values by module pattern, `{q_proj: 8}`; the first pattern that matches wins.
@@ -110,6 +112,14 @@ impl Kind {
                 | Self::StepsOrShare { .. }
                 | Self::StepsOrRatio(_)
                 | Self::ShareOrCount
+        )
+    }
+
+    /// Whether it takes lists or maps.
+    pub(super) fn is_structured(self) -> bool {
+        matches!(
+            self,
+            Self::Modules | Self::ModuleNames | Self::List | Self::TokenIds | Self::Names | Self::Patterns { .. }
         )
     }
 
@@ -263,6 +273,10 @@ impl Knob {
             Kind::Modules => msg::Modules.into(),
             Kind::ModuleNames => msg::ModuleNames.into(),
             Kind::List => msg::IntegersFrom0.into(),
+            Kind::TokenIds => {
+                let example = "{embed_tokens: [5, 6]}";
+                msg::TokenIds { example }.into()
+            }
             Kind::Names => msg::Names.into(),
             Kind::Patterns { whole: true } => {
                 let example = "{q_proj: 8}";

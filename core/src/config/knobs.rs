@@ -8,7 +8,7 @@ use super::knob::{Group, Kind, Knob, OnResume, SEED, UNBOUNDED, Unit, above, bel
 use super::setting::Setting;
 use super::{
     DivergenceAction, Encoding, FinetuningType, Fp8Format, Fp8Scale, HeadActivation, HeadInit, HeadPooling, Interval,
-    Optimizer, ProblemType, QuantType, ScaleInputs, SchedulerType, TargetModules,
+    Optimizer, ProblemType, QuantType, ScaleInputs, SchedulerType, TargetModules, TokenIndices,
 };
 use crate::task::Task;
 
@@ -340,6 +340,11 @@ Adapter {
         "完整训练并随适配器一起保存的线性层、词嵌入或 lm_head。",
         "A classifier's head is among them anyway. embed_tokens and lm_head for new tokens; they are large.",
         "分类头总是包含在内。新增词元时可加 embed_tokens 和 lm_head，但它们很大。";
+    trainable_token_indices: Option<TokenIndices> = None, Kind::TokenIds,
+        "Tokens by their ids whose rows of the embedding are trained, all other rows frozen; by module: {embed_tokens: [5, 6]}.",
+        "训练词嵌入中这些 token（按 id）的行，其余行冻结；也可按模块指定：{embed_tokens: [5, 6]}。",
+        "For a few new or special tokens, instead of all of embed_tokens. A shared output matrix follows.",
+        "用于少量新增或特殊 token，不必训练整个 embed_tokens；与词嵌入共享的输出矩阵随之更新。";
 }
 Training {
     per_device_train_batch_size: usize = 2, Kind::Integer { min: 1, max: 65536 },

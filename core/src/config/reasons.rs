@@ -159,6 +159,14 @@ pub(super) static REASONS: &[(&str, &str, &str)] = &[
          在十个常用基准的测试集中平均发现 3.3% 的错误标签。",
     ),
     (
+        "mask_personal",
+        "Language models write out rare texts of their training data word by word, addresses and telephone numbers among them (Carlini \
+         et al. 2021), and the more often a text stands there, the more (Carlini et al. 2023). A placeholder keeps the shape of the \
+         sentence and takes the secret away. Patterns find what has a fixed form, no names: read some rows yourself.",
+        "语言模型会逐字写出训练数据中的罕见文本，包括地址和电话号码（Carlini 等，2021），同一文本出现越多越容易被背出（Carlini 等，2023）。\
+         占位符保留句子的形式，去掉隐私内容。规则只能识别格式固定的信息，识别不了姓名，请自行抽查几条。",
+    ),
+    (
         "text_columns",
         "The model sees these columns and nothing else. One that gives the answer away, such as a number that goes with the label, is \
          learnt in place of the text: leakage (Kaufman et al. 2012). Two columns are read as a pair, as BERT was pretrained (Devlin \
@@ -220,6 +228,14 @@ pub(super) static REASONS: &[(&str, &str, &str)] = &[
          short. So try both there.",
         "使用时提示是给定的，对它计算损失学的是用不到的东西；QLoRA（Dettmers 等，2023）只训练回答时得分更高。Shi 等（2024）\
          发现样本少或回答很短时，对提示计算损失反而有帮助，这种情况可两种都试。",
+    ),
+    (
+        "enable_thinking",
+        "Templates such as Qwen3's write an empty thinking block where it is false. A model that is trained on one form and asked in the \
+         other sees a prompt that it was not trained on; transformers passes the value on to the template as it is. Answers \
+         without thoughts, trained with the block open, teach the model to leave thinking out.",
+        "Qwen3 等模板在取 false 时会写入一个空的思考块。如果训练和提问时的取值不同，模型看到的提示就与训练时不一致；transformers 会把该值原样传给模板。\
+         若回答不含思考过程而思考块是打开的，模型就会学会不思考。",
     ),
     (
         "data_seed",
@@ -333,6 +349,14 @@ pub(super) static REASONS: &[(&str, &str, &str)] = &[
          adapter's file whole.",
         "新的输出头没有预训练权重可供适配，因此 PEFT 完整训练并随适配器保存。embed_tokens 和 lm_head 中新增 token 的行也是如此。\
          这里的每个权重都需要梯度和两个统计量，并完整写入适配器文件。",
+    ),
+    (
+        "trainable_token_indices",
+        "A new special token has a row of the embedding that means nothing yet. PEFT's documentation recommends training those rows alone: \
+         beside LoRA they cost the width of the model a token, where `modules_to_save` trains and stores the whole table. A tied \
+         output matrix follows its rows.",
+        "新增的特殊 token 在词嵌入中的那一行还没有含义。PEFT 文档建议只训练这些行：与 LoRA 一起使用时，每个 token 只增加一行参数，\
+         而 `modules_to_save` 会训练并保存整张表。与词嵌入共享的输出矩阵会随之更新。",
     ),
     (
         "per_device_train_batch_size",

@@ -2,7 +2,7 @@
 //!
 //! Values that arrive here have passed the knob's own check; `None` means that the two disagree, which is a defect.
 
-use super::TargetModules;
+use super::{TargetModules, TokenIndices};
 use crate::task::Task;
 use serde_json::{Map, Number, Value};
 
@@ -133,6 +133,15 @@ impl Setting for TargetModules {
             }
             _ => None,
         }
+    }
+}
+
+impl Setting for TokenIndices {
+    fn to_value(&self) -> Value {
+        serde_json::to_value(self).unwrap_or_default()
+    }
+    fn from_value(value: Value) -> Option<Self> {
+        serde_json::from_value(value).ok()
     }
 }
 

@@ -144,8 +144,7 @@ pub(super) fn find(key: &str) -> Option<Treatment> {
         "packing_strategy" => only(&["bfd", "bfd_split"], msg::PackedStayApart),
         "bias" => only(&["none"], msg::NotAvailableYet),
         "init_lora_weights" => only(ON, msg::NotAvailableYet),
-        "trainable_token_indices"
-        | "target_parameters"
+        "target_parameters"
         | "layers_pattern"
         | "layer_replication"
         | "megatron_config"

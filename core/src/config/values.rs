@@ -263,6 +263,35 @@ pub enum TargetModules {
     Names(Vec<String>),
 }
 
+/// Tokens whose rows of the embedding are trained; PEFT's `trainable_token_indices`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum TokenIndices {
+    /// Of the embedding that texts go in by.
+    List(Vec<u32>),
+    /// By the names of modules, in the order of the file.
+    ByModule(#[serde(deserialize_with = "in_order")] Vec<(String, Vec<u32>)>),
+}
+
+/// The entries of a map in their order.
+fn in_order<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<(String, Vec<u32>)>, D::Error> {
+    let map = serde_json::Map::deserialize(deserializer)?;
+    let entries = map.into_iter().map(|(module, ids)| {
+        let ids = serde_json::from_value(ids).map_err(serde::de::Error::custom)?;
+        Ok((module, ids))
+    });
+    entries.collect()
+}
+
+impl Serialize for TokenIndices {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::List(ids) => ids.serialize(serializer),
+            Self::ByModule(modules) => serializer.collect_map(modules.iter().map(|(module, ids)| (module, ids))),
+        }
+    }
+}
+
 impl TargetModules {
     /// Whether it is PEFT's word for every linear but the output embedding.
     pub fn is_all_linear(&self) -> bool {

@@ -12,6 +12,7 @@
 //! | LoRA on an embedding | yes | yes | yes | yes | yes |
 //! | the same, shared with the output | yes | output apart | output apart, of Gemma 2 refused | refused: would change the output | refused |
 //! | `modules_to_save` | yes | yes | yes | refused: no low-rank matrix | refused |
+//! | `trainable_token_indices` | yes | yes | yes | refused: no low-rank matrix | refused |
 //! | a head for classes or numbers | with config.json | yes | refused: no place for it | refused | refused |
 //!
 //! DoRA's (m/‖W + s·B·A‖ − 1) ⊙ W has the rank of W, and so has the change of a matrix that was trained whole: a low-rank matrix
@@ -48,7 +49,7 @@ fn check_plain(merged: &Merged<'_>, form: Form) -> Result<()> {
     if let Some(tensor) = merged
         .tensors
         .iter()
-        .find(|tensor| matches!(tensor.change, Change::Whole(_)))
+        .find(|tensor| matches!(tensor.change, Change::Whole(_) | Change::Rows(_)))
     {
         let error = Error::model(msg::TrainedWhole { form: name }).field(&tensor.name);
         return Err(error.remedy(msg::ExportMergedModel));

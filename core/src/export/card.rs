@@ -1,5 +1,6 @@
 //! The model card: a README.md with what the hub's readers look for, and what is known of the run.
 
+use super::bitsandbytes::Packing;
 use super::license::License;
 use super::merged::Merged;
 use super::{Form, Settings, name_of};
@@ -63,6 +64,56 @@ pub(super) fn card(merged: &Merged<'_>, settings: Settings, record: &RunRecord) 
         record,
         pipeline: by_task.or(of_kind(merged.kind)).filter(|_| !is_small),
     })
+}
+
+/// The card of a model whose linears are packed.
+pub(super) fn packed_card(merged: &Merged<'_>, packing: Packing, record: &RunRecord) -> String {
+    let name = merged.files.name.as_str();
+    let base = record.base.as_deref().unwrap_or(name);
+    let bits = match packing {
+        Packing::Nf4 | Packing::Fp4 => "4-bit",
+        Packing::Int8 => "8-bit",
+    };
+    let rows = [
+        ("Base model", base),
+        ("Architecture", merged.architecture.name),
+        ("Licence of the base", license_of(record)),
+        ("Number format", packing.name()),
+    ];
+    let mut text = format!(
+        "---\nbase_model: {}\nbase_model_relation: quantized\nlibrary_name: transformers\n",
+        quoted(base)
+    );
+    add_license(record, &mut text);
+    let _ = write!(
+        text,
+        "tags:\n- lorakeet\n- bitsandbytes\n- {bits}\n---\n\n\
+         # {} with linears in {}\n\nLoad the folder with `AutoModel…from_pretrained` of transformers, with bitsandbytes installed. \
+         Embeddings, norms and heads have the number format of the base.\n\n| | |\n| --- | --- |\n",
+        line(name),
+        packing.name(),
+    );
+    for (what, value) in rows {
+        let _ = writeln!(text, "| {what} | {} |", line(value));
+    }
+    text
+}
+
+/// The licence for people.
+fn license_of(record: &RunRecord) -> &str {
+    let unknown = "not known; check it before you publish these files, and name it above as `license:`";
+    record.license.as_ref().map_or(unknown, License::title)
+}
+
+/// The licence in a front matter; nothing where nobody named one.
+fn add_license(record: &RunRecord, text: &mut String) {
+    let Some(license) = &record.license else { return };
+    let _ = writeln!(text, "license: {}", quoted(&license.id));
+    for (key, value) in [("license_name", &license.name), ("license_link", &license.link)] {
+        if let Some(value) = value {
+            let _ = writeln!(text, "{key}: {}", quoted(value));
+        }
+    }
 }
 
 /// The card of an adapter as it is.
@@ -164,16 +215,9 @@ impl Subject<'_> {
             field("base_model_relation", relation);
         }
         field("library_name", library);
-        if let Some(license) = &record.license {
-            field("license", &quoted(&license.id));
-            for (key, value) in [("license_name", &license.name), ("license_link", &license.link)] {
-                if let Some(value) = value {
-                    field(key, &quoted(value));
-                }
-            }
-        }
+        add_license(record, &mut text);
         if let Some(pipeline) = self.pipeline {
-            field("pipeline_tag", pipeline);
+            let _ = writeln!(text, "pipeline_tag: {pipeline}");
         }
         text.push_str("tags:\n");
         for tag in tags {
@@ -224,11 +268,7 @@ fn text(subject: &Subject<'_>) -> String {
     };
     row("Base model", subject.base());
     row("Architecture", subject.architecture);
-    let license = record.license.as_ref().map(License::title);
-    row(
-        "Licence of the base",
-        license.unwrap_or("not known; check it before you publish these files, and name it above as `license:`"),
-    );
+    row("Licence of the base", license_of(record));
     let numbers = match (subject.settings.dtype, form) {
         (Some(dtype), _) => name_of(dtype),
         (None, Form::Merged | Form::SentenceTransformers) => "as the base's files",

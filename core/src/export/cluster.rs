@@ -12,9 +12,12 @@ pub use script::write_script;
 use crate::config::{Plan, RunConfig};
 use crate::data::Example;
 use crate::error::{Error, Result};
-use crate::loss::{Loss, WeightedSum};
+use crate::loss::WeightedSum;
 use crate::task::Task;
 use lorakeet_i18n::messages::export as msg;
+use serde_json::Value;
+
+pub use crate::head_spec::OwnHead;
 
 /// The class of transformers that a model is loaded with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +28,8 @@ pub enum ModelClass {
     Seq2SeqLm,
     /// `AutoModelForSequenceClassification`.
     SequenceClassification,
+    /// `AutoModelForTokenClassification`.
+    TokenClassification,
 }
 
 impl ModelClass {
@@ -34,6 +39,7 @@ impl ModelClass {
             Self::CausalLm => "causal_lm",
             Self::Seq2SeqLm => "seq2seq_lm",
             Self::SequenceClassification => "sequence_classification",
+            Self::TokenClassification => "token_classification",
         }
     }
 }
@@ -51,9 +57,13 @@ pub struct PreparedRun {
     pub class: ModelClass,
     /// Whether the base is a GGUF file, which transformers does not train on as it is.
     pub is_gguf: bool,
+    /// Its task.
+    pub task: Task,
     /// Its loss.
-    pub loss: PlainLoss,
-    /// The names of a classifier's classes.
+    pub loss: WeightedSum,
+    /// The head in front of the outputs, where it is another than transformers' for the architecture.
+    pub head: Option<OwnHead>,
+    /// The names of a head's outputs.
     pub labels: Vec<String>,
     /// The token that short rows are filled up with.
     pub pad_token_id: u32,
@@ -69,48 +79,16 @@ pub struct PreparedRun {
     pub no_decay: Vec<String>,
 }
 
-/// A cross-entropy, times a weight.
-#[derive(Debug, Clone, PartialEq)]
-pub struct PlainLoss {
-    /// What it is multiplied with.
-    pub weight: f64,
-    /// How much of the target is spread over all classes.
-    pub label_smoothing: f64,
-    /// One weight a class; empty: all 1.
-    pub class_weights: Vec<f64>,
-}
-
-impl PlainLoss {
-    /// The loss of a run as the script computes it.
-    ///
-    /// # Errors
-    /// It is none that the script has.
-    pub fn of(task: Task, loss: &WeightedSum) -> Result<Self> {
-        let refused = || {
-            let error = Error::config(msg::LossNotInScript { loss: loss.to_string() });
-            error.field("loss").remedy(msg::WriteLossYourself)
-        };
-        match loss.terms() {
-            // Of texts every term is the same cross-entropy.
-            terms if task == Task::Generation => Ok(Self {
-                weight: terms.iter().map(|term| term.weight).sum(),
-                label_smoothing: 0.0,
-                class_weights: Vec::new(),
-            }),
-            [term] => match &term.loss {
-                Loss::CrossEntropy {
-                    label_smoothing,
-                    class_weights,
-                } => Ok(Self {
-                    weight: term.weight,
-                    label_smoothing: *label_smoothing,
-                    class_weights: class_weights.clone(),
-                }),
-                _ => Err(refused()),
-            },
-            _ => Err(refused()),
-        }
-    }
+/// The terms of a loss as train_config.json has them: name, weight, knobs.
+fn terms(loss: &WeightedSum) -> Vec<Value> {
+    let terms = loss.terms().iter();
+    terms
+        .map(|term| {
+            let mut value = term.loss.to_json();
+            value["weight"] = term.weight.into();
+            value
+        })
+        .collect()
 }
 
 /// Refuses a run without steps.
@@ -126,14 +104,17 @@ pub fn check_steps(config: &RunConfig) -> Result<()> {
     }
 }
 
-/// Refuses a task that the script does not train.
+/// Refuses a task that the script does not train: those whose rows are compared with each other, or with what the base makes of
+/// them.
 ///
 /// # Errors
-/// It is neither text generation nor classification.
+/// It is ranking, embedding or preference.
 pub fn check_task(task: Task) -> Result<()> {
     match task {
-        Task::Generation | Task::Classification => Ok(()),
-        task => Err(Error::config(msg::TaskNotInScript { task })
+        Task::Generation | Task::Classification | Task::MultiLabel | Task::TokenClassification | Task::Regression => {
+            Ok(())
+        }
+        Task::Ranking | Task::Embedding | Task::Preference => Err(Error::config(msg::TaskNotInScript { task })
             .field("task")
             .remedy(msg::ScriptTasks)),
     }

@@ -1,6 +1,7 @@
 //! A merged model as a folder in Hugging Face's layout: config.json, safetensors with an index where there are several, and the
 //! small files of the base.
 
+use super::bitsandbytes::{PackedLinear, Packing, Part};
 use super::merged::{Merged, MergedTensor};
 use super::reader::Reader;
 use super::{Form, Settings};
@@ -37,8 +38,16 @@ const OF_OTHER_PARTS: &str = "preprocessor_config.json";
 /// The largest of them that is copied.
 const MOST_COPIED_BYTES: u64 = 128 << 20;
 
+/// How a tensor is stored.
+pub(super) enum Kept {
+    /// In this format.
+    As(Storage),
+    /// As the tensors of a packed linear.
+    Packed(PackedLinear),
+}
+
 /// Tensors of one file, with what each is stored as.
-type Shard<'m> = Vec<(&'m MergedTensor, Storage)>;
+pub(super) type Shard<'m> = Vec<(&'m MergedTensor, Kept)>;
 
 /// Writes the folder; `modules` are files that say how vectors of texts are made.
 ///
@@ -51,40 +60,8 @@ pub(super) async fn write(
     sink: &dyn StreamSink,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Vec<Message>> {
-    let shards = shards(merged, settings)?;
-    let names = file_names(shards.len());
-    let bytes_of = |(tensor, storage): &(&MergedTensor, Storage)| size(tensor, *storage);
-    let total: u64 = shards.iter().flatten().map(bytes_of).sum();
-    let mut done = 0;
-    let mut map = Map::new();
-    for (shard, file) in shards.iter().zip(&names) {
-        let table: Vec<_> = shard
-            .iter()
-            .map(|(tensor, storage)| (tensor.name.clone(), tensor.shape.clone(), *storage))
-            .collect();
-        let mut pieces = sink.create(file).await?;
-        pieces.append(&safetensors::header(&table)?).await?;
-        for (tensor, storage) in shard {
-            map.insert(tensor.name.clone(), json!(file));
-            if !storage.is_readable() {
-                pieces.append(&merged.stored_bytes(tensor).await?).await?;
-                continue;
-            }
-            let reader = Reader::open(merged, tensor).await?;
-            for rows in reader.chunks() {
-                let values = reader.rows(rows).await?;
-                let bytes = ggml::encode(*storage, &values).map_err(|error| error.field(&tensor.name))?;
-                pieces.append(&bytes).await?;
-                done += bytes.len() as u64;
-                progress(done, total);
-            }
-        }
-        pieces.finish().await?;
-    }
-    if shards.len() > 1 {
-        let index = json!({ "metadata": { "total_size": total }, "weight_map": map });
-        write_json(sink, "model.safetensors.index.json", &index).await?;
-    }
+    let shards = shards(merged, settings, None)?;
+    write_weights(merged, &shards, sink, progress).await?;
     // Its texts of different lengths are padded with what the settings name.
     let pad = match settings.form {
         Form::SentenceTransformers => missing_pad(merged),
@@ -104,6 +81,96 @@ pub(super) async fn write(
     Ok(notes)
 }
 
+/// Writes the tensors, and an index where there are several files of them.
+///
+/// # Errors
+/// A number does not fit into its format, a file cannot be read or written.
+pub(super) async fn write_weights(
+    merged: &Merged<'_>,
+    shards: &[Shard<'_>],
+    sink: &dyn StreamSink,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<()> {
+    let names = file_names(shards.len());
+    let total: u64 = shards.iter().flatten().map(|(tensor, kept)| size(tensor, kept)).sum();
+    let mut done = 0;
+    let mut map = Map::new();
+    for (shard, file) in shards.iter().zip(&names) {
+        // Single bytes stand at the end, where nothing has to lie evenly behind them.
+        let single = shard.iter().filter_map(|(_, kept)| kept.single_byte());
+        let single: Vec<Part> = single.collect();
+        let mut table: Vec<Part> = shard.iter().flat_map(|(tensor, kept)| kept.parts(tensor)).collect();
+        table.extend(single.iter().cloned());
+        map.extend(table.iter().map(|(name, ..)| (name.clone(), json!(file))));
+        let mut pieces = sink.create(file).await?;
+        pieces.append(&safetensors::header(&table)?).await?;
+        for (tensor, kept) in shard {
+            let storage = match kept {
+                Kept::Packed(linear) => {
+                    let bytes = linear.bytes(merged, tensor).await?;
+                    pieces.append(&bytes).await?;
+                    done += bytes.len() as u64;
+                    progress(done, total);
+                    continue;
+                }
+                Kept::As(storage) => *storage,
+            };
+            if !storage.is_readable() {
+                let bytes = merged.stored_bytes(tensor).await?;
+                pieces.append(&bytes).await?;
+                done += bytes.len() as u64;
+                progress(done, total);
+                continue;
+            }
+            let reader = Reader::open(merged, tensor).await?;
+            for rows in reader.chunks() {
+                let values = reader.rows(rows).await?;
+                let bytes = ggml::encode(storage, &values).map_err(|error| error.field(&tensor.name))?;
+                pieces.append(&bytes).await?;
+                done += bytes.len() as u64;
+                progress(done, total);
+            }
+        }
+        if !single.is_empty() {
+            pieces.append(&vec![0; single.len()]).await?;
+            done += single.len() as u64;
+            progress(done, total);
+        }
+        pieces.finish().await?;
+    }
+    if shards.len() > 1 {
+        let index = json!({ "metadata": { "total_size": total }, "weight_map": map });
+        write_json(sink, "model.safetensors.index.json", &index).await?;
+    }
+    Ok(())
+}
+
+impl Kept {
+    /// The tensors that it is in the file, without [`Kept::single_byte`].
+    fn parts(&self, tensor: &MergedTensor) -> Vec<Part> {
+        match self {
+            Self::As(storage) => vec![(tensor.name.clone(), tensor.shape.clone(), *storage)],
+            Self::Packed(linear) => linear.parts(),
+        }
+    }
+
+    /// A tensor of one byte that belongs to it, a 0.
+    fn single_byte(&self) -> Option<Part> {
+        match self {
+            Self::As(_) => None,
+            Self::Packed(linear) => linear.weight_format(),
+        }
+    }
+
+    /// What the place of its numbers is a multiple of: groups of packed linears begin where 32-bit floats may.
+    fn alignment(&self) -> usize {
+        match self {
+            Self::As(storage) => storage.block_bytes(),
+            Self::Packed(_) => size_of::<f32>(),
+        }
+    }
+}
+
 /// The token that ends texts, where the tokenizer has none for padding.
 fn missing_pad(merged: &Merged<'_>) -> Option<String> {
     let tokenizer = merged.files.tokenizer.as_ref()?;
@@ -120,15 +187,19 @@ fn missing_pad(merged: &Merged<'_>) -> Option<String> {
 /// # Errors
 /// A tensor cannot be read.
 pub(super) fn size_of_weights(merged: &Merged<'_>, settings: Settings) -> Result<u64> {
-    let shards = shards(merged, settings)?;
+    let shards = shards(merged, settings, None)?;
     let tensors = shards.iter().flatten();
-    Ok(tensors.map(|(tensor, storage)| size(tensor, *storage)).sum())
+    Ok(tensors.map(|(tensor, kept)| size(tensor, kept)).sum())
 }
 
 /// What a tensor takes in a file.
-fn size(tensor: &MergedTensor, storage: Storage) -> u64 {
-    let shape: Vec<u64> = tensor.shape.iter().map(|size| *size as u64).collect();
-    storage.size_bytes(&shape).unwrap_or(0)
+fn size(tensor: &MergedTensor, kept: &Kept) -> u64 {
+    let bytes = |(_, shape, storage): Part| {
+        let shape: Vec<u64> = shape.iter().map(|size| *size as u64).collect();
+        storage.size_bytes(&shape).unwrap_or(0)
+    };
+    let parts = kept.parts(tensor).into_iter().chain(kept.single_byte());
+    parts.map(bytes).sum()
 }
 
 /// What a tensor is stored as: as it is wanted, or as the base has it, F16 where the base has it in blocks.
@@ -146,24 +217,36 @@ fn storage(tensor: &MergedTensor, wanted: Option<Storage>) -> Result<Storage> {
     }
 }
 
-/// The tensors, divided into files.
-fn shards<'m>(merged: &'m Merged<'_>, settings: Settings) -> Result<Vec<Shard<'m>>> {
+/// The tensors, divided into files; linears `packed` where that is wanted.
+///
+/// # Errors
+/// A tensor cannot be read.
+pub(super) fn shards<'m>(
+    merged: &'m Merged<'_>,
+    settings: Settings,
+    packed: Option<Packing>,
+) -> Result<Vec<Shard<'m>>> {
     let mut tensors = Vec::with_capacity(merged.tensors.len());
     for tensor in &merged.tensors {
-        tensors.push((tensor, storage(tensor, settings.dtype)?));
+        let linear = packed.and_then(|packing| PackedLinear::of(merged, tensor, packing));
+        let kept = match linear {
+            Some(linear) => Kept::Packed(linear),
+            None => Kept::As(storage(tensor, settings.dtype)?),
+        };
+        tensors.push((tensor, kept));
     }
     // Numbers of eight bytes go first, then those of four and so on: readers map them where they lie.
-    tensors.sort_by_key(|(_, storage)| std::cmp::Reverse(storage.block_bytes()));
+    tensors.sort_by_key(|(_, kept)| std::cmp::Reverse(kept.alignment()));
     let mut shards = vec![Vec::new()];
     let mut filled = 0;
-    for (tensor, storage) in tensors {
-        let bytes = size(tensor, storage);
+    for (tensor, kept) in tensors {
+        let bytes = size(tensor, &kept);
         let last = shards.len() - 1;
         if filled > 0 && filled + bytes > settings.shard_bytes {
-            shards.push(vec![(tensor, storage)]);
+            shards.push(vec![(tensor, kept)]);
             filled = bytes;
         } else {
-            shards[last].push((tensor, storage));
+            shards[last].push((tensor, kept));
             filled += bytes;
         }
     }
@@ -181,7 +264,7 @@ fn file_names(count: usize) -> Vec<String> {
 }
 
 /// config.json with the number format of the weights.
-fn config(merged: &Merged<'_>, settings: Settings) -> Value {
+pub(super) fn config(merged: &Merged<'_>, settings: Settings) -> Value {
     let mut config = merged.config.clone();
     let is_gguf = merged.tensors.iter().any(|tensor| tensor.storage.block_elements() > 1);
     let dtype = settings.dtype.or(is_gguf.then_some(Storage::F16));
@@ -203,7 +286,10 @@ pub(super) async fn write_json(sink: &dyn StreamSink, name: &str, value: &Value)
 
 /// Tokenizer, chat template and settings of generation: the base's files, or what a GGUF file says. `pad` becomes the tokenizer's
 /// token of padding.
-async fn write_small_files(
+///
+/// # Errors
+/// A file cannot be read or written.
+pub(super) async fn write_small_files(
     merged: &Merged<'_>,
     base_files: &[Source],
     pad: Option<&str>,

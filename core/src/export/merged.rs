@@ -7,7 +7,7 @@ use crate::formats::peft::{Adapter, AdapterConfig, ChosenModule, key_a, key_b};
 use crate::formats::{ModelFiles, Storage};
 use crate::head_spec::HeadRecord;
 use crate::models::registry::{Architecture, of_model_type};
-use crate::models::{HeadKind, ModelSkeleton, bitsandbytes, has_trained_copy, is_idle};
+use crate::models::{HeadKind, ModelSkeleton, bitsandbytes, has_trained_copy, is_idle, token_rows_key};
 use crate::quant::BaseFormat;
 use lorakeet_i18n::messages::{export as msg, models};
 use serde_json::{Value, json};
@@ -71,7 +71,7 @@ pub(crate) struct MergedTensor {
     /// The base's tensor, if there is one.
     pub(super) stored: Option<String>,
     pub(crate) change: Change,
-    /// Of a linear that a run may pack: whether it is stored \[in, out\].
+    /// Of a linear of the layers: whether it is stored \[in, out\].
     pub(super) linear: Option<bool>,
 }
 
@@ -84,6 +84,17 @@ pub(crate) enum Change {
     LowRank(LowRank),
     /// Another tensor: its number in the adapter.
     Whole(usize),
+    /// Some rows of an embedding.
+    Rows(NewRows),
+}
+
+/// Rows that take the place of the base's.
+#[derive(Debug, Clone)]
+pub(crate) struct NewRows {
+    /// The number of the adapter's tensor \[n, C\].
+    pub(crate) number: usize,
+    /// Of each of its rows that of the embedding.
+    pub(crate) ids: Vec<u32>,
 }
 
 /// A low-rank adapter on a matrix: numbers of its tensors in the adapter's file.
@@ -219,6 +230,7 @@ impl<'a> Merged<'a> {
         let mut tensors = AdapterTensors::new(adapter);
         tensors.check_head(self.kind)?;
         let chosen = skeleton.chosen(config)?;
+        let rows_of = skeleton.token_targets(config, &chosen)?;
         let chosen: BTreeMap<&str, &ChosenModule> =
             chosen.iter().map(|module| (module.path.as_str(), module)).collect();
         let linears = skeleton.linears();
@@ -259,6 +271,24 @@ impl<'a> Merged<'a> {
                 set(weight, shape, Change::LowRank(low_rank));
             }
         }
+        for target in rows_of {
+            let sizes = skeleton.tables().find(|(path, _)| *path == target.path);
+            let sizes = sizes.map(|(_, sizes)| sizes);
+            let [rows, columns] = sizes.unwrap_or([skeleton.info.vocab_size, skeleton.info.hidden_size]);
+            let number = tensors.take(&token_rows_key(&target.path), &[target.ids.len(), columns])?;
+            let (ids, weight) = (target.ids, format!("{}.weight", target.path));
+            // A matrix that the files have twice, and that counts as one, changes in both places.
+            let is_shared = skeleton.is_tied() && skeleton.tables().next().is_some_and(|(path, _)| path == target.path);
+            let output = skeleton.stored(&self.files, OUTPUT_WEIGHT);
+            if is_shared && self.kind == HeadKind::CausalLm && self.files.contains(&output) {
+                let change = Change::Rows(NewRows {
+                    number,
+                    ids: ids.clone(),
+                });
+                set(OUTPUT_WEIGHT.to_owned(), vec![rows, columns], change);
+            }
+            set(weight, vec![rows, columns], Change::Rows(NewRows { number, ids }));
+        }
         let is_decoder = matches!(self.kind, HeadKind::CausalLm | HeadKind::Seq2SeqLm);
         if is_decoder && has_trained_copy(OUTPUT, false, config) {
             let shape = vec![skeleton.info.vocab_size, skeleton.info.hidden_size];
@@ -285,15 +315,22 @@ impl<'a> Merged<'a> {
             .next()
             .map(|(path, shape)| (format!("{path}.weight"), shape));
         let table = table.map(|(name, shape)| (self.skeleton.stored(files, &name).into_owned(), shape));
-        let table_changes = table.as_ref().is_some_and(|(name, _)| changes.contains_key(name));
+        // Trained rows are those of a shared output matrix as well.
+        let parts = |name: &str| {
+            changes
+                .get(name)
+                .is_some_and(|(_, change)| !matches!(change, Change::Rows(_)))
+        };
+        let table_changes = table.as_ref().is_some_and(|(name, _)| parts(name));
+        let output_changes = parts(&output);
         // PEFT leaves an output matrix that is shared with the embedding as the base has it.
-        if writes_texts && (table_changes || changes.contains_key(&output)) {
+        if writes_texts && (table_changes || output_changes) {
             if self.kind != HeadKind::CausalLm && self.is_tied {
                 let error = Error::model(msg::SharedEmbedding).field(OUTPUT);
                 return Err(error.remedy(msg::WithoutEmbedding));
             }
             self.config["tie_word_embeddings"] = json!(false);
-            if let (Some((name, shape)), true) = (table, self.is_tied && !changes.contains_key(&output)) {
+            if let (Some((name, shape)), true) = (table, self.is_tied && !output_changes) {
                 let storage = files.entry(&name).map_or(Storage::F32, |entry| entry.storage);
                 self.tensors.push(MergedTensor {
                     name: output.clone(),
@@ -306,6 +343,15 @@ impl<'a> Merged<'a> {
             }
             self.is_tied = false;
         }
+        let linears = self.skeleton.linears();
+        let body = linears.len() - self.skeleton.linears_in_head();
+        let is_turned: BTreeMap<String, bool> = linears[..body]
+            .iter()
+            .map(|linear| {
+                let name = format!("{}.weight", linear.path);
+                (self.skeleton.stored(files, &name).into_owned(), linear.transposed)
+            })
+            .collect();
         let is_part = files.text_part.is_some();
         for entry in files.entries() {
             if is_part && !self.skeleton.reads(&entry.name) {
@@ -316,7 +362,10 @@ impl<'a> Merged<'a> {
                 // It says how another one is packed.
                 continue;
             }
+            let linear = is_turned.get(&entry.name).copied();
             let (stored_shape, storage) = match self.packed.get(&entry.name) {
+                // bitsandbytes packs the transpose of a Conv1D.
+                Some([outputs, inputs]) if linear == Some(true) => (vec![*inputs, *outputs], Storage::F16),
                 Some(shape) => (shape.to_vec(), Storage::F16),
                 None => (entry.shape.clone(), entry.storage),
             };
@@ -344,11 +393,11 @@ impl<'a> Merged<'a> {
                 storage,
                 stored: Some(entry.name.clone()),
                 change,
-                linear: None,
+                linear,
             });
         }
         for (name, (shape, change)) in changes {
-            if matches!(change, Change::LowRank(_)) {
+            if matches!(change, Change::LowRank(_) | Change::Rows(_)) {
                 let error = Error::model(models::MissingTensor).file(&files.name).field(name);
                 return Err(error.remedy(models::AreAllShardsThere));
             }
@@ -361,23 +410,18 @@ impl<'a> Merged<'a> {
                 linear: None,
             });
         }
-        let linears = self.skeleton.linears();
-        let body = linears.len() - self.skeleton.linears_in_head();
-        let packed: BTreeMap<String, bool> = linears[..body]
-            .iter()
-            .map(|linear| {
-                let name = format!("{}.weight", linear.path);
-                (self.skeleton.stored(&self.files, &name).into_owned(), linear.transposed)
-            })
-            .collect();
-        for tensor in &mut self.tensors {
-            let is_float = matches!(tensor.storage, Storage::F32 | Storage::F16 | Storage::BF16);
-            let is_own = |name: &&String| is_float && !self.packed.contains_key(*name);
-            let stored = tensor.stored.as_ref().filter(is_own);
-            tensor.linear = stored.and_then(|name| packed.get(name).copied());
-        }
         self.tensors.sort_by(|left, right| left.name.cmp(&right.name));
         Ok(())
+    }
+
+    /// Whether a run that packs its base would pack this tensor: a linear that the files have as floats.
+    pub(super) fn is_rounded(&self, tensor: &MergedTensor) -> bool {
+        let is_float = matches!(tensor.storage, Storage::F32 | Storage::F16 | Storage::BF16);
+        let is_packed = tensor
+            .stored
+            .as_ref()
+            .is_some_and(|name| self.packed.contains_key(name));
+        tensor.linear.is_some() && is_float && !is_packed
     }
 
     /// C.

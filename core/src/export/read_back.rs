@@ -3,6 +3,7 @@
 //! The readers are those of models and adapters that a person loads. What they find is compared under Hugging Face's names with the
 //! numbers that the export was made from, so that a wrong name, a wrong order of rows or a lost tensor shows as well as rounding.
 
+use super::bitsandbytes::{PackedLinear, PackedSettings};
 use super::merged::{Merged, MergedTensor};
 use super::reader::Reader;
 use super::tolerance::rounding;
@@ -12,6 +13,7 @@ use crate::formats::adapter_files::AdapterModules;
 use crate::formats::diff::{Change, compare_adapters};
 use crate::formats::{ModelFiles, Storage, peft::Adapter};
 use crate::host::Emit;
+use crate::models::bitsandbytes;
 use crate::protocol::{ReadBack, Stage, TensorError};
 use crate::store::Source;
 use lorakeet_i18n::messages::{export as msg, models};
@@ -49,23 +51,69 @@ pub async fn read_back(
             .map(|tensor| (tensor, tensor.name.clone()))
             .collect(),
     };
-    let meant: BTreeSet<&str> = tensors.iter().map(|(_, name)| name.as_str()).collect();
-    let is_stranger = |name: &&str| !meant.contains(name);
-    let mut names = read.entries().iter().map(|entry| entry.name.as_str());
-    if let Some(name) = names.find(is_stranger) {
-        return Err(wrong(Error::format(msg::TensorTooMany).field(name)));
-    }
-    let total: u64 = read.entries().iter().map(|entry| entry.bytes).sum();
-    let mut progress = Progress { emit, done: 0, total };
-    let mut worst = None;
+    check_names(&read, tensors.iter().map(|(_, name)| name.as_str()), |_| false)?;
+    let mut comparison = Comparison::new(&read, emit);
     for (tensor, name) in &tensors {
-        let error = compare(&merged, tensor, (&read, name.as_str()), &mut progress).await?;
-        worst = further(worst, error);
+        compare(&merged, tensor, (&read, name.as_str()), &mut comparison).await?;
     }
-    Ok(ReadBack {
-        tensors: tensors.len(),
-        worst,
-    })
+    Ok(comparison.finish(tensors.len()))
+}
+
+/// Reads back what [`super::quantize`] has `written` of `base`, the model card left aside. What is expected of a packed linear is what
+/// its packing rounds.
+///
+/// # Errors
+/// As [`read_back`].
+pub async fn read_back_packed(
+    base: ModelFiles,
+    (packing, _): PackedSettings,
+    written: Vec<Source>,
+    emit: &mut Emit<'_>,
+) -> Result<ReadBack> {
+    let merged = Merged::new(base, None, None).await?;
+    let read = ModelFiles::open(written).await?;
+    let shapes = bitsandbytes::shapes(&read).await?;
+    let names = merged.tensors.iter().map(|tensor| tensor.name.as_str());
+    check_names(&read, names, |name| bitsandbytes::belongs_to(&shapes, name))?;
+    let mut comparison = Comparison::new(&read, emit);
+    for tensor in &merged.tensors {
+        let name = tensor.name.as_str();
+        let Some(linear) = PackedLinear::of(&merged, tensor, packing) else {
+            compare(&merged, tensor, (&read, name), &mut comparison).await?;
+            continue;
+        };
+        match shapes.get(name) {
+            Some(shape) if *shape == linear.shape() => {}
+            Some(shape) => {
+                let (shape, needed) = (format!("{shape:?}"), format!("{:?}", linear.shape()));
+                return Err(wrong(Error::format(models::OtherShape { shape, needed }).field(name)));
+            }
+            None => return Err(wrong(Error::format(msg::LacksTensor).field(name))),
+        }
+        let mut squares = Squares::default();
+        let meant = linear.values(&merged, tensor).await?;
+        squares.add(&meant, &bitsandbytes::unpacked(&read, name).await?);
+        let packing = linear.packing();
+        comparison.add(name, packing.name(), squares, packing.rounding());
+        let bytes = read.entry(name).map_or(0, |entry| entry.bytes);
+        comparison.go_on(bytes).await?;
+    }
+    Ok(comparison.finish(merged.tensors.len()))
+}
+
+/// Refuses files with a tensor that nobody meant to be there, unless it `belongs` to one.
+fn check_names<'n>(
+    read: &ModelFiles,
+    meant: impl Iterator<Item = &'n str>,
+    belongs: impl Fn(&str) -> bool,
+) -> Result<()> {
+    let meant: BTreeSet<&str> = meant.collect();
+    let is_stranger = |name: &&str| !meant.contains(name) && !belongs(name);
+    let mut names = read.entries().iter().map(|entry| entry.name.as_str());
+    match names.find(is_stranger) {
+        Some(name) => Err(wrong(Error::format(msg::TensorTooMany).field(name))),
+        None => Ok(()),
+    }
 }
 
 /// An error of which only the writer can be the cause.
@@ -73,14 +121,40 @@ fn wrong(error: Error) -> Error {
     error.remedy(msg::ExportAgain)
 }
 
-/// How far the comparison is.
-struct Progress<'p, 'e> {
+/// Tensors compared so far.
+struct Comparison<'p, 'e> {
     emit: &'p mut Emit<'e>,
     done: u64,
     total: u64,
+    /// Over all of them.
+    squares: Squares,
+    worst: Option<TensorError>,
 }
 
-impl Progress<'_, '_> {
+impl<'p, 'e> Comparison<'p, 'e> {
+    fn new(read: &ModelFiles, emit: &'p mut Emit<'e>) -> Self {
+        Self {
+            emit,
+            done: 0,
+            total: read.entries().iter().map(|entry| entry.bytes).sum(),
+            squares: Squares::default(),
+            worst: None,
+        }
+    }
+
+    /// Takes a tensor that differs by `squares`, and is expected to by a share of `expected`.
+    fn add(&mut self, name: &str, storage: &str, squares: Squares, expected: f64) {
+        self.squares.difference += squares.difference;
+        self.squares.meant += squares.meant;
+        let error = TensorError {
+            name: name.to_owned(),
+            storage: storage.to_owned(),
+            relative: squares.relative(),
+            expected,
+        };
+        self.worst = further(self.worst.take(), Some(error));
+    }
+
     /// So many bytes more are through; gives a turn to others.
     async fn go_on(&mut self, bytes: u64) -> Result<()> {
         self.done = self.total.min(self.done + bytes);
@@ -89,6 +163,14 @@ impl Progress<'_, '_> {
         match self.emit.control.is_export_cancelled() {
             true => Err(Error::stopped(msg::ExportStopped)),
             false => Ok(()),
+        }
+    }
+
+    fn finish(self, tensors: usize) -> ReadBack {
+        ReadBack {
+            tensors,
+            relative: Some(self.squares.relative()).filter(|share| share.is_finite()),
+            worst: self.worst,
         }
     }
 }
@@ -106,13 +188,13 @@ fn further(one: Option<TensorError>, other: Option<TensorError>) -> Option<Tenso
     }
 }
 
-/// How far a tensor of the files lies from what was meant; none of what holds no floats.
+/// Compares a tensor of the files with what was meant; of what holds no floats, its bytes.
 async fn compare(
     merged: &Merged<'_>,
     tensor: &MergedTensor,
     (read, name): (&ModelFiles, &str),
-    progress: &mut Progress<'_, '_>,
-) -> Result<Option<TensorError>> {
+    comparison: &mut Comparison<'_, '_>,
+) -> Result<()> {
     let Some(entry) = read.entry(name) else {
         return Err(wrong(Error::format(msg::LacksTensor).field(name)));
     };
@@ -124,8 +206,7 @@ async fn compare(
         if merged.stored_bytes(tensor).await? != read.read_bytes(name).await? {
             return Err(wrong(Error::format(msg::OtherBytes).field(name)));
         }
-        progress.go_on(entry.bytes).await?;
-        return Ok(None);
+        return comparison.go_on(entry.bytes).await;
     }
     let reader = Reader::open(merged, tensor).await?;
     let columns = entry.elements() / reader.rows.max(1);
@@ -142,9 +223,11 @@ async fn compare(
             true => squares.add(&meant, &read.read_rows_f32(name, rows).await?),
             false => squares.add(&meant, &whole[rows.start * columns..rows.end * columns]),
         }
-        progress.go_on(share).await?;
+        comparison.go_on(share).await?;
     }
-    Ok(Some(squares.error(name, entry.storage, entry.elements())))
+    let expected = squares.expected(entry.storage, entry.elements());
+    comparison.add(name, entry.storage.name(), squares, expected);
+    Ok(())
 }
 
 /// Sums of squares: of the difference, and of what was meant.
@@ -163,16 +246,16 @@ impl Squares {
         }
     }
 
-    fn error(self, name: &str, storage: Storage, numbers: usize) -> TensorError {
-        let (distance, size) = (self.difference.sqrt(), self.meant.sqrt());
+    /// ‖read − meant‖ / ‖meant‖.
+    fn relative(&self) -> f64 {
+        relative(self.difference.sqrt(), self.meant.sqrt())
+    }
+
+    /// What a format is expected to round so many `numbers` by at most.
+    fn expected(&self, storage: Storage, numbers: usize) -> f64 {
         let (share, of_each) = rounding(storage);
-        let least = of_each * (numbers as f64).sqrt();
-        TensorError {
-            name: name.to_owned(),
-            storage: storage.name().to_owned(),
-            relative: relative(distance, size),
-            expected: if size > 0.0 { share + least / size } else { share },
-        }
+        let (least, size) = (of_each * (numbers as f64).sqrt(), self.meant.sqrt());
+        if size > 0.0 { share + least / size } else { share }
     }
 }
 
@@ -205,6 +288,7 @@ fn compared(meant: &Adapter, read: &Adapter, settings: Settings) -> Result<ReadB
     let errors = difference.tensors.iter().map(|change| Some(error(change)));
     Ok(ReadBack {
         tensors: difference.tensors.len(),
+        relative: difference.total().relative().filter(|share| share.is_finite()),
         worst: errors.fold(None, further),
     })
 }
@@ -216,14 +300,25 @@ mod tests {
     fn error(read: &[f32], storage: Storage) -> TensorError {
         let mut squares = Squares::default();
         squares.add(&[3.0, -4.0], read);
-        squares.error("w", storage, 2)
+        TensorError {
+            name: "w".to_owned(),
+            storage: storage.name().to_owned(),
+            relative: squares.relative(),
+            expected: squares.expected(storage, 2),
+        }
     }
 
     #[test]
     fn a_tensor_may_differ_by_what_its_format_rounds() {
         let is_close = |read: &[f32], storage| {
             let worst = Some(error(read, storage));
-            ReadBack { tensors: 1, worst }.is_close()
+            let relative = None;
+            ReadBack {
+                tensors: 1,
+                relative,
+                worst,
+            }
+            .is_close()
         };
         assert!(is_close(&[3.0, -4.0], Storage::F32));
         assert!(!is_close(&[3.001, -4.0], Storage::F32) && is_close(&[3.001, -4.0], Storage::F16));

@@ -50,12 +50,17 @@ impl<'m> Reader<'m> {
         if let (Some(name), false) = (&tensor.stored, matches!(tensor.change, Change::Whole(_))) {
             let by_rows = tensor.shape.len() == 2 && !merged.files.stored_matrix(name)?.transposed;
             let is_packed = merged.packed.contains_key(name);
-            let rounded = tensor.linear.filter(|_| merged.rounding != BaseFormat::AsStored);
-            if let Some(transposed) = rounded {
+            let rounds = merged.rounding != BaseFormat::AsStored && merged.is_rounded(tensor);
+            let is_turned = tensor.linear.unwrap_or(false);
+            if rounds {
                 let values = merged.files.read_f32(name).await?.1;
-                reader.whole = Some(round(values, [rows, columns], transposed, merged.rounding)?);
+                reader.whole = Some(round(values, [rows, columns], is_turned, merged.rounding)?);
             } else if is_packed {
-                reader.whole = Some(bitsandbytes::unpacked(&merged.files, name).await?);
+                let values = bitsandbytes::unpacked(&merged.files, name).await?;
+                reader.whole = Some(match is_turned {
+                    true => transposed(&values, rows),
+                    false => values,
+                });
             } else if !by_rows {
                 reader.whole = Some(merged.files.read_f32(name).await?.1);
             }
@@ -98,6 +103,16 @@ impl<'m> Reader<'m> {
     /// The base's file cannot be read, or what comes out is not finite.
     pub(crate) async fn rows(&self, rows: Range<usize>) -> Result<Vec<f32>> {
         let mut values = self.sum(rows.clone()).await?;
+        if let Change::Rows(new) = &self.tensor.change {
+            let trained = self.merged.adapter_values(new.number).chunks_exact(self.columns.max(1));
+            for (id, numbers) in new.ids.iter().zip(trained) {
+                let id = *id as usize;
+                if rows.contains(&id) {
+                    values[(id - rows.start) * self.columns..][..self.columns].copy_from_slice(numbers);
+                }
+            }
+            return Ok(values);
+        }
         let (Some(gains), Change::LowRank(low_rank)) = (&self.gains, &self.tensor.change) else {
             return Ok(values);
         };

@@ -12,7 +12,7 @@ pub use patterns::Patterns;
 
 use super::files::{base_name, read_json};
 use super::{safetensors, torch_file};
-use crate::config::TargetModules;
+use crate::config::{TargetModules, TokenIndices};
 use crate::store::Source;
 use crate::{Error, Result};
 use lorakeet_i18n::Message;
@@ -69,6 +69,8 @@ pub struct AdapterConfig {
     pub alpha_pattern: Patterns<f64>,
     /// Modules saved whole.
     pub modules_to_save: Option<Vec<String>>,
+    /// Tokens whose rows of the embedding are trained.
+    pub trainable_token_indices: Option<TokenIndices>,
     /// Where the base model is.
     pub base_model_name_or_path: Option<String>,
     /// Its revision.
@@ -97,6 +99,7 @@ impl Default for AdapterConfig {
             rank_pattern: Patterns::default(),
             alpha_pattern: Patterns::default(),
             modules_to_save: None,
+            trainable_token_indices: None,
             base_model_name_or_path: None,
             revision: None,
             task_type: None,
@@ -145,7 +148,6 @@ impl AdapterConfig {
             ("use_qalora", json!(false)),
             ("layer_replication", Value::Null),
             ("target_parameters", Value::Null),
-            ("trainable_token_indices", Value::Null),
             ("alora_invocation_tokens", Value::Null),
             ("arrow_config", Value::Null),
             ("kasa_config", Value::Null),
@@ -239,7 +241,7 @@ impl AdapterConfig {
             ("target_modules", json!(self.target_modules)),
             ("target_parameters", Value::Null),
             ("task_type", json!(self.task_type)),
-            ("trainable_token_indices", Value::Null),
+            ("trainable_token_indices", json!(self.trainable_token_indices)),
             ("use_bdlora", Value::Null),
             ("use_dora", json!(self.use_dora)),
             ("use_qalora", json!(false)),

@@ -167,6 +167,25 @@ impl Loss {
             .find(|loss| loss.name() == name || loss.other_names().contains(&name.as_str()))
     }
 
+    /// Its name under `loss`, beside its knobs by their names.
+    #[cfg(feature = "engine")]
+    pub(crate) fn to_json(&self) -> serde_json::Value {
+        use serde_json::json;
+        let mut value = json!({ "loss": self.name() });
+        for (name, field) in self.clone().knobs() {
+            value[name] = match field {
+                Field::Number(number, _) => json!(*number),
+                Field::Numbers(numbers, _) => json!(*numbers),
+                Field::Flag(flag) => json!(*flag),
+                Field::Distance(distance) => {
+                    let known = DISTANCES.iter().find(|(_, known)| *known == *distance);
+                    json!(known.map(|(name, _)| name))
+                }
+            };
+        }
+        value
+    }
+
     /// Its name in run files.
     pub fn name(&self) -> &'static str {
         match self {

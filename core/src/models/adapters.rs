@@ -6,6 +6,7 @@ use super::head::{HEADS, Head};
 use super::linear::copy_matrix;
 use super::lora::{Lora, Place};
 use super::skeleton::suffixes;
+use super::token_rows::{Tables, TokenRows, TokenTarget};
 use super::{HeadKind, Model, Parameters, read_all};
 use crate::config::TargetModules;
 use crate::error::{Error, Result};
@@ -28,6 +29,7 @@ impl Model {
         let config = &with_head(self.task, &self.head, config);
         check_modules(self.body.as_ref(), &self.head, config)?;
         let chosen = chosen_modules(&adaptable(self.body.as_ref(), &self.head, config), config)?;
+        let token_targets = token_targets(self.body.as_ref(), &self.head, (config, &chosen))?;
         let chosen: HashMap<&str, &ChosenModule> = chosen.iter().map(|module| (module.path.as_str(), module)).collect();
         let mut generator = Generator::new(seed, "init");
         let in_head = self.head.linears().len();
@@ -52,11 +54,33 @@ impl Model {
                 table.lora = Some(fresh(Place::from(&*table), module, &mut self.parameters)?);
             }
         }
+        self.train_rows(&token_targets);
         if has_output(&self.head) && has_trained_copy(OUTPUT, false, config) {
             self.trained_output = Some(copy_matrix(self.body.lm_head(), OUTPUT, &mut self.parameters));
         }
         self.adapter = Some(config.clone());
         Ok(())
+    }
+
+    /// Trains the rows of `targets`; an output matrix that is the embedding has them, too.
+    fn train_rows(&mut self, targets: &[TokenTarget]) {
+        let is_tied = tables(self.body.as_ref(), &self.head).is_tied;
+        let mut of_tokens = None;
+        for (i, table) in self.body.embeddings_mut().into_iter().enumerate() {
+            if let Some(target) = targets.iter().find(|target| target.path == table.path) {
+                let rows = TokenRows::fresh(&table.matrix, target, &mut self.parameters, &self.device);
+                of_tokens = of_tokens.or((i == 0 && is_tied).then(|| rows.clone()));
+                table.rows = Some(rows);
+            }
+        }
+        let own = targets.iter().find(|target| target.path == OUTPUT);
+        self.output_rows = match own {
+            Some(target) => {
+                let rows = TokenRows::fresh(self.body.lm_head(), target, &mut self.parameters, &self.device);
+                Some(rows)
+            }
+            None => of_tokens,
+        };
     }
 
     /// Checks that every name in the settings of a run matches a module of this model; see [`check_names`].
@@ -84,8 +108,10 @@ impl Model {
         for table in self.body.embeddings_mut() {
             table.lora = None;
             table.whole = None;
+            table.rows = None;
         }
         self.trained_output = None;
+        self.output_rows = None;
         Ok(())
     }
 
@@ -207,7 +233,37 @@ impl Model {
 pub(super) fn check_adapter_names(task: HeadKind, body: &dyn Body, head: &Head, config: &AdapterConfig) -> Result<()> {
     let config = &with_head(task, head, config);
     check_modules(body, head, config)?;
-    check_names(&adaptable(body, head, config), config)
+    check_names(&adaptable(body, head, config), config)?;
+    let chosen = chosen_modules(&adaptable(body, head, config), config)?;
+    token_targets(body, head, (config, &chosen)).map(drop)
+}
+
+/// What rows can be trained of: the embeddings and the output matrix.
+fn tables<'a>(body: &'a dyn Body, head: &Head) -> Tables<'a> {
+    let embeddings = body.embeddings();
+    let (output, is_vocabulary) = (body.lm_head(), has_output(head));
+    let of_tokens = embeddings.first().map(|table| &table.matrix);
+    let reads_table = matches!(head, Head::MaskedLm(head) if head.weight.is_none());
+    Tables {
+        is_tied: is_vocabulary && of_tokens.is_some_and(|table| std::ptr::eq(table, output)),
+        is_masked: reads_table,
+        output: is_vocabulary.then_some(output.rows),
+        tables: embeddings
+            .into_iter()
+            .map(|table| (table.path.as_str(), table.matrix.rows))
+            .collect(),
+    }
+}
+
+/// The tables that rows are trained of, where others than the `chosen` modules are.
+pub(super) fn token_targets(
+    body: &dyn Body,
+    head: &Head,
+    (config, chosen): (&AdapterConfig, &[ChosenModule]),
+) -> Result<Vec<TokenTarget>> {
+    let is_taken =
+        |path: &str| has_trained_copy(path, false, config) || chosen.iter().any(|module| module.path == path);
+    tables(body, head).targets(config, is_taken)
 }
 
 /// The paths of the modules that can have an adapter.

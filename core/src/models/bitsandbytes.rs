@@ -131,11 +131,11 @@ async fn decoded(files: &ModelFiles, name: &str) -> Result<Vec<f32>> {
         let codes = files.read_bytes(name).await?;
         return Ok(FourBit::new(code, state.block, elements, codes, absmax)?.decode());
     }
+    let matrix = files.stored_matrix(name)?;
     let scales = stored_floats(files, &format!("{}SCB", name.trim_end_matches("weight"))).await?;
     let bytes = files.read_bytes(name).await?;
     let codes: Vec<i8> = bytes.iter().map(|byte| *byte as i8).collect();
-    let (rows, columns) = (scales.len(), codes.len() / scales.len().max(1));
-    Ok(Int8Rows::new(rows, columns, codes, scales)?.decode())
+    Ok(Int8Rows::new(matrix.rows, matrix.columns, codes, scales)?.decode())
 }
 
 /// A small tensor of floats of the files.

@@ -19,7 +19,7 @@ use crate::{
     data::Batch,
     error::{Error, Result},
     formats::TextPooling,
-    head_spec::{ACTIVATION, POOLING},
+    head_spec::{ACTIVATION, OwnHead, POOLING},
     loss::{
         classification::{bce, cross_entropy},
         regression::{Penalty, regression},
@@ -136,6 +136,8 @@ pub(crate) struct Classifier {
     pub(crate) pad_token_id: Option<u32>,
     /// Whether the dense layer is fresh, so that it is saved with the adapter.
     pub(crate) fresh_dense: bool,
+    /// Whether a run chose the mean of tokens in place of the architecture's pooling.
+    is_mean_of_run: bool,
 }
 
 /// A linear with an activation, if there is one.
@@ -215,6 +217,7 @@ impl Classifier {
             problem: problem(loader, labels)?,
             pad_token_id: loader.token_id("pad_token_id")?,
             fresh_dense,
+            is_mean_of_run: layers.pooling == Some(HeadPooling::Mean),
         })
     }
 
@@ -283,6 +286,27 @@ impl Classifier {
             (Problem::MultiLabel, _) => bce(logits, labels, &[], scale),
             (Problem::Regression, _) => regression(logits.flatten(0, 1), labels, Penalty::Square, scale),
         }
+    }
+}
+
+impl Classifier {
+    /// It as a script builds it, where transformers' class of the architecture has another; `activation` is the hidden layer's by
+    /// its name.
+    pub(super) fn for_script(&self, activation: Option<String>) -> Option<OwnHead> {
+        let path = self.out.path.as_str();
+        let (module, out) = path.split_once('.').unwrap_or((path, ""));
+        let is_in_module = |dense: &Dense| dense.linear.path.starts_with(&format!("{module}."));
+        let has_own_layers = self.hidden.is_some() || self.dropout > 0.0;
+        (has_own_layers || self.is_mean_of_run).then(|| OwnHead {
+            module: module.to_owned(),
+            is_mean: self.is_mean_of_run,
+            has_dense: self.dense.as_ref().is_some_and(is_in_module),
+            hidden_size: self.hidden.as_ref().map_or(0, |hidden| hidden.linear.outputs),
+            activation: activation.filter(|name| self.hidden.is_some() && name != "none"),
+            dropout: f64::from(self.dropout),
+            out: out.to_owned(),
+            out_bias: self.out.bias.is_some(),
+        })
     }
 }
 

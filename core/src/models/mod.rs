@@ -41,6 +41,7 @@ mod skeleton;
 pub(crate) mod small;
 mod t5;
 mod text_part;
+mod token_rows;
 mod transfer;
 mod waits;
 
@@ -55,6 +56,7 @@ pub(crate) use names::is_idle;
 pub(crate) use parameters::Weight;
 pub use parameters::{Leaves, Parameter, Parameters};
 pub(crate) use skeleton::ModelSkeleton;
+pub(crate) use token_rows::{TokenTarget, key_of as token_rows_key};
 pub use transfer::{read, read_all};
 pub(crate) use waits::Waits;
 
@@ -62,6 +64,7 @@ use crate::{
     data::{self, Batch},
     error::{Error, Result},
     formats::{ModelFiles, SentenceModules, TextPooling, peft::AdapterConfig},
+    head_spec::OwnHead,
     loss::preference::answer_log_probabilities,
     ops::{VocabularyChunks, VocabularyForm},
     protocol::ModelInfo,
@@ -75,6 +78,8 @@ use head::{Head, Pooling};
 use load::Loader;
 use lorakeet_i18n::{Message, messages::models as msg};
 use names::Prefix;
+use std::borrow::Cow;
+use token_rows::TokenRows;
 
 /// The inputs of a forward pass besides tokens.
 pub(crate) struct Pass<'a> {
@@ -98,6 +103,8 @@ pub struct Model {
     text_pooling: TextPooling,
     /// The trained copy of the output matrix, where `modules_to_save` names it.
     trained_output: Option<Matrix>,
+    /// Trained rows of the output matrix, where that is so: those of the embedding that it is, or its own.
+    output_rows: Option<TokenRows>,
     task: HeadKind,
     adapter: Option<AdapterConfig>,
     device: Device,
@@ -164,6 +171,7 @@ impl Model {
                 .map(SentenceModules::pooling)
                 .unwrap_or_default(),
             trained_output: None,
+            output_rows: None,
             task,
             adapter: None,
             device: device.clone(),
@@ -204,6 +212,15 @@ impl Model {
     pub fn labels(&self) -> Option<usize> {
         match &self.head {
             Head::Classifier(head) => Some(head.out.outputs),
+            _ => None,
+        }
+    }
+
+    /// Its head as a script builds it, where that is another than transformers' for the architecture; `activation` is its hidden layer's
+    /// by its name.
+    pub(crate) fn head_for_script(&self, activation: Option<String>) -> Option<OwnHead> {
+        match &self.head {
+            Head::Classifier(head) => head.for_script(activation),
             _ => None,
         }
     }
@@ -253,13 +270,9 @@ impl Model {
         hidden: Tensor<2>,
         batch: &Batch,
     ) -> Option<VocabularyChunks<'m>> {
-        let pass = &Pass {
-            leaves,
-            use_adapter: true,
-            dropout_seed: None,
-        };
-        let matrix = self.output_matrix(pass);
-        if !matches!(self.head, Head::Vocabulary) || !matrix.is_frozen() {
+        let matrix = self.body.lm_head();
+        let is_trained = self.trained_output.is_some() || self.output_rows.is_some() || !matrix.is_frozen();
+        if !matches!(self.head, Head::Vocabulary) || is_trained {
             return None;
         }
         let (_, hidden, targets) = self.at_targets(hidden, batch);
@@ -419,7 +432,11 @@ impl Model {
 
     /// The factors of the logits over the vocabulary.
     fn output(&self, hidden: Tensor<2>, pass: &Pass) -> Output<'_> {
-        let matrix = self.output_matrix(pass);
+        let matrix = match (&self.trained_output, &self.output_rows) {
+            (Some(whole), _) if pass.use_adapter => Cow::Borrowed(whole),
+            (_, Some(rows)) if pass.use_adapter => Cow::Owned(rows.composed(self.body.lm_head(), pass.leaves)),
+            _ => Cow::Borrowed(self.body.lm_head()),
+        };
         let Head::MaskedLm(head) = &self.head else {
             return Output {
                 hidden,
@@ -429,15 +446,8 @@ impl Model {
         };
         Output {
             hidden: head.dense.forward(&self.graph(pass), hidden),
-            matrix: head.weight.as_ref().unwrap_or(matrix),
+            matrix: head.weight.as_ref().map_or(matrix, Cow::Borrowed),
             bias: Some(head.bias.flat(pass.leaves)),
-        }
-    }
-
-    fn output_matrix(&self, pass: &Pass) -> &Matrix {
-        match &self.trained_output {
-            Some(whole) if pass.use_adapter => whole,
-            _ => self.body.lm_head(),
         }
     }
 
@@ -545,7 +555,7 @@ pub(crate) struct TargetScore {
 /// Logits over the vocabulary are hidden \[n, C\] · matrixᵀ \[V, C\] + bias \[V\].
 struct Output<'a> {
     hidden: Tensor<2>,
-    matrix: &'a Matrix,
+    matrix: Cow<'a, Matrix>,
     bias: Option<Tensor<1>>,
 }
 

@@ -1,12 +1,12 @@
 //! A model's layers and head, read from a checkpoint's configuration and tensors, or only their sizes.
 
-use super::adapters::{adaptable, check_adapter_names, with_head};
+use super::adapters::{adaptable, check_adapter_names, token_targets, with_head};
 use super::body::Body;
 use super::head::Head;
 use super::load::{Finished, Loader};
 use super::names::Prefix;
 use super::registry::of_model_type;
-use super::{HeadKind, Limits, Linear, Parameters};
+use super::{HeadKind, Limits, Linear, Parameters, TokenTarget};
 use crate::chat::ChatTemplate;
 use crate::data::Batch;
 use crate::error::Result;
@@ -149,6 +149,18 @@ impl ModelSkeleton {
     /// Which linears and embeddings carry the adapter that `config` describes; `config` is [`ModelSkeleton::with_head`]'s.
     pub(crate) fn chosen(&self, config: &AdapterConfig) -> Result<Vec<ChosenModule>> {
         chosen_modules(&adaptable(self.body.as_ref(), &self.head, config), config)
+    }
+
+    /// The tables that rows are trained of, beside the `chosen` modules of the same `config`.
+    pub(crate) fn token_targets(&self, config: &AdapterConfig, chosen: &[ChosenModule]) -> Result<Vec<TokenTarget>> {
+        token_targets(self.body.as_ref(), &self.head, (config, chosen))
+    }
+
+    /// Whether the output matrix is the embedding of the tokens.
+    pub(crate) fn is_tied(&self) -> bool {
+        let embeddings = self.body.embeddings();
+        let of_tokens = embeddings.first().map(|table| &table.matrix);
+        of_tokens.is_some_and(|table| std::ptr::eq(table, self.body.lm_head()))
     }
 
     /// `config` as [`Model::attach_lora`] takes it.

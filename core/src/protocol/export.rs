@@ -173,6 +173,9 @@ pub struct ExportCheck {
 pub struct ReadBack {
     /// How many were compared; of an adapter, products of low-rank matrices and what was trained beside them.
     pub tensors: usize,
+    /// ‖read − meant‖ / ‖meant‖ over all of them; none where that is no number.
+    #[serde(default)]
+    pub relative: Option<f64>,
     /// The one whose difference is the largest in relation to what its number format rounds.
     pub worst: Option<TensorError>,
 }

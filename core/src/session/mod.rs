@@ -18,6 +18,8 @@ mod runs;
 mod score_file;
 mod sweeps;
 
+pub use predict::References;
+
 use crate::config::{RunConfig, find};
 use crate::data::audit::Reading;
 use crate::data::{self, Columns};

@@ -2,11 +2,12 @@
 
 use super::{Session, no_data};
 use crate::config::RunConfig;
-use crate::data::{Dataset, Example};
+use crate::data::{Dataset, Example, Target};
 use crate::error::{Error, Result};
 use crate::host::{Emit, Receiver};
 use crate::loaded_model::{LoadedModel, loaded, no_model};
 use crate::metrics::answers::Predictions;
+use crate::models::Model;
 use crate::protocol::{EvalInfo, Event, Metric, PredictionTable, TextPrediction};
 use crate::task::Task;
 use crate::tasks::{Rows, Rules, TaskSpec, by_task};
@@ -42,17 +43,35 @@ impl Session {
     /// # Errors
     /// As [`Session::evaluate`].
     pub async fn evaluate_held_out(&mut self, config: &RunConfig, receiver: Receiver<'_>) -> Result<Option<EvalInfo>> {
+        let scored = self.evaluate_held_out_by(config, None, receiver).await?;
+        Ok(scored.map(|(info, _)| info))
+    }
+
+    /// The same, with what answers are compared with; `references` where that is not the loaded model without its adapter, as of a
+    /// merged one, which holds no base.
+    ///
+    /// # Errors
+    /// As [`Session::evaluate`]; the references are those of other rows.
+    pub async fn evaluate_held_out_by(
+        &mut self,
+        config: &RunConfig,
+        references: Option<&References>,
+        receiver: Receiver<'_>,
+    ) -> Result<Option<(EvalInfo, References)>> {
         let emit = &mut self.emit(receiver);
         loaded(&self.model)?;
         let data = &self.data.as_ref().ok_or_else(no_data)?.rows;
         let validation = self.validation.as_ref().map(|data| &data.rows);
         let wish = (config, usize::MAX);
-        let Some(rows) = held_out_rows(&mut self.model, (data, validation), wish, emit).await? else {
+        let Some(mut rows) = held_out_rows(&mut self.model, (data, validation), wish, emit).await? else {
             return Ok(None);
         };
+        if let Some(references) = references {
+            rows.compare_with(references, config, &loaded(&self.model)?.model)?;
+        }
         let stopped = emit.control.stops_from_now_on();
         let scored = rows.score(loaded(&self.model)?, config, &stopped, emit).await?;
-        Ok(Some(scored))
+        Ok(Some((scored, rows.references())))
     }
 
     /// What the loaded model, with its adapter if it has one, answers to each row of the data, and its score where the data
@@ -104,10 +123,56 @@ pub(super) struct HeldOutRows {
     pub(super) held_out: usize,
 }
 
+/// The log-probabilities of the answers of held-out rows, chosen and rejected, by the model that a run starts from (DPO's
+/// reference); of other tasks their targets, which nothing is compared with.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct References(Vec<Vec<f32>>);
+
+fn reference_of(example: &Example) -> Vec<f32> {
+    let answers = std::iter::once(&example.target).chain(example.others.iter().map(|other| &other.target));
+    let first = |target: &Target| match target {
+        Target::Row(numbers) => numbers.first().copied(),
+        _ => None,
+    };
+    answers.filter_map(first).collect()
+}
+
 impl HeldOutRows {
     /// Rows that are scored.
     pub(super) fn count(&self) -> usize {
         self.scored.examples.len()
+    }
+
+    /// What its answers are compared with.
+    pub(super) fn references(&self) -> References {
+        let examples = self.scored.examples.iter();
+        References(examples.map(reference_of).collect())
+    }
+
+    /// Compares the answers of `model` with these references.
+    ///
+    /// # Errors
+    /// They are of other rows.
+    pub(super) fn compare_with(&mut self, references: &References, config: &RunConfig, model: &Model) -> Result<()> {
+        let is_same = self
+            .references()
+            .0
+            .iter()
+            .map(Vec::len)
+            .eq(references.0.iter().map(Vec::len));
+        if !is_same {
+            return Err(Error::data(msg::OtherAnswers));
+        }
+        let mut examples = std::mem::take(&mut self.scored.examples);
+        for (example, numbers) in examples.iter_mut().zip(&references.0) {
+            let answers =
+                std::iter::once(&mut example.target).chain(example.others.iter_mut().map(|other| &mut other.target));
+            for (target, number) in answers.zip(numbers) {
+                *target = Target::Row(vec![*number]);
+            }
+        }
+        self.scored = HeldOut::new(examples, config, model);
+        Ok(())
     }
 
     /// Scores the model that they were made ready for, with the adapter that it has now.

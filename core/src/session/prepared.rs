@@ -2,15 +2,13 @@
 //! with it elsewhere. The way is that of [`crate::finetune`] up to the first step.
 
 use super::{Session, no_data};
-use crate::config::{FinetuningType, HeadPooling, Optimizer, RunConfig};
+use crate::config::{FinetuningType, Optimizer, RunConfig};
 use crate::error::{Error, Result};
-use crate::export::cluster::{ModelClass, PlainLoss, PreparedRun, check_steps, check_task};
-use crate::head_spec::HeadSpec;
+use crate::export::cluster::{ModelClass, PreparedRun, check_steps, check_task};
 use crate::host::Receiver;
 use crate::loaded_model::{fit_inputs_to_data, loaded, prepare};
 use crate::models::HeadKind;
 use crate::models::registry::{Kind, of_model_type};
-use crate::task::Task;
 use crate::tasks::TaskSpec;
 use crate::train::checkpoint::{self, state_files};
 use crate::train::fingerprint::{Fingerprint, TRAIN, VALIDATION};
@@ -46,14 +44,13 @@ impl Session {
         let mut spec = TaskSpec::resolve(config, model, &data.rows)?;
         spec.check_head_init(config, model, self.adapter.is_some())?;
         check_task(spec.task())?;
-        let loss = PlainLoss::of(spec.task(), &spec.objective.loss)?;
         spec.note_cutoff(config, model);
         spec.emit_notes(emit);
         let validation = self.validation.as_ref().map(|data| &data.rows);
         let split = spec.datasets(config, model, &data.rows, validation, emit).await?;
         let head = spec.head(&model.head);
-        check_head(head.as_ref())?;
         let labels = head.as_ref().map(|head| head.labels.clone()).unwrap_or_default();
+        let activation = head.as_ref().and_then(|head| head.record.layers.activation.clone());
         let is_gguf = model
             .files
             .entries()
@@ -94,13 +91,16 @@ impl Session {
             config: config.clone(),
             plan,
             first_step,
-            class: match (spec.task(), model.model.task()) {
-                (Task::Classification, _) => ModelClass::SequenceClassification,
-                (_, HeadKind::Seq2SeqLm) => ModelClass::Seq2SeqLm,
-                _ => ModelClass::CausalLm,
+            class: match model.model.task() {
+                HeadKind::SequenceClassification => ModelClass::SequenceClassification,
+                HeadKind::TokenClassification => ModelClass::TokenClassification,
+                HeadKind::Seq2SeqLm => ModelClass::Seq2SeqLm,
+                HeadKind::CausalLm | HeadKind::MaskedLm | HeadKind::Features => ModelClass::CausalLm,
             },
             is_gguf,
-            loss,
+            task: spec.task(),
+            loss: spec.objective.loss.clone(),
+            head: model.model.head_for_script(activation),
             labels,
             pad_token_id: model.model.pad_token_id(),
             no_decay: no_decay.map(|parameter| parameter.name.clone()).collect(),
@@ -121,20 +121,4 @@ fn check_adapter(config: &RunConfig) -> Result<()> {
             .field("finetuning_type")
             .remedy(msg::UseLoraForScript)),
     }
-}
-
-/// Refuses a head that is another than transformers' for the architecture.
-fn check_head(head: Option<&HeadSpec>) -> Result<()> {
-    let Some(layers) = head.map(|head| &head.record.layers) else {
-        return Ok(());
-    };
-    let refused = || Error::config(msg::HeadNotInScript);
-    if layers.hidden_size > 0 || layers.dropout > 0.0 {
-        return Err(refused().field("classifier_hidden_size").remedy(msg::PlainHead));
-    }
-    // Sentence encoders and heads that start from the probe have it of their own accord.
-    if layers.pooling == Some(HeadPooling::Mean) {
-        return Err(refused().field("classifier_pooling").remedy(msg::HeadOfFirstToken));
-    }
-    Ok(())
 }

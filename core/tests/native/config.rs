@@ -4,7 +4,7 @@ mod plans;
 
 use lorakeet_core::Error;
 use lorakeet_core::config::{
-    FinetuningType, Interval, KNOBS, Optimizer, Resolved, RunConfig, SchedulerType, Source, TargetModules,
+    FinetuningType, Interval, KNOBS, Optimizer, Resolved, RunConfig, SchedulerType, Source, TargetModules, TokenIndices,
 };
 use serde_json::{Value, json};
 
@@ -350,7 +350,7 @@ fn what_is_not_there_is_refused_and_what_does_not_matter_is_said() {
         "pissa_init: true",
         "neftune_noise_alpha: 5",
         "bias: all",
-        "trainable_token_indices: [5]",
+        "target_parameters: [w]",
         "stage: dpo",
         "do_train: false",
         "group_by_length: true",
@@ -363,7 +363,7 @@ fn what_is_not_there_is_refused_and_what_does_not_matter_is_said() {
         "label_smoothing_factor: 0.0",
         "pissa_init: false",
         "bias: none",
-        "trainable_token_indices: null",
+        "target_parameters: null",
         "bf16: true",
         "stage: sft",
         "do_train: true",
@@ -381,6 +381,30 @@ fn what_is_not_there_is_refused_and_what_does_not_matter_is_said() {
             warnings[0].english().contains("has no effect: "),
             "{line}: {warnings:?}"
         );
+    }
+}
+
+#[test]
+fn tokens_are_a_list_or_lists_by_module() {
+    let tokens = |text: &str| {
+        parse(&format!("trainable_token_indices: {text}"))
+            .config
+            .trainable_token_indices
+    };
+    assert_eq!(tokens("null"), None);
+    for list in ["[5, 50000]", "5, 50000"] {
+        assert_eq!(tokens(list), Some(TokenIndices::List(vec![5, 50_000])), "{list}");
+    }
+    let by_module = TokenIndices::ByModule(vec![("wte".to_owned(), vec![7]), ("lm_head".to_owned(), vec![1, 2])]);
+    assert_eq!(tokens("{wte: 7, lm_head: [1, 2]}"), Some(by_module.clone()));
+    let mut config = RunConfig::default();
+    config
+        .set_text("trainable_token_indices", "{wte: [7], lm_head: [1, 2]}")
+        .expect("a map");
+    assert_eq!(config.trainable_token_indices, Some(by_module));
+    for wrong in ["[]", "{}", "[-1]", "[a]", "[4294967296]", "{wte: []}", "{wte: {a: 1}}"] {
+        let error = refused(&format!("trainable_token_indices: {wrong}"));
+        assert_eq!(error.field_name(), Some("trainable_token_indices"), "{wrong}: {error}");
     }
 }
 

@@ -212,6 +212,7 @@ fn example(name: &str) -> String {
         Kind::Text | Kind::PathOrNewest => "some/file.x".into(),
         Kind::Modules | Kind::ModuleNames => "[q_proj, v_proj]".into(),
         Kind::List => "[1, 3]".into(),
+        Kind::TokenIds => "{embed_tokens: [5, 6]}".into(),
         Kind::Names if name == "drop_rows" => "[empty_rows, ibans]".into(),
         Kind::Names => "[sentence1, \"a, b\"]".into(),
         Kind::Patterns { .. } => "{q_proj: 4}".into(),
@@ -286,6 +287,10 @@ fn random_config(random: &mut Random) -> RunConfig {
             },
             Kind::ModuleNames => json!(["q_proj", "model.layers.0.mlp.up_proj"]),
             Kind::List => json!([random.below(9), random.below(9)]),
+            Kind::TokenIds => match random.below(2) {
+                0 => json!([random.below(9), 50_000]),
+                _ => json!({"wte": [random.below(9)], "lm_head": [1, 2]}),
+            },
             Kind::Names if knob.name == "drop_rows" => json!(["near_leakage", "empty_rows"]),
             Kind::Names => json!(["sentence1", "a, b: #", "no"]),
             Kind::Patterns { .. } => json!({"q_proj": 1 + random.below(9), r"layers\.1\..*: #": 2, "no": 3}),

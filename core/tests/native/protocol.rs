@@ -643,6 +643,7 @@ fn events(number: f64) -> Vec<Event> {
     let check = ExportCheck {
         read_back: ReadBack {
             tensors: 2,
+            relative: Some(0.5),
             worst: Some(TensorError {
                 name: text(),
                 storage: text(),

@@ -114,6 +114,9 @@ messages! { "config";
     Modules = "all-linear, a list of module names, or one pattern", "模块名列表、单个匹配模式或 all-linear";
     ModuleNames = "a list of module names", "模块名列表";
     IntegersFrom0 = "a list of whole numbers from 0", "由不小于 0 的整数组成的列表";
+    TokenIds { example } =
+        "a list of token ids, or lists by module, as in {example}",
+        "token id 列表，或按模块给出的列表，如 {example}";
     Names = "a name or a list of names", "一个名称或名称列表";
     Map { example } = "a map, as in {example}", "映射，如 {example}";
     IntegersByPattern { example } =

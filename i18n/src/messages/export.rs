@@ -24,8 +24,9 @@ messages! { "export";
     NoArchitecture { model_type, form, names } = "{model_type} cannot be exported as {form}; that has {names}",
         "{model_type} 不能导出为 {form}；可导出的有 {names}";
     ExportMerged = "Export it as merged and convert that with the program's own tools.", "请导出为 merged，再用该程序自带的工具转换。";
-    TrainedWhole { form } = "was trained whole (a head, or modules_to_save), and {form} holds low-rank matrices only",
-        "是整体训练的（任务头或 modules_to_save），而 {form} 只能存放低秩矩阵";
+    TrainedWhole { form } =
+        "was trained whole or by rows (a head, modules_to_save, trainable_token_indices), and {form} holds low-rank matrices only",
+        "是整体或按行训练的（任务头、modules_to_save 或 trainable_token_indices），而 {form} 只能存放低秩矩阵";
     SharedTable { form } = "is the output matrix, too, to which {form} would apply the adapter as well",
         "同时也是输出矩阵，{form} 会把适配器也用在输出上";
     ExportMergedModel = "Export the merged model instead.", "请改为导出合并后的模型。";
@@ -83,8 +84,8 @@ messages! { "export";
     NoDataToCompare { file } = "{file} is not there", "{file} 不存在";
     DataChanged { file } = "{file} is not what the run was made with", "{file} 与训练时的文件不同";
     NothingHeldOut = "the run holds no rows out", "该训练没有留出验证行";
-    ComparesWithBase = "the loss of preferences compares with the base model, which is not in these files",
-        "偏好训练的损失需要与基座模型比较，而这些文件中没有基座";
+    ComparesWithBase = "the loss of preferences compares with the model that the run started from, which is gone: every weight was trained",
+        "偏好训练的损失需要与训练起点的模型比较，而全部权重都参与了训练，起点已不存在";
     NoBaseInForm { form } = "{form} holds the adapter alone", "{form} 只包含适配器";
     MergedHasBase = "Use it with merged, sentence-transformers or gguf.", "请用于 merged、sentence-transformers 或 gguf。";
     NotRounded = "the run has neither quantization_bit nor fp8: it computed with the base's own numbers",
@@ -92,6 +93,8 @@ messages! { "export";
     QuantizesModels = "holds an adapter, and a model is quantized as a whole", "其中是适配器，而量化针对整个模型";
     MergeFirst = "Merge it first with lorakeet merge, or use lorakeet export --to gguf --dtype.",
         "请先用 lorakeet merge 合并，或使用 lorakeet export --to gguf --dtype。";
+    NoLinearToPack = "has no linear of its layers that could be packed", "各层中没有可打包的线性层";
+    ExportCalledOff = "the export was called off", "导出已取消";
     RoundedAlready { storage } =
         "The model is stored as {storage}, so its numbers are rounded a second time; one with 16 or 32 bits loses less.",
         "该模型以 {storage} 格式存储，其数值会被再次舍入；使用 16 位或 32 位的模型损失更小。";
@@ -106,23 +109,17 @@ messages! { "export";
     LargestPart = "Use the largest size of one file.", "请填写单个文件的最大大小。";
     // For a cluster.
     TaskNotInScript { task } = "the script does not train {task}", "该脚本不支持 {task} 任务";
-    ScriptTasks = "It trains generation and classification; train others here, and export what was learnt.",
-        "它支持 generation 和 classification；其他任务请在本程序中训练，再导出结果。";
-    LossNotInScript { loss } = "the script computes cross-entropy, and not {loss}", "该脚本计算的是交叉熵，而不是 {loss}";
-    WriteLossYourself = "Export with loss: cross_entropy, and write the other loss into loss_of of train.py.",
-        "请用 loss: cross_entropy 导出，再在 train.py 的 loss_of 中写入其他损失。";
+    ScriptTasks =
+        "It trains generation, classification, multi_label, token_classification and regression; train others here, and export what was learnt.",
+        "它支持 generation、classification、multi_label、token_classification 和 regression；其他任务请在本程序中训练，再导出结果。";
     FullNotInScript = "the script trains an adapter, and not every weight", "该脚本训练适配器，而不是全部权重";
     UseLoraForScript = "Set finetuning_type: lora, or export the model as merged.", "请设置 finetuning_type: lora，或将模型导出为 merged。";
     SmallNotInScript { model_type } = "{model_type} is a small model of this program alone, which transformers does not have",
         "{model_type} 是本程序自有的小模型，transformers 中没有";
     UseHubModel = "Use a model with an architecture of transformers.", "请使用 transformers 支持的模型架构。";
-    HeadNotInScript = "the head has a hidden layer, dropout or pooling of its own, which transformers' classes do not have",
-        "任务头有自己的隐藏层、dropout 或池化，transformers 的类中没有";
     NoStepsToExport = "must be above 0: a run without steps trains nothing elsewhere", "必须大于 0：没有训练步数的任务在别处也不会训练";
     TrainHere = "Run it here and export the model as peft or merged, or set max_steps.",
         "请在本程序中运行并导出为 peft 或 merged，或设置 max_steps。";
-    HeadOfFirstToken = "Set classifier_pooling: cls.", "请设置 classifier_pooling: cls。";
-    PlainHead = "Take the keys that begin with classifier_ out of the run file.", "请从运行文件中去掉以 classifier_ 开头的设置。";
     KnobNotInScript { knob } = "{knob} is not carried over into the script.", "{knob} 没有写入脚本。";
     BaseIsGguf = "The base is a GGUF file: export it as merged with --dtype float32, and name that folder with train.py --model.",
         "基座是 GGUF 文件：请用 --dtype float32 导出为 merged，再用 train.py --model 指定该文件夹。";

@@ -76,6 +76,27 @@ messages! { "models";
     SaveOutputWhole =
         "Name lm_head in modules_to_save, which trains all of it.",
         "请把 lm_head 写在 modules_to_save 中，这样会训练整个矩阵。";
+    NoTokenTable = "this model has no embedding whose rows can be trained", "此模型没有可以按行训练的词嵌入";
+    NoSuchTable { name } = "{name} is no embedding and no output matrix of this model", "{name} 不是此模型的词嵌入或输出矩阵";
+    TableNamedTwice { module } = "{module} is meant twice", "{module} 被指定了两次";
+    SharedOutputRows =
+        "the output matrix is the embedding: its rows are those of the embedding",
+        "输出矩阵与词嵌入共享：两者的行相同";
+    NameEmbeddingAlone = "Name the embedding alone.", "请只指定词嵌入。";
+    RowsTrainedTwice { module } =
+        "{module} is trained whole or carries an adapter as well",
+        "{module} 同时又整体训练或带有适配器";
+    NameItOnce =
+        "Take it out of modules_to_save and target_modules, or leave this knob out.",
+        "请将其从 modules_to_save 和 target_modules 中去掉，或去掉此项。";
+    MaskedOutputRows { module } =
+        "{module} is the output of a masked language model, too, whose bias PEFT leaves out with trained rows",
+        "{module} 同时是掩码语言模型的输出矩阵，PEFT 按行训练时会丢掉它的偏置";
+    TokenTwice { token } = "token {token} is named twice", "token {token} 被指定了两次";
+    NoTokensNamed { module } = "no token is named for {module}", "没有为 {module} 指定 token";
+    TokenBeyondTable { token, module, rows } =
+        "there is no token {token}: {module} has {rows} rows, counted from 0",
+        "没有 token {token}：{module} 共有 {rows} 行，从 0 编号";
     NoSuchModule { name } =
         "{name} is no linear, embedding or head of this model",
         "此模型的线性层、嵌入和任务头中都没有 {name}";

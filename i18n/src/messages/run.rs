@@ -75,6 +75,7 @@ messages! { "run";
     DroppedBeyondCutoff { dropped } = "Dropped rows whose answers start beyond cutoff_len: {dropped}.",
         "丢弃了回答起始位置超出 cutoff_len 的数据：{dropped} 条。";
     TwoAnswers = "a preference has two answers", "一条偏好数据有两个回答";
+    OtherAnswers = "the references are those of other rows", "参考概率属于其他数据行";
     DoesNotPredict { model_type } = "a {model_type} model of this kind does not predict the next token",
         "这种 {model_type} 模型不预测下一个 token";
     LoadGenerator { names } = "Load a model that continues texts ({names}), or give the data a column label.",

@@ -1,11 +1,12 @@
 //! A run as a script for a cluster: the rows of each step, the weights that it starts from, and what it refuses.
 
 use lorakeet_core::{
-    config::{FinetuningType, RunConfig},
+    config::{FinetuningType, HeadActivation, HeadPooling, RunConfig},
     data::order,
     export::cluster::{PreparedRun, write_script},
     protocol::DeviceChoice,
-    store::MemorySink,
+    store::{MemoryFile, MemorySink},
+    task::Task,
 };
 use lorakeet_tests::{
     golden::block_on,
@@ -146,10 +147,14 @@ fn a_classifier_has_classes_and_what_the_script_does_not_train_is_refused_with_a
     }
     type Change = fn(&mut RunConfig);
     let changes: [(&str, Change); 4] = [
-        ("loss_of", |config| config.loss = Some("focal".into())),
-        ("classifier_", |config| config.classifier_hidden_size = 8),
-        ("generation and classification", |config| {
-            config.task = Some(lorakeet_core::task::Task::MultiLabel);
+        ("token_classification and regression", |config| {
+            config.task = Some(Task::Ranking)
+        }),
+        ("token_classification and regression", |config| {
+            config.task = Some(Task::Embedding)
+        }),
+        ("token_classification and regression", |config| {
+            config.task = Some(Task::Preference);
         }),
         ("finetuning_type: lora", |config| {
             config.finetuning_type = FinetuningType::Full
@@ -160,5 +165,78 @@ fn a_classifier_has_classes_and_what_the_script_does_not_train_is_refused_with_a
         change(&mut config);
         let error = prepared(&mut open(), &config).expect_err(way_out).to_string();
         assert!(error.contains(way_out), "{error}");
+    }
+}
+
+#[test]
+fn a_head_of_the_runs_own_and_every_term_of_its_loss_are_in_the_script() {
+    let open = || TestSession::with(DeviceChoice::Cpu, tiny::bert_files(), rows::classes(40));
+    let config = RunConfig {
+        loss: Some("0.7*focal(gamma=1.5, alpha=[1, 2]) + 0.3*huber(delta=0.5)".into()),
+        classifier_hidden_size: 8,
+        classifier_activation: HeadActivation::Relu,
+        classifier_dropout: 0.25,
+        classifier_pooling: Some(HeadPooling::Mean),
+        ..short()
+    };
+    let files = written(&prepared(&mut open(), &config).expect("a run"));
+    let settings = json(&files["train_config.json"]);
+    assert_eq!(settings["answers"], "classes");
+    let terms = serde_json::json!([
+        { "loss": "focal", "gamma": 1.5, "alpha": [1.0, 2.0], "weight": 0.7 },
+        { "loss": "huber", "delta": 0.5, "weight": 0.3 },
+    ]);
+    assert_eq!(settings["terms"], terms);
+    let head = serde_json::json!({
+        "module": "classifier", "mean": true, "dense": false, "hidden_size": 8, "activation": "relu", "dropout": 0.25,
+        "out": "out", "bias": true,
+    });
+    assert_eq!(settings["head"], head);
+    let plain = written(&prepared(&mut open(), &short()).expect("a run"));
+    assert!(json(&plain["train_config.json"])["head"].is_null());
+    assert!(String::from_utf8_lossy(&files["README.md"]).contains("put_head"));
+}
+
+#[test]
+fn numbers_and_tags_are_rows_of_the_script() {
+    let config = RunConfig {
+        task: Some(Task::Regression),
+        loss: Some("smooth_l1(beta=0.5)".into()),
+        ..short()
+    };
+    let mut session = TestSession::with(DeviceChoice::Cpu, tiny::bert_files(), rows::prices(30));
+    let run = prepared(&mut session, &config).expect("a run");
+    let files = written(&run);
+    let settings = json(&files["train_config.json"]);
+    assert_eq!(
+        (&settings["kind"], &settings["answers"]),
+        (&"sequence_classification".into(), &"numbers".into())
+    );
+    let targets: Vec<f64> = lines(&files["rows.jsonl"])
+        .iter()
+        .map(|row| row["targets"][0].as_f64().expect("a number"))
+        .collect();
+    assert_eq!(targets.len(), run.train.len());
+    // They are standardised.
+    let mean = targets.iter().sum::<f64>() / targets.len() as f64;
+    assert!(
+        mean.abs() < 1e-3 && targets.iter().any(|target| *target < 0.0),
+        "{targets:?}"
+    );
+
+    let tagged = (0..12).map(|i| {
+        format!(
+            "{{\"tokens\": [\"ab\", \"c\"], \"tags\": [\"O\", \"{}\"]}}\n",
+            ["A", "B"][i % 2]
+        )
+    });
+    let data = MemoryFile::source("tags.jsonl", tagged.collect::<String>().into_bytes());
+    let mut session = TestSession::with(DeviceChoice::Cpu, tiny::bert_files(), data);
+    let run = prepared(&mut session, &short()).expect("a run");
+    let files = written(&run);
+    assert_eq!(json(&files["train_config.json"])["kind"], "token_classification");
+    for row in lines(&files["rows.jsonl"]) {
+        let (ids, labels) = (row["input_ids"].as_array(), row["labels"].as_array());
+        assert_eq!(ids.map(Vec::len), labels.map(Vec::len), "{row}");
     }
 }

@@ -3,12 +3,14 @@
 mod cards;
 mod checked;
 mod gguf;
+mod packed;
 mod pieces;
 mod places;
 mod read_back;
 mod scored;
 mod sentence;
 mod text_part;
+mod token_rows;
 
 use burn::tensor::{Device, Tensor};
 use lorakeet_core::{

@@ -1,8 +1,8 @@
 //! That a run does what its knobs say: one test a key that no other test holds, through the front door and on the tiny model.
 
 use lorakeet_core::{
-    config::{Fp8Format, Fp8Scale, Interval, RunConfig, SchedulerType, TargetModules},
-    formats::peft::Adapter,
+    config::{Fp8Format, Fp8Scale, Interval, RunConfig, SchedulerType, TargetModules, TokenIndices},
+    formats::{ModelFiles, peft::Adapter},
     protocol::{Command, DeviceChoice, Event, RunInfo, StepInfo},
     store::{LocalFuture, MemoryFile, MemorySink, Sink, Source},
 };
@@ -179,6 +179,59 @@ fn the_first_pattern_that_matches_gives_a_module_its_rank_and_its_alpha() {
         plain.numbers(),
         run(|config| config.lora_r = 2).numbers(),
         "alpha counts"
+    );
+}
+
+#[test]
+fn rows_of_some_tokens_are_trained_and_all_others_stay() {
+    let wanted = TokenIndices::List(vec![4, 20, 39]);
+    let rows = |config: &mut RunConfig| config.trainable_token_indices = Some(wanted.clone());
+    let mut session = run(rows);
+    let trained = adapter(&mut session);
+    let key = "base_model.model.model.embed_tokens.token_adapter.trainable_tokens_delta";
+    let (shape, after) = trained.tensor(key).expect("trained rows");
+    assert_eq!(shape, [3, 32]);
+    let base = block_on(ModelFiles::open(tiny::model_files())).expect("the model");
+    let table = block_on(base.read_f32("model.embed_tokens.weight")).expect("a table").1;
+    let before = |id: usize| &table[id * 32..][..32];
+    let moved = |place: usize, id: usize| {
+        let pairs = after[place * 32..][..32].iter().zip(before(id));
+        pairs
+            .map(|(after, before)| (after - before).abs())
+            .fold(0.0f32, f32::max)
+    };
+    // Letters of the rows are learnt as inputs and as targets; a token that no row has is pushed away as a target alone.
+    for (place, id) in [(0, 4), (1, 20), (2, 39)] {
+        assert!(moved(place, id) > 1e-6, "row {id} did not move");
+    }
+    let score = |session: &mut TestSession| block_on(session.inner.evaluate(&tiny::config(), &mut |_, _| ()));
+    let mut other = TestSession::open();
+    other.inner.load_adapter(trained).expect("it fits");
+    assert_eq!(score(&mut other), score(&mut session));
+    // What is computed anew, layer by layer, has the same gradients.
+    let whole = run(|config| {
+        rows(config);
+        config.lora_dropout = 0.0;
+    });
+    let in_parts = run(|config| {
+        rows(config);
+        (config.lora_dropout, config.gradient_checkpointing) = (0.0, true);
+    });
+    assert_eq!(whole.numbers(), in_parts.numbers());
+    assert_ne!(
+        whole.numbers(),
+        run(|config| config.lora_dropout = 0.0).numbers(),
+        "rows count"
+    );
+
+    let mut session = TestSession::open();
+    session.train(config(|config| {
+        config.trainable_token_indices = Some(TokenIndices::List(vec![40]))
+    }));
+    let refused = session.events.last();
+    assert!(
+        matches!(refused, Some(Event::Failed(error)) if error.field_name() == Some("trainable_token_indices")),
+        "{refused:?}"
     );
 }
 

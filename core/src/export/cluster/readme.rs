@@ -50,9 +50,10 @@ fn differences(run: &PreparedRun, left: &[&str]) -> String {
     let mut line = |words: &str| {
         let _ = writeln!(text, "- {words}");
     };
-    if config.lora_dropout > 0.0 {
+    if config.lora_dropout > 0.0 || run.head.as_ref().is_some_and(|head| head.dropout > 0.0) {
         line(
-            "Dropout draws other masks, so losses agree in their course and not in their digits; with `lora_dropout: 0` they do.",
+            "Dropout draws other masks, so losses agree in their course and not in their digits; with `lora_dropout: 0` (and \
+             `classifier_dropout: 0`) they do.",
         );
     }
     if run.first_step > 0 && run.optimizer.is_none() {
@@ -66,6 +67,15 @@ fn differences(run: &PreparedRun, left: &[&str]) -> String {
     }
     if config.finetuning_type == FinetuningType::Lora && config.fp8.is_some() {
         line("The base is not rounded to 8-bit floats: `fp8` has no counterpart here.");
+    }
+    if run.head.is_some() {
+        line(
+            "The head has another shape than transformers' for the architecture: the script builds it, and whoever loads the adapter \
+             has to do so, too (`put_head` in train.py).",
+        );
+    }
+    if run.task == crate::task::Task::Regression && config.scale_targets {
+        line("Targets in the rows are standardised, as the run has them: what the model answers is to be scaled back.");
     }
     line("Numbers are rounded otherwise: sums are added up in another order.");
     for knob in left {

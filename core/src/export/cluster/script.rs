@@ -1,10 +1,11 @@
 //! The folder of the script: train.py as it stands, and all that is a run's own as data beside it.
 
-use super::{PreparedRun, readme};
+use super::{OwnHead, PreparedRun, readme, terms};
 use crate::config::{Optimizer, RunConfig};
 use crate::data::{Cursor, Example, Target, order};
 use crate::error::{Error, Result};
 use crate::store::StreamSink;
+use crate::task::Task;
 use lorakeet_i18n::Message;
 use lorakeet_i18n::messages::export as msg;
 use serde_json::{Map, Value, json};
@@ -50,7 +51,7 @@ const SETTINGS: [&str; 24] = [
 ];
 
 /// Knobs whose effect is in the files: in rows, their order, the adapter and the steps.
-const IN_FILES: [&str; 41] = [
+const IN_FILES: [&str; 46] = [
     "model_name_or_path",
     "adapter_name_or_path",
     "task",
@@ -80,6 +81,7 @@ const IN_FILES: [&str; 41] = [
     "use_rslora",
     "use_dora",
     "modules_to_save",
+    "trainable_token_indices",
     "max_steps",
     "warmup_ratio",
     "warmup_steps",
@@ -91,6 +93,10 @@ const IN_FILES: [&str; 41] = [
     "save_steps",
     "resume_from_checkpoint",
     "classifier_pooling",
+    "classifier_hidden_size",
+    "classifier_activation",
+    "classifier_dropout",
+    "scale_targets",
     "head_init",
 ];
 
@@ -155,15 +161,32 @@ fn settings(run: &PreparedRun) -> Value {
         "logging_steps": every(&|step| step < plan.max_steps && config.logs_at(step, plan)),
         "eval_steps": every(&|step| config.evaluates_at(step, plan)),
         "save_steps": every(&|step| config.saves_at(step, plan)),
-        "loss_weight": run.loss.weight,
-        "label_smoothing": run.loss.label_smoothing,
-        "class_weights": run.loss.class_weights,
+        "answers": match run.task {
+            Task::MultiLabel => "labels",
+            Task::Regression => "numbers",
+            _ => "classes",
+        },
+        "terms": terms(&run.loss),
+        "head": run.head.as_ref().map(head),
         "no_decay": run.no_decay,
     });
     if let Value::Object(own) = own {
         settings.extend(own);
     }
     Value::Object(settings)
+}
+
+fn head(head: &OwnHead) -> Value {
+    json!({
+        "module": head.module,
+        "mean": head.is_mean,
+        "dense": head.has_dense,
+        "hidden_size": head.hidden_size,
+        "activation": head.activation,
+        "dropout": head.dropout,
+        "out": head.out,
+        "bias": head.out_bias,
+    })
 }
 
 /// Name and revision of a model on a hub, which one text names together; a path stays as it is.
@@ -191,8 +214,8 @@ fn steps(run: &PreparedRun) -> Vec<Vec<Vec<usize>>> {
     steps
 }
 
-/// One row of `examples` a line: token ids, what is learnt of them, the row's number in the data file, and of a packed row where each
-/// example but the first begins.
+/// One row of `examples` a line: token ids, what is learnt of them (`label` a class, `targets` numbers or flags, `labels` of tokens),
+/// the row's number in the data file, and of a packed row where each example but the first begins.
 async fn write_rows(run: &PreparedRun, examples: &[Example], name: &str, sink: &dyn StreamSink) -> Result<()> {
     let mut pieces = sink.create(name).await?;
     for some in examples.chunks(ROWS_AT_A_TIME) {
@@ -209,8 +232,11 @@ fn row(run: &PreparedRun, example: &Example) -> Value {
     let mut row = json!({ "row": example.row, "input_ids": example.input_ids });
     match &example.target {
         // Of a classifier the class; it has the names of `labels` in train_config.json.
-        Target::Row(labels) if !run.labels.is_empty() => {
+        Target::Row(labels) if run.task == Task::Classification => {
             row["label"] = json!(labels.first().map_or(0, |class| *class as usize));
+        }
+        Target::Row(labels) if matches!(run.task, Task::MultiLabel | Task::Regression) => {
+            row["targets"] = json!(labels);
         }
         Target::Answer(labels) | Target::Tokens(labels) => row["labels"] = json!(labels),
         Target::NextTokens | Target::Row(_) => row["labels"] = json!(example.next_token_labels()),
@@ -245,7 +271,7 @@ fn notes(run: &PreparedRun, left: &[&str]) -> Vec<Message> {
     if run.first_step > 0 && run.optimizer.is_none() {
         notes.push(msg::MomentsStartAnew.into());
     }
-    if run.config.lora_dropout > 0.0 {
+    if run.config.lora_dropout > 0.0 || run.head.as_ref().is_some_and(|head| head.dropout > 0.0) {
         notes.push(msg::OtherDropoutMasks.into());
     }
     if run.config.quantization_bit == Some(8) {
@@ -295,9 +321,9 @@ mod tests {
             "logging_steps",
             "eval_steps",
             "save_steps",
-            "loss_weight",
-            "label_smoothing",
-            "class_weights",
+            "answers",
+            "terms",
+            "head",
             "no_decay",
         ];
         for (at, _) in SCRIPT.match_indices("settings.") {

@@ -6,8 +6,9 @@ optimizer step takes, and adapter/ the weights (and AdamW's moments) to start fr
     torchrun --nproc-per-node 8 train.py
     accelerate launch train.py
 
-The rows of an optimizer step are divided over the processes, and gradients and losses are added up: the loss of a step is the mean
-over all of its target tokens, on any number of processes the same but for rounding (and for dropout, whose masks differ).
+The rows of an optimizer step are divided over the processes, and gradients and losses are added up: each term of the loss of a step is
+the mean over all of its target tokens or rows, on any number of processes the same but for rounding (and for dropout, whose masks
+differ).
 """
 
 import argparse
@@ -26,8 +27,10 @@ from transformers import (
     AutoModelForCausalLM,
     AutoModelForSeq2SeqLM,
     AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
     BitsAndBytesConfig,
 )
+from transformers.activations import ACT2FN
 
 HERE = Path(__file__).resolve().parent
 IGNORED = -100  # the label that nothing is learnt from
@@ -36,7 +39,9 @@ MODELS = {
     "causal_lm": AutoModelForCausalLM,
     "seq2seq_lm": AutoModelForSeq2SeqLM,
     "sequence_classification": AutoModelForSequenceClassification,
+    "token_classification": AutoModelForTokenClassification,
 }
+PROBLEMS = {"classes": "single_label_classification", "labels": "multi_label_classification", "numbers": "regression"}
 
 
 def main():
@@ -78,7 +83,11 @@ def load_model(settings, arguments, device):
     if settings.quantization_bit:
         more["quantization_config"] = quantization(settings, dtype)
         more["device_map"] = {"": device}
+    if settings.kind.endswith("classification"):
+        # Some classes drop a tenth where the configuration does not say otherwise.
+        config.classifier_dropout = 0.0
     model = MODELS[settings.kind].from_pretrained(name, config=config, dtype=dtype, **more)
+    put_head(model, settings, device)
     if settings.gradient_checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     model = PeftModel.from_pretrained(model, arguments.resume, is_trainable=True)
@@ -86,14 +95,60 @@ def load_model(settings, arguments, device):
 
 
 def labels_of(settings):
-    """What the configuration of a classifier says of its classes."""
-    if settings.kind != "sequence_classification":
+    """What the configuration of a classifier says of its outputs."""
+    if not settings.kind.endswith("classification"):
         return {}
     return {
         "id2label": dict(enumerate(settings.labels)),
         "label2id": {label: i for i, label in enumerate(settings.labels)},
-        "problem_type": "single_label_classification",
+        "problem_type": PROBLEMS[settings.answers],
     }
+
+
+class Head(torch.nn.Module):
+    """out(drop(act(hidden(drop(x))))), where x is what the module is given: vectors, or hidden states whose first is put through the
+    architecture's dense layer."""
+
+    def __init__(self, head, width, outputs):
+        super().__init__()
+        self.dropout, self.last = head["dropout"], head["out"]
+        self.activation = ACT2FN[head["activation"]] if head["activation"] else torch.nn.Identity()
+        if head["dense"]:
+            self.dense = torch.nn.Linear(width, width)
+        if head["hidden_size"]:
+            self.hidden = torch.nn.Linear(width, head["hidden_size"])
+        self.add_module(self.last, torch.nn.Linear(head["hidden_size"] or width, outputs, bias=head["bias"]))
+
+    def forward(self, x):
+        if hasattr(self, "dense"):
+            x = torch.tanh(self.dense(x[:, 0]))
+        x = F.dropout(x, self.dropout, self.training)
+        if hasattr(self, "hidden"):
+            x = F.dropout(self.activation(self.hidden(x)), self.dropout, self.training)
+        return getattr(self, self.last)(x)
+
+
+class DroppedLinear(torch.nn.Linear):
+    """A linear whose inputs are dropped while it is trained."""
+
+    dropout = 0.0
+
+    def forward(self, x):
+        return super().forward(F.dropout(x, self.dropout, self.training))
+
+
+def put_head(model, settings, device):
+    """Puts the run's head in the place of the architecture's, where it has another shape; its weights are in the adapter's files."""
+    head = settings.head
+    if head is None:
+        return
+    width, outputs = model.config.hidden_size, len(settings.labels)
+    if head["out"]:
+        new = Head(head, width, outputs)
+    else:
+        new = DroppedLinear(width, outputs, bias=head["bias"])
+        new.dropout = head["dropout"]
+    setattr(model, head["module"], new.to(device))
 
 
 def quantization(settings, dtype):
@@ -179,13 +234,36 @@ def learning_rate(step, settings):
 # Rows and their losses
 
 
-def targets_of(row, settings):
-    """What the row's loss is divided by, with that of the step's other rows: its target tokens, or its class's weight."""
-    if settings.kind == "sequence_classification":
-        return settings.class_weights[row["label"]] if settings.class_weights else 1
+def labels_in(row, settings):
+    """The classes that are learnt of a row: its own, or those of its tokens."""
+    if "label" in row:
+        return [row["label"]]
     # The first token of a text has nothing in front that it could be predicted from.
-    labels = row["labels"][1:] if settings.kind == "causal_lm" else row["labels"]
-    return sum(label != IGNORED for label in labels)
+    return row["labels"][1:] if settings.kind == "causal_lm" else row["labels"]
+
+
+def counts_of(row, settings):
+    """What the sum of each term of the loss is divided by, with the other rows' of the step: targets, their weights, or numbers."""
+    if "targets" in row:
+        return [len(row["targets"])] * len(settings.terms)
+    labels = [label for label in labels_in(row, settings) if label != IGNORED]
+    return [count_of_classes(term, labels, settings) for term in settings.terms]
+
+
+def count_of_classes(term, labels, settings):
+    if term["loss"] == "cross_entropy" and term["class_weights"]:
+        return sum(term["class_weights"][label] for label in labels)
+    return len(labels) if term["loss"] in ("cross_entropy", "focal") else len(labels) * len(settings.labels)
+
+
+def counts_of_all(rows, settings):
+    return [sum(counts) for counts in zip(*(counts_of(row, settings) for row in rows))] or [0] * len(settings.terms)
+
+
+def mean(sums, counts):
+    """The loss: the sum of each term over its count."""
+    parts = [total / count for total, count in zip(sums, counts) if count > 0]
+    return sum(parts) if parts else 0.0 * sums.sum()
 
 
 def padded(lists, filler):
@@ -217,8 +295,7 @@ def groups_of(rows):
     return groups
 
 
-def loss_of(model, rows, settings, device):
-    """The sum of the losses of all targets of these rows, which are not packed."""
+def inputs_of(rows, settings):
     ids = [row["input_ids"] for row in rows]
     inputs = {
         "input_ids": padded(ids, settings.pad_token_id),
@@ -226,26 +303,93 @@ def loss_of(model, rows, settings, device):
     }
     if any("token_type_ids" in row for row in rows):
         inputs["token_type_ids"] = padded([row.get("token_type_ids", [0] * len(row["input_ids"])) for row in rows], 0)
+    return inputs
+
+
+def logits_of(model, inputs, settings):
+    if settings.head is None or not settings.head["mean"]:
+        return model(**inputs).logits.float()
+    # No class of transformers reads the mean of a row's tokens: the head is called apart.
+    whole = model.get_base_model()
+    states = whole.base_model(**inputs).last_hidden_state
+    weights = inputs["attention_mask"].unsqueeze(-1).to(states.dtype)
+    means = (states * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1.0)
+    return getattr(whole, settings.head["module"])(means).float()
+
+
+def sums_of(model, rows, settings, device):
+    """The sum of each term of the loss over all targets of these rows, which are not packed, times the term's weight."""
+    inputs = {name: tensor.to(device) for name, tensor in inputs_of(rows, settings).items()}
+    if settings.answers != "classes":
+        targets = torch.tensor([row["targets"] for row in rows], dtype=torch.float32, device=device)
+        logits = logits_of(model, inputs, settings)
+        of_term = of_labels if settings.answers == "labels" else of_numbers
+        return torch.stack([term["weight"] * of_term(term, logits, targets) for term in settings.terms])
     if settings.kind == "sequence_classification":
-        labels = torch.tensor([row["label"] for row in rows])
+        labels = torch.tensor([row["label"] for row in rows], device=device)
     else:
-        labels = padded([row["labels"] for row in rows], IGNORED)
-    inputs, labels = {name: tensor.to(device) for name, tensor in inputs.items()}, labels.to(device)
+        labels = padded([row["labels"] for row in rows], IGNORED).to(device)
     if settings.kind == "seq2seq_lm":
         inputs["decoder_input_ids"] = model.get_base_model().prepare_decoder_input_ids_from_labels(labels=labels)
-    logits = model(**inputs).logits.float()
+    logits = logits_of(model, inputs, settings)
     if settings.kind == "causal_lm":
         # Token t predicts token t + 1.
         logits, labels = logits[:, :-1], labels[:, 1:]
-    weights = torch.tensor(settings.class_weights, device=device) if settings.class_weights else None
-    return settings.loss_weight * F.cross_entropy(
-        logits.reshape(-1, logits.shape[-1]),
-        labels.reshape(-1),
-        weight=weights,
-        ignore_index=IGNORED,
-        label_smoothing=settings.label_smoothing,
-        reduction="sum",
-    )
+    logits, labels = logits.reshape(-1, logits.shape[-1]), labels.reshape(-1)
+    return torch.stack([term["weight"] * of_classes(term, logits, labels) for term in settings.terms])
+
+
+def of_classes(term, logits, labels):
+    """One class a row of logits."""
+    if term["loss"] == "cross_entropy":
+        weights = torch.tensor(term["class_weights"], device=logits.device) if term["class_weights"] else None
+        return F.cross_entropy(
+            logits, labels, weight=weights, ignore_index=IGNORED, label_smoothing=term["label_smoothing"], reduction="sum"
+        )
+    logits, labels = logits[labels != IGNORED], labels[labels != IGNORED]
+    chosen = F.one_hot(labels, logits.shape[-1]).bool()
+    if term["loss"] != "focal":
+        return penalty(term, logits.softmax(dim=-1) - chosen.float()).sum()
+    odds = logits[chosen] - logits.masked_fill(chosen, -math.inf).logsumexp(dim=-1)
+    weights = torch.tensor(term["alpha"], device=logits.device)[labels] if term["alpha"] else 1.0
+    return (weights * focal(term, odds)).sum()
+
+
+def of_labels(term, logits, targets):
+    """Any of the labels."""
+    if term["loss"] == "bce":
+        weights = torch.tensor(term["pos_weight"] or [1.0], device=logits.device)
+        return (weights * targets * F.softplus(-logits) + (1.0 - targets) * F.softplus(logits)).sum()
+    if term["loss"] != "focal":
+        return penalty(term, logits.sigmoid() - targets).sum()
+    weights = 1.0
+    if term["alpha"]:
+        alpha = torch.tensor(term["alpha"], device=logits.device)
+        weights = torch.where(targets == 1.0, alpha, 1.0 - alpha)
+    return (weights * focal(term, logits * (2.0 * targets - 1.0))).sum()
+
+
+def of_numbers(term, logits, targets):
+    return penalty(term, logits - targets).sum()
+
+
+def focal(term, odds):
+    """(1 - p)^gamma * -log p of p = sigmoid(odds)."""
+    return torch.exp(-term["gamma"] * F.softplus(odds)) * F.softplus(-odds)
+
+
+def penalty(term, error):
+    """What an error costs."""
+    if term["loss"] == "mse":
+        return error.square()
+    if term["loss"] == "mae":
+        return error.abs()
+    zeros = torch.zeros_like(error)
+    if term["loss"] == "huber":
+        return F.huber_loss(error, zeros, reduction="none", delta=term["delta"])
+    if term["loss"] == "smooth_l1":
+        return F.smooth_l1_loss(error, zeros, reduction="none", beta=term["beta"])
+    raise ValueError(f"loss: {term['loss']} is not known to this script")
 
 
 def parts(rows, size):
@@ -290,7 +434,7 @@ def is_due(step, every):
 def take_step(model, optimizer, rows, step, settings, accelerator):
     """One optimizer step on all of `rows`, of which this process takes its share; gives loss and norm of the gradient."""
     rank, processes, device = accelerator.process_index, accelerator.num_processes, accelerator.device
-    targets = sum(targets_of(row, settings) for row in rows)
+    counts = counts_of_all(rows, settings)
     mine = rows[rank::processes]
     # Masks of dropout follow from the step, so that a run that goes on draws those of one that never stopped.
     torch.manual_seed(settings.seed + step * processes + rank)
@@ -299,7 +443,7 @@ def take_step(model, optimizer, rows, step, settings, accelerator):
     loss = torch.zeros(1, device=device)
     for part in parts(mine, settings.per_device_train_batch_size):
         for group in groups_of(part):
-            group_loss = loss_of(model, group, settings, device) / max(1, targets)
+            group_loss = mean(sums_of(model, group, settings, device), counts)
             group_loss.backward()
             loss += group_loss.detach()
     parameters = [parameter for _, parameter in trained(model)]
@@ -332,13 +476,13 @@ def add_up(parameters, loss, accelerator):
 def evaluate(model, rows, settings, accelerator):
     """The mean loss over all targets of `rows`."""
     model.eval()
-    total = torch.zeros(1, device=accelerator.device)
+    total = torch.zeros(len(settings.terms), device=accelerator.device)
     mine = rows[accelerator.process_index :: accelerator.num_processes]
     for part in parts(mine, settings.per_device_eval_batch_size):
         for group in groups_of(part):
-            total += loss_of(model, group, settings, accelerator.device)
-    total = accelerator.reduce(total, reduction="sum").item()
-    return total / max(1, sum(targets_of(row, settings) for row in rows))
+            total += sums_of(model, group, settings, accelerator.device)
+    total = accelerator.reduce(total, reduction="sum")
+    return mean(total, counts_of_all(rows, settings)).item()
 
 
 # Files
@@ -381,6 +525,8 @@ def load_state(model, optimizer, settings, folder):
         return done
     moments = load_file(moments)
     for name, parameter in trained(model):
+        if f"exp_avg.{name}" not in moments:
+            continue
         optimizer.state[parameter] = {
             "step": torch.tensor(float(done)),
             "exp_avg": moments[f"exp_avg.{name}"].to(parameter),

@@ -157,8 +157,11 @@ impl Loader<'_> {
         if self.full || self.is_initialised(name, &shape) {
             return Ok(None);
         }
-        if let Some(matrix) = bitsandbytes::read(self, name, shape).await? {
-            return Ok(Some(self.hold(matrix, false)));
+        // bitsandbytes packs Conv1D's weights as [out, in].
+        let turn = role == Role::Conv1d;
+        let as_packed = if turn { [shape[1], shape[0]] } else { shape };
+        if let Some(matrix) = bitsandbytes::read(self, name, as_packed).await? {
+            return Ok(Some(self.hold(matrix, turn)));
         }
         if role == Role::Head {
             return Ok(None);
@@ -179,8 +182,7 @@ impl Loader<'_> {
         let floats = matches!(own, None | Some(Format::F16 | Format::Bf16));
         let is_linear = matches!(role, Role::Linear | Role::Conv1d);
         if is_linear && floats && self.base != BaseFormat::AsStored {
-            // bitsandbytes quantizes Conv1D's weights as [out, in].
-            let turn = role == Role::Conv1d && !flipped;
+            let turn = turn && !flipped;
             let source = if turn { source.transposed(self).await? } else { source };
             let packed = pack::encoded(self, &source, self.base).await?;
             return Ok(packed.map(|matrix| self.hold(matrix, turn || flipped)));

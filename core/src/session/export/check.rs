@@ -5,7 +5,7 @@
 //! one, where it is not too large for that; of a larger one the tensors alone are compared.
 
 use super::super::Session;
-use super::super::predict::held_out_rows;
+use super::super::predict::{References, held_out_rows};
 use super::Wanted;
 use crate::config::RunConfig;
 use crate::data::Dataset;
@@ -86,7 +86,9 @@ impl Session {
         let Some(run) = &self.trained else {
             return Ok(Err(msg::NoRunOfWeights.into()));
         };
-        if form.holds_base() && run.record.task == Some(Task::Preference) {
+        let is_preference = run.record.task == Some(Task::Preference);
+        // A model that was trained throughout is its own base here: what it started from is gone.
+        if is_preference && loaded(&self.model)?.full {
             return Ok(Err(msg::ComparesWithBase.into()));
         }
         let validation = self.validation.as_ref();
@@ -112,7 +114,8 @@ impl Session {
                 Ok(model) => Some(model),
                 Err(why) => return Ok(Err(why)),
             };
-            let scored = score(&mut other, rows, config, &stopped, emit).await;
+            let references = is_preference.then(|| held_out.references());
+            let scored = score(&mut other, rows, (config, references.as_ref()), &stopped, emit).await;
             drop(other);
             device::release(&device);
             scored?
@@ -143,16 +146,20 @@ fn explained(score: Option<&ExportScore>, read_back: &ReadBack, settings: Settin
     Some(msg::RoundedByMore { storage }.into())
 }
 
-/// The score of a model that was read back, on rows that its own tokenizer makes ready.
+/// The score of a model that was read back, on rows that its own tokenizer makes ready; answers are compared with `references`, where
+/// there are some.
 async fn score(
     slot: &mut Option<LoadedModel>,
     rows: Rows<'_>,
-    config: &RunConfig,
+    (config, references): (&RunConfig, Option<&References>),
     stopped: &dyn Fn() -> bool,
     emit: &mut Emit<'_>,
 ) -> Result<EvalInfo> {
     let held_out = held_out_rows(slot, rows, (config, MOST_ROWS), emit).await?;
-    let held_out = held_out.ok_or_else(|| Error::data(msg::NothingHeldOut))?;
+    let mut held_out = held_out.ok_or_else(|| Error::data(msg::NothingHeldOut))?;
+    if let Some(references) = references {
+        held_out.compare_with(references, config, &loaded(slot)?.model)?;
+    }
     held_out.score(loaded(slot)?, config, stopped, emit).await
 }
 

@@ -10,7 +10,7 @@ use lorakeet_core::{
     export::{Form, RunRecord, Trained, read_back},
     formats::{Storage, peft::Adapter},
     host::{Control, Emit},
-    protocol::{Command, Event, ExportCheck, ExportCommand, ExportEvent, ExportOption, ReadBack},
+    protocol::{Command, DeviceChoice, Event, ExportCheck, ExportCommand, ExportEvent, ExportOption, ReadBack},
     store::{MemoryFile, Source},
 };
 use lorakeet_tests::{
@@ -72,8 +72,14 @@ fn a_merged_file_is_read_back_tensor_by_tensor_and_differs_by_its_rounding_alone
                 "{name}, {form:?} {dtype}: {found:?}"
             );
             match dtype {
-                Storage::F32 => assert!(furthest(&found) < 1e-4, "{name}: {found:?}"),
-                _ => assert!(furthest(&found) > 0.0, "{name}, {form:?} {dtype}: nothing is rounded"),
+                Storage::F32 => assert!(
+                    furthest(&found) < 1e-4 && found.relative < Some(1e-4),
+                    "{name}: {found:?}"
+                ),
+                _ => assert!(
+                    furthest(&found) > 0.0 && found.relative > Some(0.0),
+                    "{name}, {form:?} {dtype}: nothing is rounded"
+                ),
             }
         }
     }
@@ -180,6 +186,36 @@ fn a_session_scores_what_it_wrote_and_keeps_what_it_trained() {
     let loss = check.score.expect("a score").loss_of_run;
     let wanted = summary.eval_loss_after.expect("a loss");
     assert!((loss - wanted).abs() < 1e-6, "{loss}, of the run {wanted}");
+}
+
+#[test]
+fn preferences_are_scored_in_a_merged_model_against_the_base_that_the_run_had() {
+    let row = |i: usize| {
+        let (right, wrong) = (["a", "b", "c"][i % 3], ["b", "c", "a"][i % 3]);
+        format!(
+            "{{\"prompt\": \"say {right}\", \"chosen\": \" {right}{right}.\", \"rejected\": \" {wrong}{wrong}.\"}}\n"
+        )
+    };
+    let data = MemoryFile::source("pairs.jsonl", (0..24).map(row).collect::<String>().into_bytes());
+    let mut session = TestSession::with(DeviceChoice::Cpu, tiny::model_files(), data);
+    session.train(RunConfig {
+        learning_rate: 5e-3,
+        max_steps: 20,
+        val_size: 6.0,
+        ..tiny::config()
+    });
+    session.summary();
+    for form in [Form::Peft, Form::Merged] {
+        let (files, _) = written(&mut session, (form, None, 0), |_, _| ());
+        let check = checked(&mut session, (form, None, false), sources(&files));
+        let score = check
+            .score
+            .unwrap_or_else(|| panic!("{form:?}: {:?}", check.not_scored));
+        assert!(score.is_close() && score.rows == 6, "{form:?}: {score:?}");
+        // Against itself a model would have ln 2.
+        let away = (score.loss_of_export - std::f64::consts::LN_2).abs();
+        assert!(away > 10.0 * score.tolerance, "{form:?}: {score:?}");
+    }
 }
 
 #[test]
