@@ -67,6 +67,48 @@ const destroyForgotten = () => {
   for (const buffer of made) if (!kept.has(buffer)) buffer.destroy();
 };
 
+// Bind groups by what they bind. The runtime asks for one at each launch, and for its pipeline's layout before that; to make them
+// is most of what a launch costs the browser, and a step binds what the steps before it bound.
+const MOST_GROUPS = 4096;
+// Those that were asked for lately, and before that. A group that nobody asks for is forgotten with the older ones.
+let groups = new Map();
+let olderGroups = new Map();
+
+const forgetGroups = () => {
+  groups.clear();
+  olderGroups.clear();
+};
+
+const NUMBER = Symbol("number");
+let numbered = 0;
+const numberOf = (object) => (object[NUMBER] ??= numbered += 1);
+
+// Two descriptors with the same key ask for the same group; none where something else than parts of buffers is bound.
+const keyOf = ({ layout, entries }) => {
+  let key = String(numberOf(layout));
+  for (const { binding, resource } of entries) {
+    const { buffer, offset = 0, size = "" } = resource;
+    if (!buffer) return undefined;
+    key += `,${binding}:${numberOf(buffer)}+${offset}:${size}`;
+  }
+  return key;
+};
+
+// The group of this key, made where there is none.
+const groupOf = (key, make) => {
+  let group = groups.get(key);
+  if (group) return group;
+  group = olderGroups.get(key) ?? make();
+  if (groups.size >= MOST_GROUPS) {
+    olderGroups = groups;
+    groups = new Map();
+  }
+  groups.set(key, group);
+  return group;
+};
+
+const LAYOUTS = Symbol("layouts");
+
 const pretendTimestamps = (adapter) => {
   Object.defineProperty(adapter, "features", { value: new Set(adapter.features).add(TIMESTAMPS) });
   adapter.requestDevice = (descriptor) => {
@@ -116,9 +158,24 @@ if (self.GPUAdapter) {
     return buffer;
   };
 
+  const { createBindGroup } = GPUDevice.prototype;
+  GPUDevice.prototype.createBindGroup = function (descriptor) {
+    const make = () => createBindGroup.call(this, descriptor);
+    const key = keyOf(descriptor);
+    return key === undefined ? make() : groupOf(key, make);
+  };
+
+  const { getBindGroupLayout } = GPUComputePipeline.prototype;
+  GPUComputePipeline.prototype.getBindGroupLayout = function (index) {
+    const layouts = (this[LAYOUTS] ??= []);
+    return (layouts[index] ??= getBindGroupLayout.call(this, index));
+  };
+
   const { destroy, mapAsync } = GPUBuffer.prototype;
   GPUBuffer.prototype.destroy = function () {
     made.delete(this);
+    // No group of it is asked for again.
+    forgetGroups();
     destroy.call(this);
   };
   GPUBuffer.prototype.mapAsync = function (...range) {

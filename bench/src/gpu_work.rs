@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 pub struct GpuCounts {
     /// Kernels launched.
     pub launches: u64,
+    /// Bind groups made.
+    pub bind_groups: u64,
     /// Calls of `submit`.
     pub submits: u64,
     /// Calls of `mapAsync`.
@@ -24,6 +26,9 @@ pub struct GpuCounts {
 pub struct GpuWork {
     /// Kernels launched.
     pub launches: u64,
+    /// Bind groups made; lines of before do not have them.
+    #[serde(default)]
+    pub bind_groups: u64,
     /// Calls of `submit`.
     pub submits: u64,
     /// Calls of `mapAsync`.
@@ -46,6 +51,7 @@ impl GpuWork {
         };
         let work = Self {
             launches: median(&|counts| counts.launches as f64),
+            bind_groups: median(&|counts| counts.bind_groups as f64),
             submits: median(&|counts| counts.submits as f64),
             maps: median(&|counts| counts.maps as f64),
             bytes_written: median(&|counts| counts.bytes_written as f64),
@@ -64,6 +70,7 @@ mod tests {
         // The first step compiles, and takes 5 s; each of the others waits 3 of its 10 ms.
         let after = |step: u64| GpuCounts {
             launches: 544 * step,
+            bind_groups: 540 + 4 * step,
             submits: 21 * step,
             maps: step,
             bytes_written: 900_000 + 12_000 * step,
@@ -73,6 +80,7 @@ mod tests {
         let counts: Vec<GpuCounts> = (0..=25).map(after).collect();
         let work = GpuWork {
             launches: 544,
+            bind_groups: 4,
             submits: 21,
             maps: 1,
             bytes_written: 12_000,

@@ -133,7 +133,9 @@ impl Generation<'_> {
         while rest.len() > PROMPT_PIECE && !cancelled() {
             let (piece, others) = rest.split_at(PROMPT_PIECE);
             let logits = self.model.next_logits(self.leaves, piece, cache, self.adapter);
-            waits.after(device, || logits.slice([0..1, 0..1]).reshape([1])).await?;
+            waits
+                .after(device, || Some(logits.slice([0..1, 0..1]).reshape([1])))
+                .await?;
             device::trim(device);
             rest = others;
         }

@@ -85,8 +85,14 @@ pub fn build_bench(places: &Places) -> Result<PathBuf> {
     compile(places, wasm::compiler()?, "web", PAGE_PACKAGE, "bench", Some("bench"))?;
     let folder = places.target.join("bench");
     bundle::bind(&programs(places).join("bench.wasm"), "bench", &folder)?;
-    for name in ["index.html", "worker.js", "count.js"] {
-        let from = places.root.join("app/bench").join(name);
+    for path in [
+        "app/bench/index.html",
+        "app/bench/worker.js",
+        "app/bench/count.js",
+        "public/webgpu.js",
+    ] {
+        let from = places.root.join(path);
+        let name = from.file_name().unwrap_or_default();
         std::fs::copy(&from, folder.join(name)).with_context(|| format!("{} cannot be copied", from.display()))?;
     }
     Ok(folder)

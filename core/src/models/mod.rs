@@ -307,8 +307,8 @@ impl Model {
         let on_device = numbers(targets.clone(), &self.device);
         let soft_cap = self.body.logit_cap();
         let mut chunks = matrix.in_chunks(hidden, bias, on_device, soft_cap, leaves);
-        while let Some(newest) = chunks.score_next() {
-            waits.after(&self.device, || newest).await?;
+        while chunks.score_next() {
+            waits.after(&self.device, || chunks.newest()).await?;
         }
         let scores = read(Tensor::cat(chunks.scores().into(), 0)).await?;
         let (losses, largest) = scores.split_at(scores.len() / 2);

@@ -35,7 +35,7 @@ impl Waits {
     ///
     /// # Errors
     /// The device failed.
-    pub(crate) async fn after(&mut self, device: &Device, newest: impl FnOnce() -> Tensor<1>) -> Result<()> {
+    pub(crate) async fn after(&mut self, device: &Device, newest: impl FnOnce() -> Option<Tensor<1>>) -> Result<()> {
         if !device::is_gpu(device) {
             return Ok(());
         }
@@ -44,7 +44,8 @@ impl Waits {
         if !device::is_due(queued, last) {
             return Ok(());
         }
-        read(newest()).await?;
+        let Some(newest) = newest() else { return Ok(()) };
+        read(newest).await?;
         let now_ms = (self.host.now_ms)();
         // Before the first wait nobody knows when what was queued began.
         if let Some(since_ms) = self.since_ms {
@@ -94,14 +95,14 @@ impl Model {
             );
             (x, shared) = part.take_outputs();
             if let Some(rows) = &x {
-                waits.after(&self.device, || first_number(rows)).await?;
+                waits.after(&self.device, || Some(first_number(rows))).await?;
             }
         }
         let part = Part::new(cuts, x, shared);
         let hidden = self
             .body
             .hidden(&TensorGraph::of_part(&pass, &self.device, &part, &constants), batch);
-        waits.after(&self.device, || first_number(&hidden)).await?;
+        waits.after(&self.device, || Some(first_number(&hidden))).await?;
         Ok(leaves.behind(hidden))
     }
 }

@@ -416,6 +416,10 @@ impl<B: Launch, C: CheckpointStrategy> Ops for Autodiff<B, C> {
         Self::from_inner(B::cross_entropy_backward(logits, targets, form))
     }
 
+    fn scaled_sum(x: FloatTensor<Self>, scale: f32) -> FloatTensor<Self> {
+        Self::from_inner(B::scaled_sum(x.into_primitive(), scale))
+    }
+
     fn given_gradient(
         x: FloatTensor<Self>,
         value: FloatTensor<Self>,
@@ -437,6 +441,11 @@ impl<B: Launch, C: CheckpointStrategy> Ops for Autodiff<B, C> {
             OpsKind::Tracked(prep) => prep.finish(gradient, root),
             OpsKind::UnTracked(prep) => prep.finish(root),
         }
+    }
+
+    fn begins_at(root: FloatTensor<Self>) -> bool {
+        ends::begin_at(root.id());
+        true
     }
 
     fn vocabulary_loss_bias(

@@ -170,11 +170,16 @@ pub trait Ops: Backend {
         targets: FloatTensor<Self>,
         form: VocabularyForm,
     ) -> FloatTensor<Self>;
+    /// scale · Σ x → [1]. Records no gradient.
+    fn scaled_sum(x: FloatTensor<Self>, scale: f32) -> FloatTensor<Self>;
     /// `value` [1], of which the gradient with respect to `x` is known: `gradient`, in x's shape.
     fn given_gradient(x: FloatTensor<Self>, value: FloatTensor<Self>, gradient: FloatTensor<Self>)
     -> FloatTensor<Self>;
     /// `root` [1], whose backward pass hands `gradient` to `x` before anything else.
     fn inject(root: FloatTensor<Self>, x: FloatTensor<Self>, gradient: FloatTensor<Self>) -> FloatTensor<Self>;
+    /// The next backward pass of this thread begins at `root`, with ones: what made it need not multiply by them. Whether it records
+    /// a gradient at all.
+    fn begins_at(root: FloatTensor<Self>) -> bool;
     fn adamw(
         p: FloatTensor<Self>,
         g: FloatTensor<Self>,

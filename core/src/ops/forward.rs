@@ -315,12 +315,21 @@ impl<B: Launch> Ops for B {
         gradient
     }
 
+    fn scaled_sum(x: FloatTensor<B>, scale: f32) -> FloatTensor<B> {
+        let len = x.shape().num_elements();
+        launch_one::<B>(kernels::ScaledSum { len, scale }, vec![x], Shape::new([1]))
+    }
+
     fn given_gradient(_x: FloatTensor<B>, value: FloatTensor<B>, _gradient: FloatTensor<B>) -> FloatTensor<B> {
         value
     }
 
     fn inject(root: FloatTensor<B>, _x: FloatTensor<B>, _gradient: FloatTensor<B>) -> FloatTensor<B> {
         root
+    }
+
+    fn begins_at(_root: FloatTensor<B>) -> bool {
+        false
     }
 
     fn adamw(

@@ -291,9 +291,9 @@ fn submit<'a>(kernel: impl Kernel, tier: Tier, tensors: impl Iterator<Item = &'a
     let (operations, most) = (kernel.operations(), device::most_operations());
     let cut = kernel.cut(tier).filter(|cut| cut.operations > most);
     let (mut info, whole) = (kernel.info(), kernel.workgroups(tier));
-    let kernel = Arc::new(kernel);
+    let source = Source::new(kernel, tier);
     if rehearsal::is_under_way() {
-        return rehearsal::note(client, Box::new(Source { kernel, tier }), tensors.len(), words(&info));
+        return rehearsal::note(client, Box::new(source), tensors.len(), words(&info));
     }
     let launch = |info: &[u32], [x, y, z]: [u32; 3], operations: u64| {
         let mut arguments = KernelArguments::new();
@@ -301,8 +301,7 @@ fn submit<'a>(kernel: impl Kernel, tier: Tier, tensors: impl Iterator<Item = &'a
             arguments = arguments.with_buffer(tensor.handle.clone().binding());
         }
         arguments.info = MetadataBindingInfo::custom(words(info));
-        let kernel = kernel.clone();
-        client.launch(Box::new(Source { kernel, tier }), CubeCount::Static(x, y, z), arguments);
+        client.launch(Box::new(source.again()), CubeCount::Static(x, y, z), arguments);
         device::note_work(operations, || {
             // What fails here fails again where it is read.
             let _ = client.flush();
@@ -338,9 +337,30 @@ fn words(info: &[u32]) -> Vec<u64> {
 struct Source<K> {
     kernel: Arc<K>,
     tier: Tier,
+    /// Made once: the runtime asks for it several times a launch.
+    id: KernelId,
 }
 
 impl<K: Kernel> Source<K> {
+    fn new(kernel: K, tier: Tier) -> Self {
+        let [x, y, z] = kernel.workgroup_size(tier);
+        let id = KernelId::new::<Self>().info(kernel.key(tier));
+        Self {
+            id: id.cube_dim(CubeDim::new_3d(x, y, z).into()),
+            kernel: Arc::new(kernel),
+            tier,
+        }
+    }
+
+    /// The same for another launch.
+    fn again(&self) -> Self {
+        Self {
+            kernel: self.kernel.clone(),
+            tier: self.tier,
+            id: self.id.clone(),
+        }
+    }
+
     fn cube_dim(&self) -> CubeDim {
         let [x, y, z] = self.kernel.workgroup_size(self.tier);
         CubeDim::new_3d(x, y, z)
@@ -349,9 +369,7 @@ impl<K: Kernel> Source<K> {
 
 impl<K: Kernel> KernelMetadata for Source<K> {
     fn id(&self) -> KernelId {
-        KernelId::new::<Self>()
-            .info(self.kernel.key(self.tier))
-            .cube_dim(self.cube_dim().into())
+        self.id.clone()
     }
 
     fn address_type(&self) -> ElemType {

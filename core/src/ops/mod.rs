@@ -34,7 +34,10 @@ pub(crate) use places::{GradientPlaces, is_slice};
 pub(crate) use rehearsal::Rehearsal;
 pub use update::{clip_factor, clipped_adamw, clipped_adamw_8bit};
 
-use burn::{backend::Dispatch, tensor::Tensor};
+use burn::{
+    backend::Dispatch,
+    tensor::{Gradients, Tensor},
+};
 use dispatched::Ops;
 pub(crate) use vocabulary::chunk_rows;
 pub(crate) use vocabulary_chunks::VocabularyChunks;
@@ -281,6 +284,18 @@ pub fn dropout(x: Tensor<2>, p: f32, seed: u64) -> Tensor<2> {
 pub(crate) fn inject<const D: usize>(root: Tensor<1>, x: Tensor<D>, gradient: Tensor<D>) -> Tensor<1> {
     let (root, x, gradient) = (root.into_dispatch(), x.into_dispatch(), gradient.into_dispatch());
     Tensor::from_dispatch(Dispatch::inject(root, x, gradient))
+}
+
+/// The gradients of `loss` \[1\]: those of [`Tensor::backward`], where a loss over a vocabulary that is `loss` itself is not
+/// multiplied by its own gradient, 1.
+pub fn backward(loss: &Tensor<1>) -> Gradients {
+    Dispatch::begins_at(loss.clone().into_dispatch());
+    loss.backward()
+}
+
+/// scale · Σ x → \[1\], in one launch and always in the same order. No gradient.
+pub(crate) fn scaled_sum(x: Tensor<1>, scale: f32) -> Tensor<1> {
+    Tensor::from_dispatch(Dispatch::scaled_sum(x.into_dispatch(), scale))
 }
 
 /// Rows of w by number. ids \[n\] are whole numbers in f32 (exact up to 2²⁴), w \[V, C\] → \[n, C\].

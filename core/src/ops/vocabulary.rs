@@ -1,5 +1,6 @@
 //! The loss over a vocabulary with its gradients, chunk by chunk of tokens, so that no logits are kept.
 
+use super::dispatched::Ops;
 use super::forms::VocabularyForm;
 use super::forward::{column_sums, launch_one, rows_width};
 use super::launch::Launch;
@@ -142,7 +143,7 @@ pub(super) fn vocabulary_loss<B: Launch>(
     } else {
         B::float_cat(losses, 0)
     };
-    let loss = B::float_mul_scalar(B::float_sum(losses), scale.into());
+    let loss = <B as Ops>::scaled_sum(losses, scale);
     let dx = match dxs.len() {
         0 => None,
         1 => dxs.pop(),

@@ -3,7 +3,7 @@
 
 use super::dispatched::Ops;
 use super::vocabulary::chunk_rows;
-use super::{VocabularyForm, cross_entropy};
+use super::{VocabularyForm, cross_entropy, scaled_sum};
 use burn::{backend::Dispatch, tensor::Tensor};
 
 /// Either scored without a gradient, or their loss with the gradient of the rows, where the matrix is frozen.
@@ -59,60 +59,78 @@ impl<'m> VocabularyChunks<'m> {
         }
     }
 
-    /// Scores the next chunk; a number of the last that is asked for, or `None` where no chunk is left.
-    pub(crate) fn score_next(&mut self) -> Option<Tensor<1>> {
-        let (x, targets) = self.next_rows()?;
+    /// A number of what was asked for last; `None` before anything was.
+    pub(crate) fn newest(&self) -> Option<Tensor<1>> {
+        match self.gradients.last() {
+            Some(gradient) => Some(gradient.clone().slice([0..1, 0..1]).reshape([1])),
+            None => Some(self.losses.last()?.clone().slice([0..1])),
+        }
+    }
+
+    /// Scores the next chunk; `false` where none is left.
+    pub(crate) fn score_next(&mut self) -> bool {
+        let Some((x, targets)) = self.next_rows() else {
+            return false;
+        };
         let logits = (self.multiply)(x, false);
         // A cap leaves the order of the logits as it is.
         self.largest.push(logits.clone().argmax(1).float().flatten(0, 1));
-        let losses = cross_entropy(logits, targets, self.soft_cap);
-        self.losses.push(losses.clone());
-        Some(losses.slice([0..1]))
+        self.losses.push(cross_entropy(logits, targets, self.soft_cap));
+        true
     }
 
     /// The cross-entropy of each row against its target → \[n\], and the number of its largest logit → \[n\].
     pub(crate) fn scores(mut self) -> [Tensor<1>; 2] {
-        while self.score_next().is_some() {}
-        [Tensor::cat(self.losses, 0), Tensor::cat(self.largest, 0)]
+        while self.score_next() {}
+        [joined(self.losses), joined(self.largest)]
     }
 
-    /// Computes the next chunk's losses and, where x is tracked, the gradient of its rows, of the losses times `scale`; a number of
-    /// the last that is asked for, or `None` where no chunk is left.
-    pub(crate) fn learn_next(&mut self, scale: f32) -> Option<Tensor<1>> {
-        let (x, targets) = self.next_rows()?;
+    /// Computes the next chunk's losses and, where x is tracked, the gradient of its rows, of the losses times `scale`; `false` where
+    /// none is left.
+    pub(crate) fn learn_next(&mut self, scale: f32) -> bool {
+        let Some((x, targets)) = self.next_rows() else {
+            return false;
+        };
         let logits = (self.multiply)(x, false).into_dispatch();
         let logits = match self.soft_cap {
             cap if cap > 0.0 => Dispatch::soft_cap(logits, cap),
             _ => logits,
         };
         let targets = targets.into_dispatch();
-        let losses = Tensor::<1>::from_dispatch(Dispatch::cross_entropy(logits.clone(), targets.clone()));
-        self.losses.push(losses.clone());
+        let losses = Dispatch::cross_entropy(logits.clone(), targets.clone());
+        self.losses.push(Tensor::from_dispatch(losses));
         if !self.x.is_tracked() {
-            return Some(losses.slice([0..1]));
+            return true;
         }
         let form = VocabularyForm {
             scale,
             soft_cap: self.soft_cap,
         };
         let of_logits = Tensor::from_dispatch(Dispatch::cross_entropy_backward(logits, targets, form));
-        let gradient = (self.multiply)(of_logits, true);
-        self.gradients.push(gradient.clone());
-        Some(gradient.slice([0..1, 0..1]).reshape([1]))
+        self.gradients.push((self.multiply)(of_logits, true));
+        true
     }
 
     /// `scale` · Σ of the losses of all rows, in nats → \[1\].
     pub(crate) fn loss(mut self, scale: f32) -> Tensor<1> {
-        while self.learn_next(scale).is_some() {}
-        let loss = Tensor::cat(self.losses, 0).sum().mul_scalar(scale);
+        while self.learn_next(scale) {}
+        let loss = scaled_sum(joined(self.losses), scale);
         if !self.x.is_tracked() {
             return loss;
         }
-        let gradient = Tensor::cat(self.gradients, 0);
+        let gradient = joined(self.gradients);
         Tensor::from_dispatch(Dispatch::given_gradient(
             self.x.into_dispatch(),
             loss.into_dispatch(),
             gradient.into_dispatch(),
         ))
+    }
+}
+
+/// The rows of all chunks, one after the other; those of a single one as they are, without a copy.
+fn joined<const D: usize>(mut chunks: Vec<Tensor<D>>) -> Tensor<D> {
+    match chunks.len() {
+        1 => chunks.swap_remove(0),
+        _ => Tensor::cat(chunks, 0),
     }
 }

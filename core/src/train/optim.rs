@@ -46,7 +46,7 @@ impl GradientSum {
     /// Goes back from `loss` and adds the gradients of `leaves`.
     pub fn add(&mut self, leaves: &Leaves, loss: Tensor<1>) {
         let mut places = self.places();
-        let gradients = places.within(|| loss.backward());
+        let gradients = places.within(|| ops::backward(&loss));
         drop(loss);
         self.add_passes(leaves, places, [gradients]);
     }

@@ -355,8 +355,8 @@ impl Learnt<'_> {
             };
             return turn.pass(loss).map(Some);
         };
-        while let Some(newest) = turn.pass(|| chunks.learn_next(scale)) {
-            if !turn.after(self.model.device(), || Some(newest)).await? {
+        while turn.pass(|| chunks.learn_next(scale)) {
+            if !turn.after(self.model.device(), || chunks.newest()).await? {
                 return Ok(None);
             }
         }
@@ -383,7 +383,7 @@ async fn layer_by_layer(
         return Ok(None);
     };
     let mut places = gradients.places();
-    let mut of_head = turn.pass(|| places.within(|| loss.backward()));
+    let mut of_head = turn.pass(|| places.within(|| ops::backward(&loss)));
     parts.begin_backward(&mut of_head);
     if !turn.after_part(&parts).await? {
         return Ok(None);

@@ -501,8 +501,21 @@ fn the_vocabularys_loss_of_a_packed_matrix_is_that_of_its_numbers() {
             let form = VocabularyForm { scale: 0.5, soft_cap };
             let given = || biased.then(|| bias.clone());
             let found = ops::packed_vocabulary_loss(x.clone(), &packed, given(), targets.clone(), form);
-            let wanted = ops::vocabulary_loss(x.clone(), dense, given(), targets, form);
+            let wanted = ops::vocabulary_loss(x.clone(), dense.clone(), given(), targets.clone(), form);
             let what = format!("{form:?}, biased {biased}, on {device:?}");
+            // A pass that begins at such a loss multiplies by no 1, to the same bits; one behind it multiplies by what there is.
+            let losses = || {
+                let packed = ops::packed_vocabulary_loss(x.clone(), &packed, given(), targets.clone(), form);
+                [
+                    packed,
+                    ops::vocabulary_loss(x.clone(), dense.clone(), given(), targets.clone(), form),
+                ]
+            };
+            for (root, other) in losses().into_iter().zip(losses()) {
+                let both = [ops::backward(&root), other.backward()];
+                let [found, wanted] = both.map(|gradients| x.grad(&gradients).expect("a gradient").into_data());
+                found.assert_eq(&wanted, true);
+            }
             assert_close(&what, found.clone().inner(), wanted.clone().inner());
             let (of_found, of_wanted) = ((found * 3.0).backward(), (wanted * 3.0).backward());
             let (found, wanted) = (x.grad(&of_found), x.grad(&of_wanted));

@@ -6,10 +6,44 @@ use super::super::launch::Launch;
 use super::handed::hand;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Shape, TensorMetadata};
+use burn_autodiff::NodeId;
 use burn_autodiff::checkpoint::base::Checkpointer;
 use burn_autodiff::grads::Gradients;
 use burn_autodiff::ops::{Backward, Ops as Node};
 use lorakeet_shaders as kernels;
+use std::cell::Cell;
+
+thread_local! {
+    /// Where this thread's last backward pass began that said so. No other node is ever given the same number, and a node's
+    /// operation is gone through once.
+    static ROOT: Cell<Option<NodeId>> = const { Cell::new(None) };
+}
+
+/// See [`Ops::begins_at`](super::super::dispatched::Ops::begins_at).
+pub(super) fn begin_at(root: NodeId) {
+    ROOT.set(Some(root));
+}
+
+/// A gradient that was made for an upstream gradient of 1, times the one that there is.
+struct Upstream<B: Launch> {
+    /// `None` where it is 1.
+    factor: Option<FloatTensor<B>>,
+}
+
+impl<B: Launch> Upstream<B> {
+    fn of<S, const N: usize>(ops: &Node<S, N>, grads: &mut Gradients) -> Self {
+        let factor = grads.consume::<B>(&ops.node);
+        Self {
+            factor: (ROOT.get() != Some(ops.node.id)).then_some(factor),
+        }
+    }
+
+    fn times(&self, gradient: FloatTensor<B>) -> FloatTensor<B> {
+        let Some(factor) = &self.factor else { return gradient };
+        let ones = vec![1; gradient.shape().num_dims()];
+        B::float_mul(gradient, B::float_reshape(factor.clone(), Shape::from(ones)))
+    }
+}
 
 #[derive(Debug)]
 pub(super) struct AddBackward;
@@ -31,10 +65,10 @@ impl<B: Launch> Backward<B, 1> for GivenGradient {
     /// The gradient for an upstream gradient of 1.
     type State = FloatTensor<B>;
     fn backward(self, ops: Node<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let upstream = B::float_reshape(grads.consume::<B>(&ops.node), Shape::new([1, 1]));
+        let upstream = Upstream::<B>::of(&ops, grads);
         let (gradient, [of_x]) = (ops.state, ops.parents);
         if let Some(node) = of_x {
-            grads.register::<B>(node.id, B::float_mul(gradient, upstream));
+            grads.register::<B>(node.id, upstream.times(gradient));
         }
     }
 }
@@ -82,12 +116,10 @@ impl<B: Launch, const N: usize> Backward<B, N> for VocabularyLossBackward {
     /// Gradients for an upstream gradient of 1.
     type State = [Option<FloatTensor<B>>; N];
     fn backward(self, ops: Node<Self::State, N>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let upstream = grads.consume::<B>(&ops.node);
+        let upstream = Upstream::<B>::of(&ops, grads);
         for (node, gradient) in ops.parents.into_iter().zip(ops.state) {
             if let (Some(node), Some(gradient)) = (node, gradient) {
-                let ones = vec![1; gradient.shape().num_dims()];
-                let factor = B::float_reshape(upstream.clone(), Shape::from(ones));
-                grads.register::<B>(node.id, B::float_mul(gradient, factor));
+                grads.register::<B>(node.id, upstream.times(gradient));
             }
         }
     }

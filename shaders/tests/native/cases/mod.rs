@@ -255,6 +255,7 @@ pub fn training() -> Vec<Case> {
         for parts in [1, 3, 64] {
             cases.push(case(SumSquares { len, parts }, 1.0, 1e-5));
         }
+        cases.push(case(ScaledSum { len, scale: 0.3 }, 1.0, 1e-5));
         cases.push(case(Axpy { len, alpha: -0.3 }, 1.0, 1e-6));
     }
     let lens = [1, 5, 64, 300, 4096, 70_000, 17];
@@ -262,6 +263,7 @@ pub fn training() -> Vec<Case> {
     // More than 256 elements an invocation, and more than one row of workgroups.
     let (len, parts) = (200_000, 1);
     cases.push(case(SumSquares { len, parts }, 1.0, 1e-5));
+    cases.push(case(ScaledSum { len, scale: 0.01 }, 1.0, 1e-5));
     cases.push(case(
         Axpy {
             len: 65_535 * 256 + 300,
