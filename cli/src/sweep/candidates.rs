@@ -19,7 +19,7 @@ const MOST: usize = 10_000;
 const DIGEST_LETTERS: usize = 8;
 
 /// Knobs beside [`PLACES`] by which runs would not be compared on the same rows.
-const HELD_OUT: [&str; 19] = [
+const HELD_OUT: [&str; 23] = [
     "model_name_or_path",
     "train_file",
     "validation_file",
@@ -27,6 +27,10 @@ const HELD_OUT: [&str; 19] = [
     "max_samples",
     "data_seed",
     "drop_rows",
+    "header",
+    "prompt_columns",
+    "completion_column",
+    "system_column",
     "text_columns",
     "label_columns",
     "task",

@@ -3,9 +3,10 @@
 use super::parse::{Record, Records, Skipped, Table, key, kind, listed, note_unused};
 use super::roles::{self, Guess};
 use super::table::is_unnamed;
+use super::told::Told;
 use super::value::Value;
 use super::{Content, Instruction, Row, Schema, labelled, numeric, preference, token_classification};
-use crate::chat::Conversation;
+use crate::chat::{Conversation, is_learnt};
 use crate::error::{Error, Result};
 use lorakeet_i18n::Message;
 use lorakeet_i18n::messages::common;
@@ -38,8 +39,42 @@ const PAIRS: &[(&str, &str)] = &[
 /// Names of the column that holds the answer of an `instruction`.
 const OUTPUTS: &[&str] = &["output", "response", "completion", "answer"];
 
+/// The column of earlier rounds.
+pub(super) const HISTORY: &str = "history";
+
 /// Names of the column of a text to be continued.
 const CORPUS_TEXTS: &[&str] = &["text", "content"];
+
+/// Further names that decide a form, or belong to one.
+const OTHERS: &[&str] = &[
+    "instruction",
+    "input",
+    "system",
+    "history",
+    "messages",
+    "conversations",
+    "tools",
+    "chosen",
+    "rejected",
+    "tokens",
+];
+
+/// Whether a column's name, in small letters, is one that decides a form.
+pub(super) fn is_column_name(key: &str) -> bool {
+    let is_of_pair = PAIRS
+        .iter()
+        .any(|(prompt, completion)| [prompt, completion].contains(&&key));
+    let lists = [OUTPUTS, CORPUS_TEXTS, OTHERS];
+    is_of_pair || lists.into_iter().any(|names| names.contains(&key)) || labelled::is_known(key)
+}
+
+/// The columns of an instruction and its answer; empty names are those of none.
+struct Instructed {
+    system: String,
+    instruction: String,
+    input: String,
+    output: String,
+}
 
 /// The columns in use.
 enum Plan {
@@ -48,7 +83,7 @@ enum Plan {
     Guessed(Guess),
     Conversation(String),
     Pair(String, String),
-    Alpaca(String),
+    Alpaca(Instructed),
     /// A prompt with a better and a worse answer: the better one.
     Preferred,
     /// Words in a list.
@@ -72,6 +107,8 @@ pub(super) struct Texts {
     pub columns: Vec<String>,
     /// Of these, the one that holds the answer, where there is one.
     pub answer: Option<String>,
+    /// And the one of what the assistant is told about itself.
+    pub system: Option<String>,
 }
 
 /// The form and the rows of a file.
@@ -79,7 +116,7 @@ pub(super) struct Texts {
 /// # Errors
 /// Columns of which nothing is known; a row that is wrong, where the columns are none that other tasks use. With `is_lenient` both
 /// are the `problem` of what is given back.
-pub(super) fn texts(records: &Records, is_lenient: bool) -> Result<Texts> {
+pub(super) fn texts(records: &Records, told: &Told, is_lenient: bool) -> Result<Texts> {
     let table = match records {
         Records::Document(text) => {
             return Ok(Texts {
@@ -93,12 +130,15 @@ pub(super) fn texts(records: &Records, is_lenient: bool) -> Result<Texts> {
                 guess: None,
                 columns: Vec::new(),
                 answer: None,
+                system: None,
             });
         }
         Records::Table(table) => table,
     };
     let mut notes = Vec::new();
-    let (form, plan) = match plan(table, &mut notes) {
+    let given = given(table, told)?;
+    let is_given = given.is_some();
+    let (form, plan) = match given.map_or_else(|| plan(table, &mut notes), Ok) {
         Err(error) if is_lenient => {
             return Ok(Texts {
                 form: Schema::Table,
@@ -108,6 +148,7 @@ pub(super) fn texts(records: &Records, is_lenient: bool) -> Result<Texts> {
                 guess: None,
                 columns: table.columns().iter().map(|name| key(name)).collect(),
                 answer: None,
+                system: None,
             });
         }
         planned => planned?,
@@ -115,7 +156,7 @@ pub(super) fn texts(records: &Records, is_lenient: bool) -> Result<Texts> {
     let guess = match &plan {
         Plan::Guessed(guess) => Some(guess.clone()),
         // A corpus has columns of all kinds beside its text.
-        Plan::Text(text) if !CORPUS_TEXTS.contains(&text.as_str()) => roles::by_name(table),
+        Plan::Text(text) if !is_given && !CORPUS_TEXTS.contains(&text.as_str()) => roles::by_name(table),
         _ => None,
     };
     let mut texts = Texts {
@@ -126,6 +167,7 @@ pub(super) fn texts(records: &Records, is_lenient: bool) -> Result<Texts> {
         guess,
         columns: plan.columns(),
         answer: plan.answer(),
+        system: plan.system(),
     };
     if matches!(form, Schema::Numbers) {
         return Ok(texts);
@@ -159,6 +201,61 @@ pub(super) fn is_blank(value: &Value) -> bool {
     }
 }
 
+/// The columns that a run names, if it does.
+///
+/// # Errors
+/// A column that is not there or that is two things; a prompt without its answer.
+fn given(table: &Table, told: &Told) -> Result<Option<(Schema, Plan)>> {
+    let column = |name: &String, knob: &'static str| -> Result<String> {
+        let known = table
+            .columns()
+            .iter()
+            .map(|column| key(column))
+            .find(|column| *column == key(name));
+        known.ok_or_else(|| {
+            let (column, columns) = (name, listed(table.columns()));
+            let error = Error::data(msg::NoSuchColumn { column, columns }).field(name);
+            error.remedy(msg::Correct { key: knob })
+        })
+    };
+    let prompts = told.prompts.iter().map(|name| column(name, "prompt_columns"));
+    let prompts = prompts.collect::<Result<Vec<_>>>()?;
+    let system = told
+        .system
+        .as_ref()
+        .map(|name| column(name, "system_column"))
+        .transpose()?;
+    let Some(completion) = &told.completion else {
+        return match prompts.is_empty() && system.is_none() {
+            true => Ok(None),
+            false => Err(Error::config(msg::PromptWithoutCompletion).field("completion_column")),
+        };
+    };
+    let completion = column(completion, "completion_column")?;
+    let all: Vec<&String> = prompts.iter().chain(&system).chain([&completion]).collect();
+    let twice = (1..all.len()).find(|place| all[..*place].contains(&all[*place]));
+    if let Some(place) = twice {
+        return Err(Error::config(msg::ColumnIsTwoThings).field(all[place]));
+    }
+    Ok(Some(match (prompts.as_slice(), system) {
+        ([], None) => (Schema::Text, Plan::Text(completion)),
+        ([prompt], None) => (Schema::PromptCompletion, Plan::Pair(prompt.clone(), completion)),
+        ([instruction, inputs @ ..], system) if inputs.len() < 2 => {
+            let columns = Instructed {
+                system: system.unwrap_or_default(),
+                instruction: instruction.clone(),
+                input: inputs.first().cloned().unwrap_or_default(),
+                output: completion,
+            };
+            (Schema::Alpaca, Plan::Alpaca(columns))
+        }
+        (prompts, _) => {
+            let got = prompts.len();
+            return Err(Error::config(msg::NotOneOrTwoTexts { got }).field("prompt_columns"));
+        }
+    }))
+}
+
 /// Chooses the form by the columns' names; the order of the questions is the order of preference.
 fn plan(table: &Table, notes: &mut Vec<Message>) -> Result<(Schema, Plan)> {
     let keys: Vec<String> = table.columns().iter().map(|name| key(name)).collect();
@@ -172,7 +269,13 @@ fn plan(table: &Table, notes: &mut Vec<Message>) -> Result<(Schema, Plan)> {
     if has("instruction")
         && let Some(output) = OUTPUTS.iter().find(|name| has(name))
     {
-        return Ok((Schema::Alpaca, Plan::Alpaca(output.to_string())));
+        let columns = Instructed {
+            system: "system".to_owned(),
+            instruction: "instruction".to_owned(),
+            input: "input".to_owned(),
+            output: output.to_string(),
+        };
+        return Ok((Schema::Alpaca, Plan::Alpaca(columns)));
     }
     if let Some((prompt, completion)) = PAIRS.iter().find(|(prompt, completion)| has(prompt) && has(completion)) {
         return Ok((
@@ -258,10 +361,17 @@ impl Plan {
             Self::Preferred => ["prompt", "chosen", "rejected"].map(String::from).into(),
             Self::Words(words) => vec![words.clone()],
             Self::Numbers => Vec::new(),
-            Self::Alpaca(output) => {
-                let mut columns: Vec<String> = ["system", "history", "instruction", "input"].map(String::from).into();
-                columns.push(output.clone());
-                columns
+            Self::Alpaca(columns) => {
+                let Instructed {
+                    system,
+                    instruction,
+                    input,
+                    output,
+                } = columns;
+                let columns = [system, HISTORY, instruction, input, output]
+                    .map(String::from)
+                    .into_iter();
+                columns.filter(|column| !column.is_empty()).collect()
             }
         }
     }
@@ -270,9 +380,17 @@ impl Plan {
     fn answer(&self) -> Option<String> {
         match self {
             Self::Pair(_, completion) => Some(completion.clone()),
-            Self::Alpaca(output) => Some(output.clone()),
+            Self::Alpaca(columns) => Some(columns.output.clone()),
             Self::Preferred => Some("chosen".to_owned()),
             Self::Text(_) | Self::Guessed(_) | Self::Conversation(_) | Self::Words(_) | Self::Numbers => None,
+        }
+    }
+
+    /// The column of what the assistant is told about itself.
+    fn system(&self) -> Option<String> {
+        match self {
+            Self::Alpaca(columns) => Some(columns.system.clone()).filter(|column| !column.is_empty()),
+            _ => None,
         }
     }
 
@@ -287,12 +405,12 @@ impl Plan {
             Self::Preferred => preference::content(record, "chosen")?,
             Self::Words(words) => Content::Text(token_classification::list(record, words)?.join(" ")),
             Self::Numbers => return Err(Error::internal(msg::NumbersAsText)),
-            Self::Alpaca(output) => Content::Instruction(Instruction {
-                system: optional(record, "system")?,
+            Self::Alpaca(columns) => Content::Instruction(Instruction {
+                system: optional(record, &columns.system)?,
                 history: history(record)?,
-                instruction: optional(record, "instruction")?,
-                input: optional(record, "input")?,
-                output: required(record, output)?,
+                instruction: optional(record, &columns.instruction)?,
+                input: optional(record, &columns.input)?,
+                output: required(record, &columns.output)?,
             }),
         })
     }
@@ -332,12 +450,8 @@ pub(super) fn text(value: &Value) -> Result<String> {
 
 /// Alpaca's `history`: a list of [question, answer].
 fn history(record: &Record) -> Result<Vec<(String, String)>> {
-    let wrong = || {
-        Error::data(msg::NotPairs)
-            .field("history")
-            .remedy(msg::CorrectOrLeaveOut)
-    };
-    let rounds = match record.fields.get("history") {
+    let wrong = || Error::data(msg::NotPairs).field(HISTORY).remedy(msg::CorrectOrLeaveOut);
+    let rounds = match record.fields.get(HISTORY) {
         None | Some(Value::Null) => return Ok(Vec::new()),
         Some(Value::String(text)) if text.trim().is_empty() => return Ok(Vec::new()),
         Some(value) => value.as_array().ok_or_else(wrong)?,
@@ -348,7 +462,7 @@ fn history(record: &Record) -> Result<Vec<(String, String)>> {
     };
     rounds
         .iter()
-        .map(|item| round(item).map_err(|error| error.field("history")))
+        .map(|item| round(item).map_err(|error| error.field(HISTORY)))
         .collect()
 }
 
@@ -376,6 +490,10 @@ fn conversation(record: &Record, column: &str) -> Result<Conversation> {
     if !messages.iter().any(is_answer) {
         let error = Error::data(msg::NoAnswerOfAssistant).field(column);
         return Err(error.remedy(msg::AddAnswer));
+    }
+    if !messages.iter().any(|message| is_answer(message) && is_learnt(message)) {
+        let error = Error::data(msg::AllWeightsZero).field(column);
+        return Err(error.remedy(msg::WeighOne));
     }
     Ok(Conversation {
         messages,
@@ -505,6 +623,10 @@ fn message(turn: &Json, place: &str) -> Result<Map<String, Json>> {
                 ("content", content)
             }
             _ if value.is_null() => continue,
+            "weight" => {
+                check_weight(value, &role).map_err(|error| error.field(format!("{place}.weight")))?;
+                ("weight", value.clone())
+            }
             key => (key, value.clone()),
         };
         message.insert(key.to_string(), value);
@@ -518,6 +640,18 @@ fn message(turn: &Json, place: &str) -> Result<Map<String, Json>> {
     // Templates ask for the key, whether or not there is something in it.
     message.entry("content").or_insert(Json::Null);
     Ok(message)
+}
+
+/// OpenAI's `weight` of a message: 0 of an answer that is read and not learnt.
+fn check_weight(weight: &Json, role: &str) -> Result<()> {
+    let value = weight.as_f64();
+    if value != Some(0.0) && value != Some(1.0) {
+        return Err(Error::data(msg::WeightNeitherZeroNorOne { got: weight }).remedy(msg::WeighZeroOrOne));
+    }
+    match role {
+        "assistant" => Ok(()),
+        role => Err(Error::data(msg::WeightOfOther { role }).remedy(msg::LeaveWeightOut)),
+    }
 }
 
 /// What was said: a text, or parts of texts.

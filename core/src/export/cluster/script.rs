@@ -50,7 +50,7 @@ const SETTINGS: [&str; 24] = [
 ];
 
 /// Knobs whose effect is in the files: in rows, their order, the adapter and the steps.
-const IN_FILES: [&str; 39] = [
+const IN_FILES: [&str; 43] = [
     "model_name_or_path",
     "adapter_name_or_path",
     "task",
@@ -59,6 +59,10 @@ const IN_FILES: [&str; 39] = [
     "validation_file",
     "encoding",
     "drop_rows",
+    "header",
+    "prompt_columns",
+    "completion_column",
+    "system_column",
     "text_columns",
     "label_columns",
     "val_size",
