@@ -2,6 +2,7 @@
 
 mod advice;
 mod audit;
+pub mod columns;
 mod events;
 mod export;
 mod history;
@@ -236,6 +237,7 @@ impl PageState {
         self.loaded.forget_columns();
         self.worker.clear_error(&[Job::Data, Job::Preview, Job::Train]);
         self.take_all_in();
+        self.forget_told_columns();
         self.load_data();
     }
 

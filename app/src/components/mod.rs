@@ -32,6 +32,7 @@ pub mod model;
 pub mod new_version;
 pub mod notice;
 pub mod other_file;
+pub mod paste;
 pub mod predictions;
 pub mod preview;
 pub mod rate_finder;
