@@ -179,37 +179,46 @@ fn assigned(uses: &[ColumnUse], column: &str, role: ColumnRole) -> (Vec<String>,
     (texts, labels)
 }
 
-/// The columns of texts that are written once one of them has another role. There is one answer; where it loses its role, the
-/// first column takes it that has none. A third prompt takes the place of the second. `None` where no column is left to be learnt.
+/// The columns of texts that are written once one of them has another role. There is one answer: prompt and answer change places where
+/// one becomes the other, and where the answer loses its role, the first column takes it that has none. A third prompt takes the place of
+/// the second. `None` where no column is left to be learnt.
 fn written(uses: &[ColumnUse], column: &str, role: ColumnRole) -> Option<WrittenColumns> {
     let of = |role: ColumnRole| {
         let of_role = uses.iter().filter(move |of| of.role == role && of.column != column);
         of_role.map(|of| of.column.clone())
     };
-    let mut columns = WrittenColumns {
-        prompts: of(ColumnRole::Prompt).take(MOST_PROMPTS).collect(),
-        completion: String::new(),
-        system: of(ColumnRole::System).next(),
-    };
+    let is_answer = |of: &ColumnUse| matches!(of.role, ColumnRole::Completion | ColumnRole::Text);
+    let former = uses.iter().find(|of| of.column == column);
+    let mut prompts: Vec<String> = of(ColumnRole::Prompt).take(MOST_PROMPTS).collect();
     let mut completion = of(ColumnRole::Completion).chain(of(ColumnRole::Text)).next();
+    let mut system = of(ColumnRole::System).next();
+    let itself = Some(column.to_owned());
     match role {
-        ColumnRole::Text => (columns.prompts, completion) = (Vec::new(), Some(column.to_owned())),
-        ColumnRole::Completion => completion = Some(column.to_owned()),
-        ColumnRole::System => columns.system = Some(column.to_owned()),
+        ColumnRole::Text => (prompts, completion) = (Vec::new(), itself),
+        ColumnRole::Completion => {
+            let was_prompt = former.is_some_and(|of| of.role == ColumnRole::Prompt);
+            prompts.extend(completion.filter(|_| was_prompt));
+            completion = itself;
+        }
+        ColumnRole::System => system = itself,
         ColumnRole::Prompt => {
-            columns.prompts.truncate(MOST_PROMPTS - 1);
-            columns.prompts.push(column.to_owned());
+            if former.is_some_and(is_answer) && !prompts.is_empty() {
+                completion = Some(prompts.remove(0));
+            }
+            prompts.truncate(MOST_PROMPTS - 1);
+            prompts.extend(itself);
         }
         _ => {}
     }
-    columns.completion = completion.or_else(|| of(ColumnRole::Ignored).next())?;
-    let place = |name: &String| uses.iter().position(|of| of.column == *name);
-    columns.prompts.sort_by_key(place);
+    let completion = completion.or_else(|| of(ColumnRole::Ignored).next())?;
+    prompts.sort_by_key(|name| uses.iter().position(|of| of.column == *name));
     // It is told in front of a prompt.
-    if columns.prompts.is_empty() {
-        columns.system = None;
-    }
-    Some(columns)
+    let system = system.filter(|_| !prompts.is_empty());
+    Some(WrittenColumns {
+        prompts,
+        completion,
+        system,
+    })
 }
 
 #[cfg(test)]
@@ -241,7 +250,9 @@ mod tests {
         assert_eq!(changed("about", ColumnRole::Prompt), want("about ask", "say", ""));
         assert_eq!(changed("about", ColumnRole::System), want("ask", "say", "about"));
         assert_eq!(changed("about", ColumnRole::Completion), want("ask", "about", ""));
-        assert_eq!(changed("say", ColumnRole::Prompt), want("ask say", "about", ""));
+        assert_eq!(changed("say", ColumnRole::Prompt), want("say", "ask", ""));
+        assert_eq!(changed("ask", ColumnRole::Completion), want("say", "ask", ""));
+        assert_eq!(changed("say", ColumnRole::Ignored), want("ask", "about", ""));
         assert_eq!(changed("ask", ColumnRole::Ignored), want("", "say", ""));
         assert_eq!(changed("ask", ColumnRole::Text), want("", "ask", ""));
         assert_eq!(

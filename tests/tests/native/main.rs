@@ -41,4 +41,5 @@ mod run;
 mod run_history;
 mod small;
 mod small_buffers;
+mod tables;
 mod tasks;
