@@ -7,7 +7,7 @@
 //!
 //! In these three every answer ends with the tokenizer's end-of-text token, so that the model learns to stop.
 
-use super::form::said;
+use super::turns::said;
 use super::{Content, Instruction};
 use crate::chat::{ChatTemplate, Conversation, is_learnt};
 use crate::error::Result;

@@ -37,6 +37,7 @@ mod similarity_pairs;
 mod table;
 mod token_classification;
 mod told;
+mod turns;
 mod value;
 
 pub use batch::{

@@ -18,7 +18,7 @@ use super::examples::Settings;
 use super::long_text::encode_long;
 use super::parse::{Record, Table, key};
 use super::value::Value;
-use super::{Columns, Dataset, Schema};
+use super::{Columns, Dataset, Schema, Told};
 use crate::config::{Encoding, RunConfig};
 use crate::error::{Error, Result};
 use crate::protocol::{AuditKind, AuditReport};
