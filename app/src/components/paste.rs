@@ -5,6 +5,7 @@ use crate::run::Phase;
 use crate::state::PageState;
 use js_sys::Array;
 use leptos::prelude::*;
+use wasm_bindgen::JsValue;
 use web_sys::File;
 
 /// Lines that are looked at to tell what was pasted.
@@ -18,7 +19,8 @@ pub fn Paste() -> impl IntoView {
     let is_blank = move || text.with(|text| text.trim().is_empty());
     let locked = move || state.training.phase.with(Phase::is_under_way);
     let take = move |_| {
-        let file = text.with_untracked(|text| File::new_with_str_sequence(&Array::of1(&text.into()), name_of(text)));
+        let file = text
+            .with_untracked(|text| File::new_with_str_sequence(&Array::of1(&JsValue::from_str(text)), name_of(text)));
         if let Ok(file) = file {
             state.choose_data(DataSource::Own(vec![file]));
         }
