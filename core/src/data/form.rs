@@ -367,8 +367,14 @@ impl Plan {
                     input,
                     output,
                 } = columns;
-                let columns = [system.as_str(), HISTORY, instruction, input, output].map(String::from);
-                let columns = columns.into_iter();
+                let columns = [
+                    system.as_str(),
+                    HISTORY,
+                    instruction.as_str(),
+                    input.as_str(),
+                    output.as_str(),
+                ];
+                let columns = columns.map(String::from).into_iter();
                 columns.filter(|column| !column.is_empty()).collect()
             }
         }

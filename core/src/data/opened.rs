@@ -182,10 +182,8 @@ fn rows(columns: Option<Vec<String>>, payload: &[u8], told: &Told) -> Result<(Ta
         _ => names(&given, &mut said),
     };
     let is_list = |value: &Value| value.is_array() || value.is_object();
-    let mut table = Table {
-        ordered: !read.iter().take(1).any(|(_, items)| items.iter().any(is_list)),
-        ..Table::default()
-    };
+    let has_lists = read.iter().take(1).any(|(_, items)| items.iter().any(is_list));
+    let mut table = Table::default();
     let (columns, named) = match named {
         Ok(columns) => (columns, Ok(said)),
         Err(error) => (numbered(given.len()), Err(error)),
@@ -193,6 +191,7 @@ fn rows(columns: Option<Vec<String>>, payload: &[u8], told: &Told) -> Result<(Ta
     for column in &columns {
         table.column(column);
     }
+    table.ordered = !has_lists;
     for (number, items) in read {
         let empty = std::iter::repeat_with(|| Value::Null);
         // Those that are not there count, too.

@@ -92,7 +92,7 @@ pub(super) async fn one_or_images(files: Vec<Source>) -> Result<Vec<Source>> {
     let chosen = data::chosen(&names)?;
     let taken: Vec<&str> = chosen.places.iter().map(|place| names[*place]).collect();
     let name = data::joint_name(&taken);
-    let length = chosen.places.iter().map(|place| files[*place].len_bytes()).sum();
+    let length: u64 = chosen.places.iter().map(|place| files[*place].len_bytes()).sum();
     data::check_size(&name, length)?;
     let mut kept = Vec::with_capacity(chosen.places.len());
     for place in chosen.places {
