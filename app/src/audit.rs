@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 use lorakeet_core::Error;
 use lorakeet_core::protocol::{AuditKind, AuditReport};
+use serde_json::Value;
 
 /// What was found in the data, and what a person did about it.
 #[derive(Clone, Copy)]
@@ -15,6 +16,8 @@ pub struct Audit {
     pub waits: RwSignal<bool>,
     /// Whose rows were left out by a press here: other data have them again. What a run file says stays.
     pub pressed: StoredValue<Vec<AuditKind>>,
+    /// The knobs that were set by a press here, in that order, and what they were before.
+    pub set: RwSignal<Vec<(&'static str, Value)>>,
 }
 
 impl Audit {
@@ -25,6 +28,7 @@ impl Audit {
             problem: RwSignal::new(None),
             waits: RwSignal::new(false),
             pressed: StoredValue::new(Vec::new()),
+            set: RwSignal::new(Vec::new()),
         }
     }
 

@@ -37,33 +37,41 @@ pub enum Job {
     Data,
     /// The validation file of step 3.
     Validation,
+    /// An adapter for the model of step 2.
+    Adapter,
+    /// That adapter, scored on the loaded rows.
+    ScoreAdapter,
+    /// What files are and hold.
+    Inspect,
+    /// How far two adapters or models lie apart.
+    Compare,
     /// Examples of step 3.
     Preview,
     /// What is wrong with the data of step 3.
     Audit,
     /// The rows that are left of them, as a file.
     KeptRows,
-    /// Memory in step 4.
+    /// Memory in step 5.
     Estimate,
-    /// Recommended settings and cautions in step 4.
+    /// Recommended settings and cautions in step 5.
     Advice,
-    /// The search for a learning rate in step 4.
+    /// The search for a learning rate in step 5.
     FindRate,
-    /// Step 5.
+    /// Step 6.
     Train,
-    /// Texts of step 6.
+    /// Texts of step 8.
     Generate,
-    /// Labels, numbers and scores of step 6.
+    /// Labels, numbers and scores of step 8.
     Predict,
-    /// Another file, scored in step 5.
+    /// Another file, scored in step 7.
     ScoreFile,
     /// A report as a file.
     Report,
-    /// Pictures of step 5.
+    /// Pictures of step 6.
     Picture,
-    /// What step 7 can hand over.
+    /// What step 9 can hand over.
     Forms,
-    /// Step 7.
+    /// Step 9.
     Export,
     /// Runs in the browser's storage.
     Runs,
@@ -77,6 +85,8 @@ pub enum Job {
     Label,
     /// Curves of stored runs.
     Curves,
+    /// A stored run that has ended is opened again.
+    Reopen,
 }
 
 struct Request {

@@ -223,6 +223,8 @@ pub struct Export {
     pub forms: RwSignal<Vec<ExportOption>>,
     /// Which of them is chosen.
     pub chosen: RwSignal<usize>,
+    /// The licence that the person names for the model card.
+    pub license: RwSignal<String>,
     /// What came of the last export.
     pub taken: RwSignal<Option<Taken>>,
     /// Its model card, where that goes apart.
@@ -243,6 +245,7 @@ impl Export {
         Self {
             forms: RwSignal::new(Vec::new()),
             chosen: RwSignal::new(0),
+            license: RwSignal::new(String::new()),
             taken: RwSignal::new(None),
             card: RwSignal::new(None),
             is_read_back: RwSignal::new(false),

@@ -4,7 +4,8 @@ use crate::bundled::{self, DataSet};
 use leptos::prelude::*;
 use lorakeet_core::Error;
 use lorakeet_core::protocol::{
-    ColumnUse, Command, DataInfo, HubCommand, MemoryEstimate, ModelInfo, PreviewExample, RunPreview,
+    ColumnUse, Command, DataInfo, FileScore, HubCommand, Learnt, LoadedAdapter, MemoryEstimate, ModelInfo,
+    PreviewExample, RunPreview,
 };
 use web_sys::File;
 
@@ -42,6 +43,12 @@ pub struct Loaded {
     pub model_source: RwSignal<ModelSource, LocalStorage>,
     /// Loaded model.
     pub model: RwSignal<Option<ModelInfo>>,
+    /// The files of an adapter that no run here trained, for that model.
+    pub adapter_files: RwSignal<Vec<File>, LocalStorage>,
+    /// What was found in them.
+    pub adapter: RwSignal<Option<LoadedAdapter>>,
+    /// How the model with it scores on the loaded rows.
+    pub adapter_score: RwSignal<Option<FileScore>>,
     /// Chosen data.
     pub data_source: RwSignal<DataSource, LocalStorage>,
     /// Loaded data.
@@ -62,6 +69,8 @@ pub struct Loaded {
     pub estimate: RwSignal<Option<(MemoryEstimate, Option<u64>)>>,
     /// About how long a step of it would take, where the device was measured.
     pub seconds_per_step: RwSignal<Option<f64>>,
+    /// What the last run on the model and the device tells of it.
+    pub learnt: RwSignal<Option<Learnt>>,
     /// What a run on the loaded model and data would do.
     pub outlook: RwSignal<Option<RunPreview>>,
     /// Why there can be none.
@@ -76,6 +85,9 @@ impl Loaded {
         Self {
             model_source: RwSignal::new_local(ModelSource::Bundled),
             model: RwSignal::new(None),
+            adapter_files: RwSignal::new_local(Vec::new()),
+            adapter: RwSignal::new(None),
+            adapter_score: RwSignal::new(None),
             data_source: RwSignal::new_local(DataSource::Bundled(&bundled::DATA[0])),
             data: RwSignal::new(None),
             validation_files: RwSignal::new_local(Vec::new()),
@@ -86,6 +98,7 @@ impl Loaded {
             told_columns: RwSignal::new(false),
             estimate: RwSignal::new(None),
             seconds_per_step: RwSignal::new(None),
+            learnt: RwSignal::new(None),
             outlook: RwSignal::new(None),
             problem: RwSignal::new(None),
             validation_problem: RwSignal::new(None),
@@ -115,13 +128,21 @@ impl Loaded {
     /// Forgets the model and what it takes.
     pub fn forget_model(self) {
         self.model.set(None);
+        self.forget_adapter();
         self.forget_estimate();
+    }
+
+    /// Forgets the adapter on it; which files it is in stays.
+    pub fn forget_adapter(self) {
+        self.adapter.set(None);
+        self.adapter_score.set(None);
     }
 
     /// Forgets what a run would take.
     pub fn forget_estimate(self) {
         self.estimate.set(None);
         self.seconds_per_step.set(None);
+        self.learnt.set(None);
     }
 
     /// Forgets what a run would make of model and data.

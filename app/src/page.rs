@@ -1,9 +1,13 @@
-//! The whole page: one column of steps that a person walks down.
+//! The whole page: steps that a person walks down, in one column, or in two where the window is wide: what is chosen, and the run.
 
+use crate::components::baselines::BaselineStep;
 use crate::components::data::Data;
 use crate::components::export::Export;
+use crate::components::files::Files;
 use crate::components::header::{CompactHeader, Header};
+use crate::components::judge::Judge;
 use crate::components::model::Model;
+use crate::components::run_bar::RunBar;
 use crate::components::run_history::RunHistory;
 use crate::components::settings::Settings;
 use crate::components::task::TaskChoice;
@@ -68,21 +72,29 @@ pub fn Page() -> impl IntoView {
     if state.is_compact.get_untracked() {
         return view! {
             <CompactHeader/>
-            <main class="steps compact"><Train/></main>
+            <main class="steps compact"><RunBar/><Train/><Judge/></main>
         }
         .into_any();
     }
     view! {
         <Header/>
         <main class="steps">
-            <TaskChoice/>
-            <Model/>
-            <Data/>
-            <Settings/>
-            <Train/>
-            <TryIt/>
-            <Export/>
-            <RunHistory/>
+            <div class="setup">
+                <TaskChoice/>
+                <Model/>
+                <Data/>
+                <BaselineStep/>
+                <Settings/>
+            </div>
+            <div class="work">
+                <RunBar/>
+                <Train/>
+                <Judge/>
+                <TryIt/>
+                <Export/>
+                <RunHistory/>
+                <Files/>
+            </div>
         </main>
         <footer>
             <p>{state.text(|w| w.privacy)}</p>

@@ -301,6 +301,7 @@ pub fn show(value: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::i18n::Language;
 
     #[test]
     fn the_start_values_are_settings_that_a_run_can_be_made_of() {
@@ -321,6 +322,16 @@ mod tests {
     fn the_knobs_that_the_page_names_exist() {
         for name in NOT_SHOWN.iter().chain(&OF_TASK).chain([&TASK, &SEED]) {
             assert!(KNOBS.iter().any(|knob| knob.name == *name), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_knob_that_is_shown_has_its_reasons_in_every_language() {
+        for knob in shown() {
+            for language in Language::ALL {
+                let reasons = knob.reasons(language).unwrap_or_default();
+                assert!(reasons.chars().count() > 40, "{}: {reasons}", knob.name);
+            }
         }
     }
 

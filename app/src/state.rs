@@ -5,6 +5,7 @@ mod audit;
 pub mod columns;
 mod events;
 mod export;
+mod files;
 mod history;
 mod hub;
 mod judge;
@@ -16,6 +17,7 @@ use crate::advice::{Advised, Search};
 use crate::audit::Audit;
 use crate::bundled;
 use crate::conversation::{Conversation, Engine, Job};
+use crate::files::Files;
 use crate::history::History;
 use crate::hub::HubModels;
 use crate::i18n::{Language, Words, words};
@@ -79,6 +81,8 @@ pub struct PageState {
     pub advice: Advised,
     /// What was found in the data.
     pub audit: Audit,
+    /// Files that are looked into or compared.
+    pub files: Files,
     /// The run.
     pub training: Training,
     /// Pictures that explain.
@@ -116,6 +120,7 @@ impl PageState {
             loaded: Loaded::new(),
             advice: Advised::new(),
             audit: Audit::new(),
+            files: Files::new(),
             training: Training::new(),
             pictures: Pictures::new(),
             stored: StoredRuns::new(),
@@ -209,13 +214,16 @@ impl PageState {
     /// Takes another model.
     pub fn choose_model(self, source: ModelSource) {
         self.loaded.model_source.set(source);
+        self.loaded.adapter_files.set(Vec::new());
         if self.worker.engine.get_untracked() == Engine::Failed {
             return self.start_engine();
         }
         self.forget_advice();
         self.loaded.forget_model();
         self.loaded.forget_preview();
-        self.worker.clear_error(&[Job::Model, Job::Train, Job::Picture]);
+        self.worker.drop_waiting(Job::Adapter);
+        self.worker
+            .clear_error(&[Job::Model, Job::Adapter, Job::ScoreAdapter, Job::Train, Job::Picture]);
         self.training.forget();
         self.pictures.forget_model();
         self.load_model();
@@ -235,6 +243,7 @@ impl PageState {
         self.loaded.data.set(None);
         self.loaded.forget_preview();
         self.loaded.forget_columns();
+        self.loaded.adapter_score.set(None);
         self.worker.clear_error(&[Job::Data, Job::Preview, Job::Train]);
         self.take_all_in();
         self.forget_told_columns();
@@ -251,6 +260,7 @@ impl PageState {
         self.training.outcome.is_of_other_data.set(true);
         self.loaded.validation.set(None);
         self.loaded.validation_problem.set(None);
+        self.loaded.adapter_score.set(None);
         self.worker.clear_error(&[Job::Validation, Job::Train]);
         self.load_validation();
     }
@@ -335,6 +345,7 @@ impl PageState {
             return;
         };
         self.training.forget();
+        self.loaded.adapter_score.set(None);
         self.pictures.forget();
         self.worker.error.set(None);
         self.worker.notes.set(Vec::new());
@@ -353,12 +364,14 @@ impl PageState {
             model: self.loaded.model_source.with_untracked(stored_runs::of_model),
             data: self.loaded.data_source.with_untracked(stored_runs::of_data),
             validation: (!validation.is_empty()).then(|| stored_runs::of_files(&validation)),
+            adapter: self.adapter_of_run(),
             state: RunState::Open,
             summary: None,
             max_steps: None,
             inputs: Default::default(),
             failure: None,
             samples: Vec::new(),
+            notes: Vec::new(),
             rate_changes: Vec::new(),
             score: None,
             labels: Default::default(),

@@ -34,6 +34,8 @@ pub struct StoredRuns {
     pub tries: StoredValue<u32>,
     /// The person's files that have to be chosen before a run can go on.
     pub missing: RwSignal<Vec<InputFile>>,
+    /// The files without which a run was opened that has ended.
+    pub opened_without: RwSignal<Vec<InputFile>>,
 }
 
 impl StoredRuns {
@@ -48,24 +50,34 @@ impl StoredRuns {
             has_store: RwSignal::new(true),
             tries: StoredValue::new(0),
             missing: RwSignal::new(Vec::new()),
+            opened_without: RwSignal::new(Vec::new()),
         }
     }
 
-    /// The newest run that nobody ended and nobody trains, as far as it was told.
-    pub fn interrupted(self, storage: Storage) -> Option<StoredRun> {
+    /// The runs that nobody ended and nobody trains, as far as it was told; the newest first.
+    pub fn interrupted(self, storage: Storage) -> Vec<StoredRun> {
         let is_interrupted = |run: &&StoredRun| {
             run.record.state == RunState::Open
                 && !run.is_under_way
                 && run.step.is_some()
                 && !storage.hides(&Stored::Run(run.record.id.clone()))
         };
-        self.runs.with(|runs| runs.iter().find(is_interrupted).cloned())
+        self.runs
+            .with(|runs| runs.iter().filter(is_interrupted).cloned().collect())
     }
 
     /// A new run begins.
     pub fn begin(self, record: RunRecord) {
+        self.opened_without.set(Vec::new());
         self.tries.set_value(0);
         self.is_saved.set_value(false);
+        self.own.set_value(Some(record));
+    }
+
+    /// A run that has ended was opened again.
+    pub fn open(self, record: RunRecord) {
+        self.end_waiting();
+        self.is_saved.set_value(true);
         self.own.set_value(Some(record));
     }
 

@@ -10,7 +10,7 @@ use crate::results::RunResult;
 use crate::run::{Phase, Run, Sample};
 use crate::turn::Wanted;
 use leptos::prelude::*;
-use lorakeet_core::protocol::{DeviceKind, Divergence, EvalInfo, RunInfo, RunSummary, StepInfo};
+use lorakeet_core::protocol::{DeviceKind, Divergence, EvalInfo, OpenedRun, RunInfo, RunSummary, StepInfo};
 
 /// The run under way or over.
 #[derive(Clone, Copy)]
@@ -98,6 +98,40 @@ impl Training {
         });
         self.shared.set(Some(device));
         self.phase.set(Phase::Done(summary));
+        self.ask_frame();
+    }
+
+    /// Shows a run of the browser's storage that has ended.
+    pub fn open(self, opened: OpenedRun) {
+        self.forget();
+        let OpenedRun {
+            record,
+            outcome,
+            curve,
+            has_weights,
+            has_data,
+            ..
+        } = opened;
+        let results = self.outcome;
+        results.task.set(Some(record.task));
+        results.is_of_other_data.set(!has_data);
+        results.baselines.set(outcome.baselines);
+        results.report.set(outcome.report);
+        results.judgement.set(outcome.judgement);
+        results.predictions.set(outcome.predictions);
+        let (steps, evals) = curve.reports();
+        self.run.update_value(|run| {
+            run.curves = Curves {
+                steps,
+                evals,
+                max_steps: record.max_steps.unwrap_or_default(),
+            };
+            (run.samples, run.info) = (record.samples, outcome.info);
+        });
+        if let Some(summary) = record.summary {
+            self.has_adapter.set(has_weights && summary.steps > 0);
+            self.phase.set(Phase::Done(summary));
+        }
         self.ask_frame();
     }
 

@@ -2,6 +2,7 @@
 
 use crate::Audit;
 use crate::commands::{data_sources, resolve_any, unwritable};
+use crate::compare::shown;
 use crate::hub;
 use crate::json;
 use crate::log::cannot_write;
@@ -11,7 +12,7 @@ use lorakeet_core::data::audit::Cleaned;
 use lorakeet_core::error::{Error, Result};
 use lorakeet_core::formats::ModelFiles;
 use lorakeet_core::host::Control;
-use lorakeet_core::protocol::{AuditFinding, AuditReport, Event};
+use lorakeet_core::protocol::{AuditFinding, AuditReport, AuditSetting, Event};
 use lorakeet_core::session::audit::{audit_files, clean_file};
 use lorakeet_core::store::Source;
 use lorakeet_core::tokenizer::Tokenizer;
@@ -55,7 +56,7 @@ pub async fn run(wish: Audit, is_json: bool, take: &mut dyn FnMut(&Event)) -> Re
     let file = source(&config.train_file)?;
     let validation = config.validation_file.as_deref().map(source).transpose()?;
     let tokenizer = tokenizer(wish.model, &config, take).await?;
-    let report = audit_files(&config, &file, validation.as_ref(), tokenizer.as_ref()).await?;
+    let report = audit_files(&config, (&file, validation.as_ref()), tokenizer.as_ref(), None).await?;
     let written = match &wish.write {
         Some(path) => Some(write(path, &config, &file).await?),
         None => None,
@@ -208,6 +209,9 @@ fn finding_text(finding: &AuditFinding) -> String {
     }
     for message in [&finding.effect, &finding.remedy] {
         text.push_str(&format!("         {}\n", message.english()));
+    }
+    if let Some(AuditSetting { knob, value }) = &finding.setting {
+        text.push_str(&format!("         --set {knob}={}\n", shown(Some(value))));
     }
     text
 }

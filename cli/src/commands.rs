@@ -1,6 +1,7 @@
 //! What each subcommand does: paths become commands to a [`Session`], its events go to the screen and the log.
 
 use crate::advise;
+use crate::ask;
 use crate::audit;
 use crate::cluster;
 use crate::compare;
@@ -13,14 +14,14 @@ use crate::hub::{self, Located};
 use crate::inspect;
 use crate::interrupt::on_interrupt;
 use crate::json;
-use crate::log::{Log, cannot_read, cannot_write};
-use crate::output::refuse_table;
+use crate::log::{Log, cannot_read};
+use crate::report;
 use crate::runs;
 use crate::screen::{Screen, count, hand_out, hand_out_json, size};
 use crate::sweep;
 use crate::train;
-use crate::{Action, Cli, Eval, Exported, Generate, Info, Predict, RunFile};
-use lorakeet_core::config::{FinetuningType, Resolved, RunConfig, SMALL_MODELS, Source as From};
+use crate::{Action, Check, Cli, Exported, Info, RunFile};
+use lorakeet_core::config::{FinetuningType, Resolved, RunConfig, SMALL_MODELS, Source as From, named};
 use lorakeet_core::data::{self, Choice, labels_of};
 use lorakeet_core::error::{Error, Result};
 use lorakeet_core::estimate::estimate_with_work;
@@ -29,7 +30,7 @@ use lorakeet_core::formats::ModelFiles;
 use lorakeet_core::formats::sentence::module_files;
 use lorakeet_core::host::{Control, Host};
 use lorakeet_core::models::notes;
-use lorakeet_core::protocol::{ChatMessage, Command, DeviceChoice, Event, Prompt};
+use lorakeet_core::protocol::{Command, DeviceChoice, Event};
 use lorakeet_core::session::Session;
 use lorakeet_core::store::{DiskFile, MemoryFile, Source};
 use lorakeet_i18n::Message;
@@ -54,13 +55,13 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
     let device = cli.device.into();
     match cli.command {
         Action::Train(train) => block_on(train::run(train, device, &mut events)),
-        Action::Check { run } => check(&run),
+        Action::Check(wish) => check(wish),
         Action::Advise(wish) => block_on(advise::run(wish, device, &mut events)),
         Action::FindRate(wish) => block_on(find_rate::run(wish, device, &mut events)),
         Action::Audit(wish) => block_on(audit::run(wish, cli.json, &mut |event| events.take(event))),
-        Action::Eval(eval) => block_on(score(eval, device, &mut events)),
-        Action::Predict(predict) => block_on(answer(predict, device, &mut events)),
-        Action::Generate(generate) => block_on(write_text(generate, device, &mut events)),
+        Action::Eval(eval) => block_on(ask::score(eval, device, &mut events)),
+        Action::Predict(predict) => block_on(ask::answer(predict, device, &mut events)),
+        Action::Generate(generate) => block_on(ask::write_text(generate, device, &mut events)),
         Action::Export(wish) => match Exported::from(wish.to) {
             Exported::Weights(form) => {
                 let wish = export::Wish::of_run(wish.run, form, wish.target);
@@ -83,6 +84,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         }
         Action::Runs { folder } => block_on(runs::list(&folder, cli.json)),
         Action::Show { run } => block_on(runs::show(&run, cli.json)),
+        Action::Report(wish) => block_on(report::run(wish, cli.json)),
         Action::Sweep(wish) => block_on(sweep::run(wish, device, &mut events)),
         Action::Compare { runs } => block_on(compare::run(&runs, cli.json)),
         Action::Info(task) => block_on(info(task, device, &mut events)),
@@ -140,98 +142,20 @@ impl EventSink {
     }
 }
 
-fn check(run: &RunFile) -> Result<ExitCode> {
-    let resolved = resolve(run)?;
+fn check(wish: Check) -> Result<ExitCode> {
+    let Check { run, set, explain } = wish;
+    if let Some(name) = explain {
+        hand_out(&named(&name)?.explain())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let resolved = resolve(&RunFile {
+        // Without a knob to explain, the arguments have a file.
+        run: run.unwrap_or_default(),
+        set,
+    })?;
     hand_out(&resolved.explain())?;
     resolved.config.require_paths()?;
     Ok(ExitCode::SUCCESS)
-}
-
-async fn score(eval: Eval, device: DeviceChoice, events: &mut EventSink) -> Result<ExitCode> {
-    let (mut session, config) = open(eval, device, events).await?;
-    let scored = session.evaluate(&config, &mut |event, _| events.take(&event)).await?;
-    events.take(&Event::Eval(scored));
-    events.screen.written()?;
-    Ok(ExitCode::SUCCESS)
-}
-
-async fn answer(predict: Predict, device: DeviceChoice, events: &mut EventSink) -> Result<ExitCode> {
-    let Predict { eval, output } = predict;
-    let (mut session, config) = open(eval, device, events).await?;
-    if let Some(path) = &output {
-        refuse_table(path, &config)?;
-    }
-    let (table, scored) = session.predict(&config, &mut |event, _| events.take(&event)).await?;
-    if let Some(scored) = scored {
-        events.take(&Event::Eval(scored));
-    }
-    if let Some(path) = output {
-        fs::write(&path, table.to_csv()).map_err(|error| cannot_write(&path, &error))?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    events.screen.show_table(table);
-    events.screen.written()?;
-    Ok(ExitCode::SUCCESS)
-}
-
-/// A session with the model, the adapter and the data that a scoring names.
-async fn open(eval: Eval, device: DeviceChoice, events: &mut EventSink) -> Result<(Session, RunConfig)> {
-    let mut config = resolve_any(eval.run, eval.set)?.config;
-    let text = |path: PathBuf| path.display().to_string();
-    if let Some(model) = eval.model {
-        config.model_name_or_path = text(model);
-    }
-    if let Some(data) = eval.data {
-        config.train_file = text(data);
-        config.validation_file = None;
-    }
-    config.adapter_name_or_path = eval.adapter.map(text).or(config.adapter_name_or_path);
-    config.require_paths()?;
-    let mut session = Session::new(HOST);
-    load(&mut session, &config, device, events).await?;
-    Ok((session, config))
-}
-
-async fn write_text(generate: Generate, device: DeviceChoice, events: &mut EventSink) -> Result<ExitCode> {
-    let options = generate.options();
-    let mut session = Session::new(HOST);
-    let control = session.control();
-    let interrupted = on_interrupt(move || {
-        control.cancel_generate();
-        control.cancel_download();
-    })?;
-    load_model(
-        &mut session,
-        (&generate.model, None),
-        generate.adapter.as_deref(),
-        device,
-        events,
-    )
-    .await?;
-    let message = |role: &str, content: String| ChatMessage {
-        role: role.into(),
-        content,
-    };
-    let prompt = match (generate.chat, generate.system) {
-        (false, None) => Prompt::Text(generate.prompt),
-        (_, system) => {
-            let system = system.map(|text| message("system", text));
-            Prompt::Messages(system.into_iter().chain([message("user", generate.prompt)]).collect())
-        }
-    };
-    let command = Command::Generate {
-        id: 0,
-        prompt,
-        options,
-        adapter: generate.adapter.is_some(),
-    };
-    events.ask(&mut session, command, Vec::new()).await?;
-    events.screen.written()?;
-    Ok(if interrupted() {
-        ExitCode::from(INTERRUPTED)
-    } else {
-        ExitCode::SUCCESS
-    })
 }
 
 async fn info(task: Info, device: DeviceChoice, events: &mut EventSink) -> Result<ExitCode> {
@@ -397,7 +321,8 @@ pub async fn load(
     Ok(())
 }
 
-async fn load_model(
+/// Opens the device and loads a model, packed as the run has it, and an adapter on it.
+pub async fn load_model(
     session: &mut Session,
     (path, config): (&Path, Option<&RunConfig>),
     adapter: Option<&Path>,

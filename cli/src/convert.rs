@@ -109,6 +109,7 @@ fn plain(output_dir: PathBuf) -> Target {
         output_dir,
         max_shard_size: None,
         dequantized: false,
+        license: None,
         no_check: false,
     }
 }

@@ -12,7 +12,8 @@ use crate::{RunFile, Target};
 use lorakeet_core::config::RunConfig;
 use lorakeet_core::error::{Error, Result};
 use lorakeet_core::export::{
-    Form, RunRecord, SHARD_BYTES, Settings, Trained, difference_is_small, expected_difference, explanation, export,
+    Form, License, RunRecord, SHARD_BYTES, Settings, Trained, difference_is_small, expected_difference, explanation,
+    export, license,
 };
 use lorakeet_core::formats::ModelFiles;
 use lorakeet_core::formats::adapter_files::{AdapterFiles, holds_adapter};
@@ -24,7 +25,7 @@ use lorakeet_core::store::DirectorySink;
 use lorakeet_core::train::checkpoint;
 use lorakeet_i18n::Message;
 use lorakeet_i18n::messages::export as msg;
-use record::{license, record};
+use record::record;
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -121,7 +122,10 @@ pub async fn run(wish: Wish, (device, json): (DeviceChoice, bool), take: &mut dy
     record.base = named
         .filter(|name| !Path::new(name).exists())
         .or_else(|| Some(files.name.clone()));
-    record.license = license(&base_files).await;
+    record.license = match target.license.as_deref().and_then(License::named) {
+        Some(named) => Some(named),
+        None => license(&base_files).await,
+    };
     let settings = Settings {
         form,
         dtype: target.dtype.map(Into::into),

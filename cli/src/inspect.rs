@@ -7,12 +7,11 @@ use crate::screen::{count, hand_out, hand_out_json, size};
 use crate::{Diff, Inspect};
 use lorakeet_core::error::{Error, Result};
 use lorakeet_core::formats::ModelFiles;
-use lorakeet_core::formats::adapter_files::{AdapterFiles, AdapterModules, holds_adapter};
-use lorakeet_core::formats::diff::{Change, Difference, Uncompared, compare_adapters, compare_models};
+use lorakeet_core::formats::diff::{Change, Difference, Uncompared};
 use lorakeet_core::formats::inspect::{AdapterFacts, FileKind, Inspected, TensorGroup, inspect};
 use lorakeet_core::host::Control;
+use lorakeet_core::models::comparison::Side;
 use lorakeet_core::protocol::Event;
-use lorakeet_i18n::messages::formats as msg;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::process::ExitCode;
@@ -75,7 +74,7 @@ fn as_json(found: &Inspected, place: &str, is_run: bool) -> Value {
             })
         }
     };
-    let parameters: u64 = found.tensors.iter().map(|tensor| tensor.elements()).sum();
+    let parameters = found.parameters();
     json!({
         "type": "inspected", "path": place, "kind": found.kind.name(), "run": is_run, "architecture": found.architecture,
         "parameters": parameters, "formats": formats, "adapter": adapter, "settings": found.settings,
@@ -89,22 +88,6 @@ struct Lines(String);
 impl Lines {
     fn add(&mut self, name: &str, value: impl AsRef<str>) {
         self.0.push_str(&format!("{name:<26}{}\n", value.as_ref()));
-    }
-
-    /// A setting, where it has a short text.
-    fn setting(&mut self, name: &str, value: &Value) {
-        const MOST_LETTERS: usize = 200;
-        let text = match value {
-            Value::Null => return,
-            Value::String(text) => text.clone(),
-            value => value.to_string(),
-        };
-        let shown: String = text.chars().take(MOST_LETTERS).collect();
-        let shown = shown.replace('\n', " ");
-        match shown.chars().count() < text.chars().count() {
-            true => self.add(name, format!("{shown}…")),
-            false => self.add(name, shown),
-        }
     }
 }
 
@@ -132,9 +115,8 @@ fn as_text(found: &Inspected, is_run: bool, all: bool) -> String {
     if let Some(architecture) = &found.architecture {
         lines.add("architecture", architecture);
     }
-    let parameters: u64 = found.tensors.iter().map(|tensor| tensor.elements()).sum();
     lines.add("tensors", found.tensors.len().to_string());
-    lines.add("parameters", count(parameters));
+    lines.add("parameters", count(found.parameters()));
     for (name, (tensors, elements, bytes)) in found.formats() {
         let value = format!("{}, {tensors} tensors of {} numbers", size(bytes), count(elements));
         lines.add(&format!("stored as {name}"), value);
@@ -144,13 +126,8 @@ fn as_text(found: &Inspected, is_run: bool, all: bool) -> String {
         Some(Err(error)) => lines.add("adapter", format!("is not read here: {error}")),
         None => {}
     }
-    if let Value::Object(settings) = &found.settings {
-        for (name, value) in settings {
-            lines.setting(name, value);
-        }
-    }
-    for (name, value) in &found.metadata {
-        lines.setting(name, value);
+    for (name, text) in found.facts() {
+        lines.add(&name, text);
     }
     lines.add("files", found.read.join(", "));
     if !found.others.is_empty() {
@@ -222,26 +199,11 @@ fn adapter_lines(lines: &mut Lines, facts: &AdapterFacts) {
     }
 }
 
-/// One side of a comparison.
-enum Side {
-    Adapter(AdapterModules),
-    Model(Box<ModelFiles>),
-}
-
-/// Opens one side; an adapter on `base`, where there is one.
+/// Opens one side of a comparison; an adapter on `base`, where there is one.
 async fn side(path: &Path, base: Option<&ModelFiles>, take: &mut dyn FnMut(&Event)) -> Result<Side> {
     let path = hub::located(path, &Control::default(), take).await?.path;
-    let files = sources(&path)?;
-    let located = |error: Error| error.file(path.display().to_string());
-    if !holds_adapter(&files).await.map_err(located)? {
-        return Ok(Side::Model(Box::new(ModelFiles::open_path(&path).await?)));
-    }
-    let adapter = AdapterFiles::open(files).await.map_err(located)?;
-    let modules = match base {
-        Some(base) => AdapterModules::of_peft(&base.on_base(adapter).await.map_err(located)?),
-        None => adapter.modules(),
-    };
-    modules.map(Side::Adapter).map_err(located)
+    let opened = Side::open(sources(&path)?, base).await;
+    opened.map_err(|error| error.file(path.display().to_string()))
 }
 
 /// Compares two adapters or two models.
@@ -255,15 +217,10 @@ pub async fn diff(wish: Diff, is_json: bool, take: &mut dyn FnMut(&Event)) -> Re
     };
     let a = side(&wish.a, base.as_ref(), take).await?;
     let b = side(&wish.b, base.as_ref(), take).await?;
-    let (kind, found) = match (&a, &b) {
-        (Side::Adapter(a), Side::Adapter(b)) => ("adapters", compare_adapters(a, b)?),
-        (Side::Model(a), Side::Model(b)) => ("models", compare_models(a, b).await?),
-        _ => {
-            let places = format!("{}, {}", wish.a.display(), wish.b.display());
-            let error = Error::config(msg::ModelAndAdapter).file(places);
-            return Err(error.remedy(msg::CompareAlike));
-        }
-    };
+    let places = || format!("{}, {}", wish.a.display(), wish.b.display());
+    let compared = a.compare(&b, &mut async |_, _| Ok(())).await;
+    let (are_adapters, found) = compared.map_err(|error| error.file(places()))?;
+    let kind = if are_adapters { "adapters" } else { "models" };
     match is_json {
         true => {
             let value = difference_as_json(&found, kind);

@@ -2,7 +2,7 @@
 
 use crate::json;
 use lorakeet_core::error::{Error, Result};
-use lorakeet_core::protocol::Event;
+use lorakeet_core::protocol::{Event, Judgement};
 use lorakeet_i18n::messages::command as msg;
 use serde_json::Value;
 use std::fs::{self, File, OpenOptions};
@@ -77,9 +77,14 @@ impl Log {
             let _ = self.file.set_len(self.kept);
             let _ = self.file.seek(SeekFrom::Start(self.kept));
         }
-        let line = match kept {
-            true => json::line(event),
-            false => return,
+        let line = match event {
+            // Its probabilities are as many as rows, and serve thresholds alone.
+            Event::Judgement(judgement) => json::line(&Event::Judgement(Box::new(Judgement {
+                decisions: None,
+                ..(**judgement).clone()
+            }))),
+            event if kept => json::line(event),
+            _ => return,
         };
         match line {
             // A run that is refused before it starts leaves the log alone.
@@ -140,6 +145,36 @@ pub fn read(folder: &Path, last_bytes: u64) -> Result<Option<(Vec<Value>, usize)
         }
     }
     Ok(Some((events, damaged)))
+}
+
+/// What is worth a line of a run's log: scores, samples, notes, and how it ended; not its steps.
+pub fn shown(event: &Value) -> Option<String> {
+    let text = |name: &str| event[name].as_str().unwrap_or_default().replace('\n', "\u{23ce}");
+    let step = &event["step"];
+    Some(match event["type"].as_str()? {
+        "eval" => {
+            let metrics = event["metrics"].as_array().into_iter().flatten();
+            let metrics: Vec<String> = metrics
+                .filter_map(|metric| {
+                    Some(format!(
+                        "  {} {:.4}",
+                        metric["name"].as_str()?,
+                        metric["value"].as_f64()?
+                    ))
+                })
+                .collect();
+            let loss = event["loss"]
+                .as_f64()
+                .map_or("–".to_owned(), |loss| format!("{loss:.4}"));
+            format!("step {step}: validation loss {loss}{}", metrics.concat())
+        }
+        "sample" => format!("step {step}: {}\u{2026}{}", text("prompt"), text("text")),
+        "warning" => format!("note: {}", text("message")),
+        "failed" => format!("failed: {}", text("what")),
+        "done" if event["finished"] == true => format!("done after step {}", event["steps"]),
+        "done" => format!("stopped after step {}", event["steps"]),
+        _ => return None,
+    })
 }
 
 /// `cannot read: Permission denied`.

@@ -7,6 +7,7 @@
 const _: Option<&str> = option_env!("LORAKEET_CLONE");
 
 mod advise;
+mod ask;
 mod audit;
 mod check;
 mod cluster;
@@ -23,17 +24,19 @@ mod interrupt;
 mod json;
 mod log;
 mod output;
+mod report;
 mod runs;
 mod screen;
 mod sweep;
 mod train;
+mod trained;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use lorakeet_core::config::Trainer;
 use lorakeet_core::error::Kind;
 use lorakeet_core::export::Form;
 use lorakeet_core::formats::Storage;
-use lorakeet_core::protocol::{DeviceChoice, GenerateOptions};
+use lorakeet_core::protocol::DeviceChoice;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -55,11 +58,8 @@ struct Cli {
 enum Action {
     /// Run a training.
     Train(Train),
-    /// Show the resolved run: every key, its value, where it came from, what it does.
-    Check {
-        #[command(flatten)]
-        run: RunFile,
-    },
+    /// Show the resolved run: every key, its value, where it came from, what it does; or all about one key.
+    Check(Check),
     /// Recommend settings for a run, or for a model and data, each with its reason; and say what is unwise in those that it has.
     Advise(Advise),
     /// Search for a learning rate: it grows step by step on the run's own model and data, until the loss explodes. Nothing is written.
@@ -67,12 +67,13 @@ enum Action {
     /// Report what is wrong with data before training: duplicates, leakage between training and held-out rows, conflicting and
     /// probably wrong labels, empty and overlong rows, encoding faults, personal data.
     Audit(Audit),
-    /// Score a model on data: its loss, and the task's metrics.
-    Eval(Eval),
-    /// Answer rows with a trained classifier or regression, the worst errors first where the rows have labels.
-    Predict(Predict),
+    /// Score a model on data: its loss, and the task's metrics. Of a run's folder, what it learnt on the rows that it held out.
+    Eval(ask::Eval),
+    /// Answer rows with what a run learnt, the worst errors first where the rows have labels. Rows go to standard output, scores to
+    /// standard error.
+    Predict(ask::Predict),
     /// Continue a text.
-    Generate(Generate),
+    Generate(ask::Generate),
     /// Write what was learnt for other programs (a merged model, GGUF, an adapter for PEFT, llama.cpp or MLX), or the run itself for
     /// a cluster.
     Export(Export),
@@ -93,6 +94,9 @@ enum Action {
         /// The run's output_dir, or its run file.
         run: PathBuf,
     },
+    /// Write what a run came to as one page: the verdict and the next step, scores beside the baselines, curves, slices, samples,
+    /// the worst errors, settings and fingerprints.
+    Report(report::Wish),
     /// Train a run with several values of some settings, stop those that fall behind, and compare what they came to. The same
     /// command goes on with a sweep that was interrupted.
     Sweep(Sweep),
@@ -124,6 +128,19 @@ struct RunFile {
     /// Override a key of the run file; may be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
+}
+
+#[derive(Args)]
+struct Check {
+    /// The run file, YAML or JSON.
+    #[arg(required_unless_present = "explain")]
+    run: Option<PathBuf>,
+    /// Override a key of the run file; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Tell all about a key instead: what it takes, how to choose it, and why.
+    #[arg(long, value_name = "KEY", conflicts_with_all = ["run", "set"])]
+    explain: Option<String>,
 }
 
 #[derive(Args)]
@@ -244,34 +261,6 @@ struct Diff {
 }
 
 #[derive(Args)]
-struct Eval {
-    /// A run file: its model, adapter, data and layout are used.
-    #[arg(required_unless_present_all = ["model", "data"])]
-    run: Option<PathBuf>,
-    /// Override a key of the run file; may be repeated.
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    set: Vec<String>,
-    /// The model, instead of the run file's; a path, or ORG/NAME on a hub.
-    #[arg(long)]
-    model: Option<PathBuf>,
-    /// The data, instead of the run file's.
-    #[arg(long)]
-    data: Option<PathBuf>,
-    /// An adapter of PEFT, llama.cpp (a GGUF file) or mlx-lm: its folder or file, or ORG/NAME on a hub.
-    #[arg(long)]
-    adapter: Option<PathBuf>,
-}
-
-#[derive(Args)]
-struct Predict {
-    #[command(flatten)]
-    eval: Eval,
-    /// Where the table goes; standard output without.
-    #[arg(long, value_name = "FILE.csv")]
-    output: Option<PathBuf>,
-}
-
-#[derive(Args)]
 struct Export {
     /// A run file, a run's output_dir, a checkpoint, an adapter (of PEFT, llama.cpp or mlx-lm), or a model trained throughout.
     #[arg(value_name = "RUN_OR_ADAPTER")]
@@ -303,6 +292,9 @@ struct Target {
     /// the files' own numbers.
     #[arg(long)]
     dequantized: bool,
+    /// The licence to name in the model card, such as apache-2.0; without it that of the base, where its files name one.
+    #[arg(long, value_name = "NAME")]
+    license: Option<String>,
     /// Do not read the export back and score it on the rows that the run holds out.
     #[arg(long = "no-check")]
     no_check: bool,
@@ -442,62 +434,6 @@ impl From<Dtype> for Storage {
             Dtype::Q4Mix => Self::Q4K,
             Dtype::Q4 => Self::Q4_0,
             Dtype::Q4WithMinimum => Self::Q4_1,
-        }
-    }
-}
-
-#[derive(Args)]
-struct Generate {
-    /// The text to continue.
-    prompt: String,
-    /// A folder in Hugging Face's layout, a GGUF file, or a model of a hub: ORG/NAME, with @REVISION and :FILE where wanted.
-    #[arg(long)]
-    model: PathBuf,
-    /// An adapter of PEFT, llama.cpp (a GGUF file) or mlx-lm: its folder or file, or ORG/NAME on a hub.
-    #[arg(long)]
-    adapter: Option<PathBuf>,
-    /// Take the prompt as a question to the model's chat template.
-    #[arg(long)]
-    chat: bool,
-    /// A system message in front; implies --chat.
-    #[arg(long, value_name = "TEXT")]
-    system: Option<String>,
-    /// Tokens to add at most.
-    #[arg(long, default_value_t = 128)]
-    max_new_tokens: usize,
-    /// Draw instead of taking the likeliest token; implied by the next three.
-    #[arg(long)]
-    do_sample: bool,
-    /// Above 0; below 1 sharpens, above 1 flattens.
-    #[arg(long)]
-    temperature: Option<f64>,
-    /// Keep the k likeliest; 0 keeps all.
-    #[arg(long)]
-    top_k: Option<usize>,
-    /// Keep the likeliest whose probabilities sum to this.
-    #[arg(long)]
-    top_p: Option<f64>,
-    /// Seed of the sampler.
-    #[arg(long, default_value_t = 42)]
-    seed: u64,
-    /// A text that ends the generation; may be repeated.
-    #[arg(long, value_name = "TEXT")]
-    stop: Vec<String>,
-}
-
-impl Generate {
-    fn options(&self) -> GenerateOptions {
-        let default = GenerateOptions::default();
-        let asked = self.temperature.is_some() || self.top_k.is_some() || self.top_p.is_some();
-        GenerateOptions {
-            max_new_tokens: self.max_new_tokens,
-            do_sample: self.do_sample || asked,
-            temperature: self.temperature.unwrap_or(default.temperature),
-            top_k: self.top_k.unwrap_or(default.top_k),
-            top_p: self.top_p.unwrap_or(default.top_p),
-            seed: self.seed,
-            stop: self.stop.clone(),
-            adapter_strength: default.adapter_strength,
         }
     }
 }

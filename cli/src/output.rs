@@ -193,12 +193,14 @@ impl<'a> Output<'a> {
             model: input(&self.config.model_name_or_path),
             data: input(&self.config.train_file),
             validation: self.config.validation_file.as_deref().map(input),
+            adapter: self.config.adapter_name_or_path.as_deref().map(input),
             state: RunState::Open,
             summary: None,
             max_steps: None,
             inputs: BTreeMap::new(),
             failure: None,
             samples: Vec::new(),
+            notes: Vec::new(),
             rate_changes: Vec::new(),
             score: None,
             labels: Default::default(),
@@ -212,7 +214,7 @@ impl<'a> Output<'a> {
             match earlier {
                 Ok(earlier) => {
                     (record.id, record.started_ms) = (earlier.id, earlier.started_ms);
-                    (record.samples, record.score) = (earlier.samples, earlier.score);
+                    (record.samples, record.notes, record.score) = (earlier.samples, earlier.notes, earlier.score);
                     record.labels = earlier.labels;
                 }
                 Err(error) => note(msg::RecordReplaced { why: error.message() }.into()),

@@ -1,18 +1,20 @@
 //! `lorakeet runs` and `lorakeet show`: the runs under a folder, and one of them, by the records in their folders.
 
+mod shown;
+
 use crate::RunFile;
 use crate::commands::{resolve, unwritable};
 use crate::json;
 use crate::log::{self, LOG, cannot_read};
 use crate::output::{RESULTS, SETTINGS, WRITTEN};
-use crate::screen::{hand_out, hand_out_json, say, size};
+use crate::screen::{hand_out, hand_out_json, say, size, verdict};
 use lorakeet_core::chat::strftime;
 use lorakeet_core::config::KNOBS;
 use lorakeet_core::error::{Error, Kind, Result};
-use lorakeet_core::protocol::{RunInput, RunRecord, RunState};
+use lorakeet_core::protocol::{Report, RunInput, RunOutcome, RunRecord, RunState};
 use lorakeet_core::store::{DirectorySink, DiskFile, Source, Writer};
 use lorakeet_core::train::checkpoint::{self, Checkpoint};
-use lorakeet_core::train::record::{RECORD, read_record};
+use lorakeet_core::train::record::{RECORD, read_outcome, read_record};
 use lorakeet_i18n::Message;
 use lorakeet_i18n::messages::command as msg;
 use serde_json::{Value, json};
@@ -37,6 +39,8 @@ pub struct Found {
     files: Vec<(String, Source)>,
     /// Who writes into it now.
     writer: Option<Writer>,
+    /// What it came to, where that was kept.
+    outcome: Option<RunOutcome>,
     /// What its log says, and how many lines of it cannot be read.
     pub events: Vec<Value>,
     damaged_lines: usize,
@@ -191,7 +195,7 @@ fn folders(folder: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// Whether a folder holds what a run leaves. A run file may be called as a record is.
-fn is_run(folder: &Path) -> bool {
+pub fn is_run(folder: &Path) -> bool {
     let leaves = |name: &str| folder.join(name).is_file();
     let settings = || fs::read(folder.join(SETTINGS)).is_ok_and(|text| text.starts_with(WRITTEN.as_bytes()));
     leaves(LOG) || settings() || leaves(RECORD) && DirectorySink::has_lock(folder)
@@ -214,6 +218,7 @@ impl Found {
         Ok(Self {
             folder: folder.to_path_buf(),
             writer: DirectorySink::writer(folder),
+            outcome: read_outcome(&files, &record).await,
             record,
             files,
             events,
@@ -224,6 +229,21 @@ impl Found {
     /// The last event of a kind.
     pub fn last(&self, kind: &str) -> Option<&Value> {
         self.events.iter().rev().find(|event| event["type"] == kind)
+    }
+
+    /// What it came to, as it was kept with its record, or as its log has it.
+    pub fn report(&self) -> Option<Report> {
+        if let Some(report) = self.outcome.as_ref().and_then(|outcome| outcome.report.as_ref()) {
+            return Some(report.clone());
+        }
+        serde_json::from_value(self.last("report")?.clone()).ok()
+    }
+
+    /// Step and loss of the events of a kind, as far as they are numbers.
+    pub fn points(&self, kind: &str) -> Vec<(f64, f64)> {
+        let of_kind = self.events.iter().filter(|event| event["type"] == kind);
+        let points = of_kind.filter_map(|event| Some((event["step"].as_f64()?, event["loss"].as_f64()?)));
+        points.filter(|(_, loss)| loss.is_finite()).collect()
     }
 
     /// Its checkpoints' steps, the newest first.
@@ -254,7 +274,8 @@ impl Found {
         }
     }
 
-    fn model(&self) -> String {
+    /// What its model is called.
+    pub fn model(&self) -> String {
         let knob = |name: &str| {
             self.record
                 .settings
@@ -272,6 +293,19 @@ impl Found {
             (_, Some(name)) => name,
             (RunInput::Files(files), None) => files.first().map(|file| file.name.clone()).unwrap_or_default(),
         }
+    }
+
+    /// What its data are called.
+    pub fn data(&self) -> String {
+        match &self.record.data {
+            RunInput::Bundled(name) => name.clone(),
+            RunInput::Files(files) => files.first().map(|file| file.name.clone()).unwrap_or_default(),
+        }
+    }
+
+    /// Whether there is a file in its folder, by its path there.
+    pub fn has(&self, path: &str) -> bool {
+        self.files.iter().any(|(known, _)| known == path)
     }
 
     /// Its folder, with what it is called and its tags: `out "first try" #baseline`.
@@ -330,7 +364,7 @@ impl Found {
     }
 
     /// Each checkpoint with its size, and why it is none to go on from, where it is damaged.
-    async fn checkpoints(&self) -> Vec<(usize, u64, Option<Error>)> {
+    pub async fn checkpoints(&self) -> Vec<(usize, u64, Option<Error>)> {
         let mut checkpoints = Vec::new();
         for step in self.steps() {
             let folder = format!("{}/", checkpoint::folder(step));
@@ -395,7 +429,12 @@ impl Found {
         value["events"] = steps.cloned().collect();
         value["damaged_log_lines"] = self.damaged_lines.into();
         value["checkpoints"] = checkpoints.collect();
-        value["report"] = self.last("report").cloned().unwrap_or_default();
+        let report = self.outcome.as_ref().and_then(|outcome| outcome.report.as_ref());
+        value["report"] = match report {
+            Some(report) => json!(report),
+            None => self.last("report").cloned().unwrap_or_default(),
+        };
+        value["notes"] = json!(self.record.notes);
         value["files"] = results
             .map(|(name, bytes)| json!({ "name": name, "bytes": bytes }))
             .collect();
@@ -459,7 +498,8 @@ impl Found {
             text.push_str(&format!("  {name}: {value}\n"));
         }
         text.push_str(
-            "\nread (SHA-256; of a model config.json and a sample of each tensor; rows: tokens in their order)\n",
+            "\nread (SHA-256; of a model config.json and all weights, or a sample of each where it says so; rows: tokens in \
+             their order)\n",
         );
         for (name, digest) in &self.record.inputs {
             text.push_str(&format!("  {name:<22}{digest}\n"));
@@ -467,7 +507,7 @@ impl Found {
         text.push_str("\nevents\n");
         self.events
             .iter()
-            .filter_map(event_line)
+            .filter_map(log::shown)
             .for_each(|line| text.push_str(&format!("  {line}\n")));
         if self.damaged_lines > 0 {
             text.push_str(&format!("  {} lines of {LOG} cannot be read\n", self.damaged_lines));
@@ -483,8 +523,16 @@ impl Found {
                 size(*bytes)
             ));
         }
-        if let Some(sentence) = self.last("report").and_then(|report| report["sentence"].as_str()) {
-            text.push_str(&format!("\nreport\n  {sentence}\n"));
+        if let Some(report) = self.report() {
+            text.push_str("\nreport\n");
+            let lines = verdict(&report, &self.points("eval")) + &shown::scores(&report);
+            lines.lines().for_each(|line| text.push_str(&format!("  {line}\n")));
+        }
+        if !self.record.notes.is_empty() {
+            text.push_str("\nnotes\n");
+        }
+        for note in &self.record.notes {
+            text.push_str(&format!("  {}\n", note.english()));
         }
         text.push_str("\nfiles\n");
         for (name, bytes) in self.results() {
@@ -492,36 +540,6 @@ impl Found {
         }
         text
     }
-}
-
-/// What is worth a line of a run's log: scores, samples, notes, and how it ended; not its steps.
-fn event_line(event: &Value) -> Option<String> {
-    let text = |name: &str| event[name].as_str().unwrap_or_default().replace('\n', "\u{23ce}");
-    let step = &event["step"];
-    Some(match event["type"].as_str()? {
-        "eval" => {
-            let metrics = event["metrics"].as_array().into_iter().flatten();
-            let metrics: Vec<String> = metrics
-                .filter_map(|metric| {
-                    Some(format!(
-                        "  {} {:.4}",
-                        metric["name"].as_str()?,
-                        metric["value"].as_f64()?
-                    ))
-                })
-                .collect();
-            let loss = event["loss"]
-                .as_f64()
-                .map_or("–".to_owned(), |loss| format!("{loss:.4}"));
-            format!("step {step}: validation loss {loss}{}", metrics.concat())
-        }
-        "sample" => format!("step {step}: {}\u{2026}{}", text("prompt"), text("text")),
-        "warning" => format!("note: {}", text("message")),
-        "failed" => format!("failed: {}", text("what")),
-        "done" if event["finished"] == true => format!("done after step {}", event["steps"]),
-        "done" => format!("stopped after step {}", event["steps"]),
-        _ => return None,
-    })
 }
 
 /// The files of a folder and of the checkpoints in it, by their paths.

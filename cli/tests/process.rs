@@ -10,6 +10,8 @@ mod endurance;
 mod inspect;
 #[path = "native/runs.rs"]
 mod runs;
+#[path = "native/trained.rs"]
+mod trained;
 #[path = "native/tuning.rs"]
 mod tuning;
 
@@ -216,6 +218,22 @@ fn a_run_whose_readers_are_gone_goes_on() {
         let code = child.wait().expect("it ends").code();
         assert_eq!(code, Some(if words[0] == "train" { 1 } else { 0 }), "{words:?}");
     }
+}
+
+#[test]
+fn a_knob_is_explained_without_a_run_file() {
+    let place = Place::new("explain");
+    let mut command = place.command(&["check", "--explain", "lora_rank"]);
+    let output = command.stdout(Stdio::piped()).output().expect("it runs");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{output:?}");
+    assert!(
+        said.starts_with("lora_r: a whole number") && said.contains("torchtune"),
+        "{said}"
+    );
+    let said = place.says(2, &["check", "--explain", "lora_rnk"]);
+    assert!(said.contains("lora_rank"), "{said}");
+    place.says(2, &["check"]);
 }
 
 #[cfg(target_os = "linux")]
@@ -456,8 +474,12 @@ fn what_a_run_learnt_is_exported_with_a_card_and_not_over_anything() {
     assert!(is_checked && !error.contains("Nothing explains"), "{out}{error}");
     assert!(out.contains("tensors back") && out.contains("is expected"), "{out}");
     let words = |line: &'static str| line.split(' ').collect::<Vec<_>>();
-    let (out, _) = told(&words("export run.yaml --to merged --output_dir quick --no-check"));
+    let (out, _) = told(&words(
+        "export run.yaml --to merged --output_dir quick --no-check --license mit",
+    ));
     assert!(out.contains("weights of step") && !out.contains("held-out"), "{out}");
+    let card = String::from_utf8(place.read("quick/README.md")).expect("text");
+    assert!(card.contains("license: \"mit\""), "{card}");
     let refused = place.says(2, &words("export run.yaml --to merged --output_dir x --dequantized"));
     assert!(refused.contains("quantization_bit"), "{refused}");
     let card = String::from_utf8(place.read("merged/README.md")).expect("text");

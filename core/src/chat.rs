@@ -28,6 +28,8 @@ use watch::{Turn, WATCH, Watch, Writer};
 
 /// What a template is called in errors and by minijinja.
 const NAME: &str = "chat_template";
+/// The name under which templates are told whether the assistant thinks first, as Qwen3's has it.
+const THINKING: &str = "enable_thinking";
 /// Marks around the assistant's words. Noncharacters of Unicode: no text has a use for them.
 const MARKS: [char; 2] = ['\u{fdd0}', '\u{fdd1}'];
 /// Predictions that are found by laying out each beginning of a conversation, where a template does not loop over its messages.
@@ -148,6 +150,8 @@ pub struct ChatTemplate {
     has_generation: bool,
     /// Whether it goes through the parts of a message's content.
     takes_parts: bool,
+    /// What it is told under [`THINKING`] where a conversation does not say it.
+    enable_thinking: Option<bool>,
 }
 
 /// A conversation laid out, and which parts of it are the assistant's.
@@ -185,7 +189,23 @@ impl ChatTemplate {
             eos_token: eos_token.unwrap_or_default().to_string(),
             has_generation: prepared.has_generation,
             takes_parts: prepared.takes_parts,
+            enable_thinking: None,
         })
+    }
+
+    /// Whether it asks whether the assistant is to think first: its text names `enable_thinking`.
+    pub fn has_thinking_switch(&self) -> bool {
+        self.source.contains(THINKING)
+    }
+
+    /// What it is told under `enable_thinking` from now on, where a conversation does not say it; none leaves it to the template.
+    pub fn enable_thinking(&mut self, is_on: Option<bool>) {
+        self.enable_thinking = is_on;
+    }
+
+    /// Whether it is told `enable_thinking`, and does not ask for it.
+    pub fn is_told_in_vain(&self) -> bool {
+        self.enable_thinking.is_some() && !self.has_thinking_switch()
     }
 
     /// Whether the template may write the date. `strftime_now` gives 26 July 2024, 0:00 UTC, on every day, so that a conversation
@@ -365,6 +385,9 @@ impl ChatTemplate {
                 .iter()
                 .map(|(name, value)| (name.as_str(), value_of(value))),
         );
+        let is_said = conversation.names.contains_key(THINKING);
+        let thinking = self.enable_thinking.filter(|_| !is_said);
+        names.extend(thinking.map(|is_on| (THINKING, is_on.into())));
         names
     }
 }

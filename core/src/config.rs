@@ -12,6 +12,7 @@ mod knobs;
 mod page_query;
 mod plan;
 mod read;
+mod reasons;
 mod setting;
 #[cfg(not(target_arch = "wasm32"))]
 mod sweep_file;
@@ -20,7 +21,8 @@ mod unsupported_keys;
 mod values;
 mod write;
 
-pub use knob::{Group, Kind, Knob, find};
+pub use check::named;
+pub use knob::{Group, Kind, Knob, OnResume, find};
 pub use knobs::{KNOBS, RunConfig};
 pub use page_query::PageQuery;
 pub use plan::Plan;
@@ -29,7 +31,7 @@ pub use sweep_file::SweptKnob;
 pub use trainers::{RowForm, RowsFile, RunFileOf, Trainer, run_file_of};
 pub use values::{
     DROP_WORDS, DivergenceAction, Encoding, FinetuningType, Fp8Format, Fp8Scale, HeadActivation, HeadInit, HeadPooling,
-    Interval, Optimizer, ProblemType, QuantType, ScaleInputs, SchedulerType, TargetModules,
+    Interval, MASK_WORDS, Optimizer, ProblemType, QuantType, ScaleInputs, SchedulerType, TargetModules,
 };
 
 use crate::error::{Error, Result};
@@ -317,7 +319,7 @@ impl RunConfig {
                 .field("problem_type")
                 .remedy(common::KeepOne));
         }
-        check::drop_words(&self.drop_rows)?;
+        check::audit_words(self)?;
         if self.quantization_bit.is_some() && self.fp8.is_some() {
             return Err(Error::config(msg::TwoFormats).field("fp8").remedy(msg::TakeOneOut));
         }

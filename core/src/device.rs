@@ -15,7 +15,7 @@ pub use launches::{LaunchCount, compile_ahead, count_launches};
 pub(crate) use launches::{compiled, compiles_ahead, note_compiled};
 pub use memory::{ExpectedMemory, MemoryWatch, expect_memory, limit_pass_rows, reserved_bytes, watch_memory};
 pub(crate) use memory::{Pass, make_room, make_room_for, note_memory, release, reserved_of_gpu, trim, try_memory};
-pub use work::{assume_rate, longest_launch, most_operations, read_every};
+pub use work::{assume_rate, longest_launch, most_operations, most_queued, read_every};
 pub(crate) use work::{
     expect_latency, expect_rate, is_due, latency_ms, note_at_least, note_done, note_time, note_work, queued,
     steps_a_read,

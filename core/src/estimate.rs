@@ -34,10 +34,14 @@
 //! The same passes count what there is to compute ([`StepWork`]); with what a device was measured to do, that gives about the
 //! time of a step.
 //!
+//! After a run, what its steps took scales the forecasts for the same model and device (`estimate/learnt.rs`).
+//!
 //! Left out are what the allocator reserves beyond what is in use, sampling, and whatever other programs hold.
 
+mod learnt;
 mod work;
 
+pub(crate) use learnt::LastPace;
 pub use work::StepWork;
 
 use crate::{

@@ -13,20 +13,23 @@ mod gguf;
 mod gguf_keys;
 mod gguf_mix;
 mod gguf_tokenizer;
+mod license;
 mod merged;
 mod outlook;
 mod pieces;
 mod read_back;
 mod reader;
-pub(crate) mod run_report;
+mod run_report;
 mod sentence;
 mod tolerance;
 
 pub use crate::protocol::ExportForm as Form;
 pub use card::RunRecord;
+pub use license::{License, license};
 pub(crate) use outlook::outlook;
 pub(crate) use pieces::PieceSink;
 pub use read_back::read_back;
+pub use run_report::{first_predictions, write_report};
 pub use tolerance::{difference_is_small, expected_difference, explanation};
 
 use crate::error::{Error, Result};
@@ -121,6 +124,7 @@ pub async fn export(
     }
     let mut merged = Merged::new(base, adapter, head).await?;
     merged.rounding = settings.base;
+    merged.license.clone_from(&record.license);
     let notes = match settings.form {
         Form::Merged => {
             let modules = sentence::modules(&merged, record);

@@ -11,14 +11,15 @@ use crate::estimate;
 use crate::formats::peft::Adapter;
 use crate::host::Emit;
 use crate::loaded_model::{LoadedModel, fit_inputs_to_data, loaded, prepare};
-use crate::protocol::{BaselineKind, PictureRequest, RunSummary};
+use crate::protocol::{BaselineKind, Metric, PictureRequest, RunSummary};
 use crate::store::Sink;
 use crate::task::Task;
 use crate::tasks::TaskSpec;
 use crate::train::checkpoint::{self, Checkpoint};
 use crate::train::evaluation::{HeldOut, QUESTIONS};
-use crate::train::fingerprint::Fingerprint;
+use crate::train::fingerprint::{Fingerprint, TRAIN, VALIDATION};
 use crate::train::record::RecordFile;
+use crate::train::throughput::Pace;
 use crate::train::trainer::Trainer;
 use lorakeet_i18n::messages::device::KeepLess;
 use lorakeet_i18n::messages::run as msg;
@@ -57,6 +58,8 @@ pub(crate) struct Job<'a> {
     pub(crate) save_interval_ms: Option<f64>,
     /// Bytes that can still be written there, where that is known.
     pub(crate) free_bytes: Option<u64>,
+    /// Of how large a model every weight is looked at, to know it again.
+    pub(crate) most_whole_bytes: u64,
     /// Where the run goes on from; it is taken.
     pub(crate) resume: &'a mut Option<Checkpoint>,
 }
@@ -68,6 +71,10 @@ pub(crate) struct Finished {
     pub(crate) kept: usize,
     /// What was learnt.
     pub(crate) task: Task,
+    /// The metrics of the last score.
+    pub(crate) metrics: Vec<Metric>,
+    /// What its last steps took.
+    pub(crate) pace: Option<Pace>,
 }
 
 /// Trains the loaded model on the data: resolve the task, build examples, attach the adapter, score baselines, train, report.
@@ -128,14 +135,18 @@ pub(crate) async fn finetune(job: Job<'_>, emit: &mut Emit<'_>) -> Result<Finish
     let resume = job.resume.take();
     let mut fingerprint = Fingerprint::of(&spec.settled(config));
     if job.sink.is_some() || resume.is_some() {
-        fingerprint.add_model(&model.files, &model.head.config).await?;
+        let saved = resume.as_ref().map(|checkpoint| &checkpoint.fingerprint);
+        fingerprint
+            .add_model(model, (job.most_whole_bytes, saved), emit)
+            .await?;
         fingerprint.add_adapter(job.adapter)?;
-        fingerprint.add("train_file", Some(job.data.digest.clone()));
-        fingerprint.add("validation_file", job.validation.map(|data| data.digest.clone()));
+        fingerprint.add_data(TRAIN, Some(job.data));
+        fingerprint.add_data(VALIDATION, job.validation);
         fingerprint.add_rows([&split.train, &split.held_out]);
     }
     let back = job.record.as_ref().and_then(|record| record.rate_change());
-    checkpoint::check(resume.as_ref(), config, &plan, &fingerprint, back, emit)?;
+    let known = (&fingerprint, [Some(job.data), job.validation]);
+    checkpoint::check(resume.as_ref(), config, &plan, known, back, emit)?;
     let goes_on_from = resume.as_ref().map(|checkpoint| checkpoint.progress.step);
     let mut is_refused = false;
     if let Some(record) = &job.record {
@@ -211,11 +222,14 @@ pub(crate) async fn finetune(job: Job<'_>, emit: &mut Emit<'_>) -> Result<Finish
             trainer.save_checkpoint(emit).await?;
         }
     }
-    let (summary, kept) = trainer.finish(emit).await?;
+    let pace = trainer.pace();
+    let (summary, kept, metrics) = trainer.finish(emit).await?;
     let seconds = ((emit.host.now_ms)() - started_ms) / 1000.0;
     Ok(Finished {
         summary: RunSummary { seconds, ..summary },
         kept,
         task,
+        metrics,
+        pace,
     })
 }

@@ -8,12 +8,15 @@
 use crate::device;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
-use crate::models::{Leaves, Model, read};
+use crate::models::{HeadKind, KvCache, Leaves, Model, Waits, read};
 use crate::protocol::GenerateOptions;
 use crate::random::Generator;
 use crate::tokenizer::Tokenizer;
 use lorakeet_i18n::messages::common;
 use lorakeet_i18n::messages::device as msg;
+
+/// Tokens of a prompt that are put through a GPU at a time.
+const PROMPT_PIECE: usize = 256;
 
 /// A finished continuation.
 #[derive(Debug, Clone, PartialEq)]
@@ -80,7 +83,7 @@ impl Generation<'_> {
         let mut decoder = self.tokenizer.stream_decoder(true);
         let mut text = Text::new(&options.stop);
         let mut tokens = 0;
-        let mut input = prompt.to_vec();
+        let mut input = self.read_ahead(prompt, &mut cache, cancelled).await?.to_vec();
         while tokens < limit && !cancelled() {
             let logits = self.model.next_logits(self.leaves, &input, &mut cache, self.adapter);
             let logits = read(logits.reshape([-1])).await?;
@@ -109,6 +112,32 @@ impl Generation<'_> {
             tokens,
             seconds,
         })
+    }
+}
+
+impl Generation<'_> {
+    /// Puts all but the last tokens of a long prompt through a decoder on a GPU, a piece at a time with waits where it is slow, and
+    /// gives the rest; where a stop ended it, whatever is left.
+    async fn read_ahead<'p>(
+        &self,
+        prompt: &'p [u32],
+        cache: &mut KvCache,
+        cancelled: &dyn Fn() -> bool,
+    ) -> Result<&'p [u32]> {
+        let device = self.model.device();
+        let mut rest = prompt;
+        if !device::is_gpu(device) || self.model.task() != HeadKind::CausalLm {
+            return Ok(rest);
+        }
+        let mut waits = Waits::new(&self.host);
+        while rest.len() > PROMPT_PIECE && !cancelled() {
+            let (piece, others) = rest.split_at(PROMPT_PIECE);
+            let logits = self.model.next_logits(self.leaves, piece, cache, self.adapter);
+            waits.after(device, || logits.slice([0..1, 0..1]).reshape([1])).await?;
+            device::trim(device);
+            rest = others;
+        }
+        Ok(rest)
     }
 }
 

@@ -48,6 +48,10 @@ impl<'a> Emit<'a> {
     pub fn event(&mut self, event: Event) {
         (self.receiver)(event, None);
     }
+    /// Sends on what another receiver took.
+    pub(crate) fn pass_on(&mut self, event: Event, bytes: Option<Vec<u8>>) {
+        (self.receiver)(event, bytes);
+    }
     /// Sends a note on what is done otherwise than one might expect.
     pub fn warn(&mut self, message: impl Into<Message>) {
         let message = message.into();

@@ -5,7 +5,7 @@
 //!
 //! | request | what for |
 //! | --- | --- |
-//! | `GET ENDPOINT/api/models/ID/revision/REVISION` | `sha`: the commit that the revision stands for |
+//! | `GET ENDPOINT/api/models/ID/revision/REVISION` | `sha`: the commit that the revision stands for; of `tags` `license:…` |
 //! | `GET ENDPOINT/api/models/ID/tree/COMMIT?recursive=true` | path and size of each file; `lfs.oid`: SHA-256 of a large one; further pages by `Link` |
 //! | `GET ENDPOINT/ID/resolve/COMMIT/PATH`, with `Range` | a piece of a file |
 //!
@@ -42,6 +42,15 @@ pub use memory::MemoryPlace;
 pub use remote::RemoteFile;
 pub use shelf::{FOLDERS, ShelfPlace, forget, models, open};
 pub(crate) use shelf::{Record, there_bytes};
+
+/// Where a model comes from, for the model cards of what is made of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// `ORG/NAME`.
+    pub id: String,
+    /// The licence that the hub lists for it.
+    pub license: Option<String>,
+}
 
 use crate::Result;
 use crate::protocol::HubFile;

@@ -26,6 +26,7 @@ use burn::tensor::Device;
 use lorakeet_i18n::Message;
 use lorakeet_i18n::messages::run as msg;
 use serde_json::{Value, json};
+use std::cell::RefCell;
 use std::rc::Rc;
 use weights_file::WeightsFile;
 
@@ -53,6 +54,8 @@ pub(crate) struct LoadedModel {
     pub(crate) companions: Vec<Source>,
     /// The head that it came with; a run may have put on another.
     pub(crate) head: PretrainedHead,
+    /// SHA-256 of all tensors in its files, once a run was to be known by it.
+    pub(crate) digest: RefCell<Option<String>>,
 }
 
 /// How a model's weights are held.
@@ -276,6 +279,13 @@ impl LoadedModel {
         Ok(files)
     }
 
+    /// Lays conversations out as a run wants it.
+    pub(crate) fn lay_out_by(&mut self, run: &RunConfig) {
+        if let Some(template) = &mut self.files.chat_template {
+            template.enable_thinking(run.enable_thinking);
+        }
+    }
+
     /// Makes vectors of texts as a run for them wants, or without one as the files say, else by the mean.
     pub(crate) fn pool_texts_by(&mut self, run: Option<&RunConfig>) {
         let of_files = self.files.sentence.as_ref().map(SentenceModules::pooling);
@@ -382,6 +392,7 @@ pub(crate) async fn fit_inputs_to_data(
     emit: &mut Emit<'_>,
 ) -> Result<()> {
     let model = slot.as_mut().ok_or_else(no_model)?;
+    model.lay_out_by(config);
     let variant = small::Variant::named(&model.model.info.model_type);
     let has_patches = variant.is_some_and(small::Variant::has_patches);
     let has_inputs = ["input_size", "vocab_size"]
@@ -472,6 +483,7 @@ pub(crate) async fn read_again<'m>(
         companions,
         head,
         model,
+        digest,
         ..
     } = slot.take().ok_or_else(no_model)?;
     (files.config, files.head) = (config, new_head);
@@ -487,6 +499,7 @@ pub(crate) async fn read_again<'m>(
         base: weights.base,
         companions,
         head,
+        digest,
     }))
 }
 

@@ -7,8 +7,10 @@
 
 mod audit;
 mod command;
+mod conclusion;
 mod event;
 mod export;
+mod files;
 mod hub;
 mod judgement;
 mod kept_run;
@@ -18,16 +20,22 @@ mod preview;
 mod rate;
 mod report;
 mod run_curve;
+mod run_outcome;
 mod run_report;
 
-pub use audit::{AuditDropped, AuditFinding, AuditKind, AuditPlace, AuditReport};
+pub use audit::{AuditDropped, AuditFinding, AuditKind, AuditPlace, AuditReport, AuditSetting};
 pub use command::{ChatMessage, Command, DeviceChoice, GenerateOptions, Prompt};
+pub use conclusion::{NextStep, Outcome};
 pub use event::{
-    DataInfo, DeviceInfo, DeviceKind, Divergence, Event, KnobInfo, MemoryEstimate, ModelInfo, Probe, RunInfo,
+    DataInfo, DeviceInfo, DeviceKind, Divergence, Event, KnobInfo, Learnt, MemoryEstimate, ModelInfo, Probe, RunInfo,
     RunSummary, Sign, Stage, StepInfo,
 };
 pub use export::{
     ExportCheck, ExportCommand, ExportEvent, ExportForm, ExportOption, ExportScore, PIECE_BYTES, ReadBack, TensorError,
+};
+pub use files::{
+    AdapterOutline, ComparedFiles, FileKind, FileTensors, FilesCommand, FilesEvent, FormatShare, InspectedFiles,
+    LoadedAdapter, OfModules, TensorChange, UncomparedTensor,
 };
 pub use hub::{ENDPOINT, HubCommand, HubEvent, HubFile, HubListing, HubProgress, HubSource, HubToken, StoredModel};
 pub use judgement::{DecisionKind, Decisions, FileScore, Interval, Judgement, Slice, SliceBy};
@@ -43,4 +51,5 @@ pub use report::{
     TextPrediction, Verdict,
 };
 pub use run_curve::{CurveAxis, CurveEval, CurvePoint, RunCurve, better_score};
+pub use run_outcome::{OpenedRun, RunOutcome};
 pub use run_report::{ReportForm, ReportRequest};

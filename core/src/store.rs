@@ -15,7 +15,7 @@ mod indexed;
 mod shelf;
 
 #[cfg(feature = "engine")]
-pub(crate) use digest::hexadecimal;
+pub(crate) use digest::{hexadecimal, sha256_watched};
 #[cfg(feature = "engine")]
 pub use digest::{sha256, sha256_of};
 #[cfg(not(target_arch = "wasm32"))]

@@ -221,6 +221,7 @@ fn model(of: Fields) -> ModelInfo {
         hidden_size: of.size("hidden_size"),
         max_position_embeddings: of.size("max_position_embeddings"),
         has_chat_template: false,
+        has_thinking_switch: false,
         linear_modules: Vec::new(),
     }
 }
@@ -299,6 +300,8 @@ fn picture(value: &Value) -> Option<Picture> {
             layers: of.texts("layers"),
             modules: of.texts("modules"),
             shares: numbers(&value["shares"]),
+            gradients: numbers(&value["gradients"]),
+            gradient_step: value["gradient_step"].as_u64().map(|step| step as usize),
         },
         _ => return None,
     })
@@ -479,7 +482,9 @@ mod tests {
             Picture::LayerUpdates {
                 layers: vec!["layers.0".into(), "layers.1".into()],
                 modules: vec!["q".into(), "v".into()],
-                shares: grid,
+                shares: grid.clone(),
+                gradients: grid,
+                gradient_step: Some(1),
             },
         ];
         for picture in pictures {

@@ -31,6 +31,19 @@ const SMALL: &str = "const targets = document.querySelectorAll('button, select, 
       .filter(([target, { width, height }]) => Math.min(width, height) < 24 && getComputedStyle(target).display !== 'inline')\
       .map(([target, { width, height }]) => `${target.outerHTML.slice(0, 100)}: ${width} x ${height}`);";
 
+/// What has the focus and is under the bar that stays in sight, all of it: each field and button is focused in turn.
+const UNDER_BAR: &str = "const bar = document.querySelector('.run-bar');\
+    const targets = document.querySelectorAll('main button, main select, main textarea, main summary, main input, main a[href]');\
+    const found = [];\
+    for (const target of targets) {\
+      if (target.disabled || !target.checkVisibility({ visibilityProperty: true }) || bar.contains(target)) continue;\
+      target.focus();\
+      const [one, over] = [(target.closest('label') ?? target).getBoundingClientRect(), bar.getBoundingClientRect()];\
+      if (one.top >= over.top && one.bottom <= over.bottom) found.push(target.outerHTML.slice(0, 100));\
+    }\
+    document.activeElement.blur(); scrollTo(0, 0);\
+    return found;";
+
 /// Sets `data-theme` of the document and of the lab.
 const THEME: &str =
     "for (const element of document.querySelectorAll(':root, .lab')) element.dataset.theme = arguments[0];";
@@ -60,6 +73,17 @@ impl Page {
         }
         self.run(FOLD, Vec::new()).await?;
         Ok(faults)
+    }
+
+    /// What of the page is under the bar of a run while it has the focus.
+    ///
+    /// # Errors
+    /// The browser does not answer.
+    pub async fn covered_by_bar(&self) -> Result<Vec<String>> {
+        let found = self.run(UNDER_BAR, Vec::new()).await?;
+        Ok(lines(&found)
+            .map(|line| format!("under the bar while it has the focus: {line}"))
+            .collect())
     }
 
     /// What makes the page scroll sideways, and what can be pressed and has not 24 pixels in both directions.

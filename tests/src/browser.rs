@@ -155,11 +155,13 @@ impl Page {
         found.with_context(|| format!("the page has no element {selector}\n{}", self.console()))
     }
 
-    /// Clicks an element.
+    /// Clicks an element, as a person does who scrolls until it is not under the page's bar.
     ///
     /// # Errors
     /// It is not there or covered.
     pub async fn click(&self, testid: &str) -> Result<()> {
+        let scroll = "document.querySelector(arguments[0])?.scrollIntoView({ block: 'center', behavior: 'instant' })";
+        self.run(scroll, vec![json!(selector(testid))]).await?;
         let mut clicked = self.element(testid).await?.click().await;
         // A list that was drawn anew has other elements of the same name.
         for _ in 0..3 {
@@ -315,9 +317,7 @@ impl Page {
     /// # Errors
     /// The file cannot be written.
     pub async fn screenshot(&self, name: &str) -> Result<PathBuf> {
-        let folder = target_folder().join("screenshots");
-        std::fs::create_dir_all(&folder)?;
-        let path = folder.join(format!("{name}.png"));
+        let path = screenshot_folder()?.join(format!("{name}.png"));
         let png = self.client.screenshot().await?;
         std::fs::write(&path, png).with_context(|| format!("cannot write {}", path.display()))?;
         Ok(path)
@@ -463,6 +463,13 @@ fn fresh_folder() -> Result<Folder> {
     let folder = std::env::temp_dir().join(format!("lorakeet-browser-{}-{number}", std::process::id()));
     std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     Ok(Folder(folder))
+}
+
+/// Where tests leave pictures, made where it is missing.
+pub(crate) fn screenshot_folder() -> Result<PathBuf> {
+    let folder = target_folder().join("screenshots");
+    std::fs::create_dir_all(&folder)?;
+    Ok(folder)
 }
 
 /// Where builds go, as cargo was told.

@@ -3,6 +3,7 @@
 //! what it gives.
 
 use serde_json::{Value, json};
+use sha1::Sha1;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read, Result, Write};
@@ -44,6 +45,8 @@ pub struct Faults {
     pub login_page: bool,
     /// Gives large files with a byte changed.
     pub other_bytes: bool,
+    /// Gives small files with a byte changed.
+    pub other_small_bytes: bool,
     /// Gives large files whole, whatever was asked.
     pub no_ranges: bool,
     /// Entries on a page of a list; 0 gives all on one.
@@ -414,7 +417,8 @@ fn lists(asked: &Asked, state: &mut State, file_host: &str) -> Answer {
                 .collect();
             Answer::json(&json!({
                 "_id": "0", "id": id, "modelId": id, "sha": repository.commit, "private": false,
-                "gated": repository.is_gated, "downloads": 0, "likes": 0, "tags": [], "siblings": siblings
+                "gated": repository.is_gated, "downloads": 0, "likes": 0,
+                "tags": ["safetensors", "license:apache-2.0"], "siblings": siblings
             }))
         }
         "tree" => tree(&repository, query, (asked, state.faults.entries_a_page)),
@@ -478,6 +482,10 @@ fn resolved(
 ) -> Answer {
     if !is_large(name) {
         let etag = format!("\"{}\"", git_hash(&bytes));
+        let bytes = match state.faults.other_small_bytes {
+            true => with_other_byte(&bytes),
+            false => bytes,
+        };
         return Answer::file(asked, bytes, name)
             .with("ETag", etag)
             .with("X-Repo-Commit", commit);
@@ -522,16 +530,20 @@ fn large_file(asked: &Asked, state: &mut State) -> Answer {
         false => Answer::file(asked, bytes.clone(), name),
     };
     if state.faults.other_bytes {
-        let mut other = bytes.to_vec();
-        if let Some(last) = other.last_mut() {
-            *last ^= 1;
-        }
-        answer.body = other.into();
+        answer.body = with_other_byte(&bytes);
     }
     if takes(&mut state.faults.cuts) {
         answer.cut_after = Some(state.faults.cut_after as usize);
     }
     answer.with("ETag", format!("\"{}\"", hash(&bytes)))
+}
+
+fn with_other_byte(bytes: &[u8]) -> Arc<[u8]> {
+    let mut other = bytes.to_vec();
+    if let Some(last) = other.last_mut() {
+        *last ^= 1;
+    }
+    other.into()
 }
 
 /// Whether git has a pointer in place of it.
@@ -545,9 +557,10 @@ fn hash(bytes: &[u8]) -> String {
     hexadecimal(&Sha256::digest(bytes))
 }
 
-/// In place of git's: as long, and as telling.
+/// Git's name of a blob.
 fn git_hash(bytes: &[u8]) -> String {
-    hash(bytes)[..40].to_owned()
+    let hasher = Sha1::new_with_prefix(format!("blob {}\0", bytes.len()));
+    hexadecimal(&hasher.chain_update(bytes).finalize())
 }
 
 fn hexadecimal(digest: &[u8]) -> String {

@@ -10,6 +10,7 @@
 pub mod accessibility;
 pub mod alone;
 pub mod browser;
+pub mod contact_sheet;
 pub mod devtools;
 pub mod driver;
 pub mod endurance;

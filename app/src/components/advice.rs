@@ -13,7 +13,7 @@ use lorakeet_i18n::Message;
 use serde_json::Value;
 
 /// A value as a knob's field shows it.
-fn shown(state: PageState, value: &Value) -> String {
+pub fn shown(state: PageState, value: &Value) -> String {
     match show(value) {
         text if text.is_empty() => state.words().not_set.to_owned(),
         text => text,

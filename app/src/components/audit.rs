@@ -1,5 +1,6 @@
 //! What is wrong with the data, how much it matters, and what can be done about it by a press.
 
+use super::advice::shown;
 use super::notice::{sentence, worded};
 use crate::conversation::Job;
 use crate::i18n::audit::Severity;
@@ -7,8 +8,8 @@ use crate::run::Phase;
 use crate::state::PageState;
 use leptos::html::Section;
 use leptos::prelude::*;
-use lorakeet_core::config::{Kind, find};
-use lorakeet_core::protocol::{AuditFinding, AuditKind, AuditPlace, AuditReport};
+use lorakeet_core::config::{Kind, MASK_WORDS, find};
+use lorakeet_core::protocol::{AuditFinding, AuditKind, AuditPlace, AuditReport, AuditSetting};
 
 /// The findings, and the rows that are left out.
 #[component]
@@ -30,7 +31,9 @@ pub fn Audit() -> impl IntoView {
         done.run(());
     };
     let is_there = move || {
-        let is_said = report.with(Option::is_some) || audit.problem.with(Option::is_some) || audit.waits.get();
+        let is_set = audit.set.with(|set| !set.is_empty());
+        let is_said =
+            report.with(Option::is_some) || audit.problem.with(Option::is_some) || audit.waits.get() || is_set;
         is_said || is_busy.get() || dropped.with(|words| !words.is_empty())
     };
     let standing = move || match (is_busy.get(), report.get()) {
@@ -69,6 +72,7 @@ pub fn Audit() -> impl IntoView {
                 </Show>
                 {problem}
                 {move || left_out(state, dropped.get(), report, done)}
+                {move || settings(state, done)}
                 <ul class="findings">{findings}</ul>
             </section>
         </Show>
@@ -158,6 +162,72 @@ fn left_out(
     Some(view.into_any())
 }
 
+/// The knobs that were set by a press, with the way back.
+fn settings(state: PageState, done: Callback<()>) -> Option<AnyView> {
+    let set = state.audit.set.get();
+    if set.is_empty() {
+        return None;
+    }
+    let items = set.into_iter().map(|(knob, before)| {
+        let text = move || {
+            let value = shown(state, &state.settings.value(knob));
+            (state.words().audit.setting)(knob, &value, &shown(state, &before))
+        };
+        let undo = move |_| {
+            state.undo_remedy(knob);
+            done.run(());
+        };
+        view! {
+            <li class="buttons">
+                <span data-testid=format!("set-{knob}")>{text}</span>
+                <button type="button" class="quiet" data-testid=format!("unset-{knob}") prop:disabled=move || locked(state)
+                    on:click=undo>{state.text(|w| w.audit.undo)}</button>
+            </li>
+        }
+    });
+    let items = items.collect_view();
+    Some(view! { <ul class="left-out">{items}</ul> }.into_any())
+}
+
+/// The button that has a run read placeholders for such personal data.
+fn mask_button(state: PageState, kind: AuditKind, done: Callback<()>) -> AnyView {
+    let press = move |_| {
+        let mut words = untrack(|| state.settings.with(|config| config.mask_personal.clone()));
+        if !words.iter().any(|word| word == kind.name()) {
+            words.push(kind.name().to_owned());
+        }
+        state.set_as_remedy("mask_personal", words.into());
+        done.run(());
+    };
+    let view = view! {
+        <button type="button" data-testid=format!("mask-{}", kind.name()) prop:disabled=move || locked(state)
+            on:click=press>{state.text(|w| w.audit.mask)}</button>
+    };
+    view.into_any()
+}
+
+/// The button that sets a knob as a finding's remedy.
+fn setting_button(state: PageState, (kind, setting): (AuditKind, AuditSetting), done: Callback<()>) -> Option<AnyView> {
+    let knob = find(&setting.knob)?.name;
+    let value = setting.value;
+    let (of_label, of_state) = (value.clone(), value.clone());
+    let label = move || (state.words().advice.set_to)(knob, &shown(state, &of_label));
+    let is_done = Memo::new(move |_| state.settings.value(knob) == of_state);
+    let value = StoredValue::new(value);
+    let press = move |_| {
+        state.set_as_remedy(knob, value.get_value());
+        done.run(());
+    };
+    let label = Signal::derive(label);
+    let view = view! {
+        <Show when=move || !is_done.get()>
+            <button type="button" data-testid=format!("set-for-{}", kind.name()) prop:disabled=move || locked(state)
+                on:click=press>{label}</button>
+        </Show>
+    };
+    Some(view.into_any())
+}
+
 /// One finding: what, how many, what it does, and what to do.
 fn finding_item(state: PageState, finding: AuditFinding, done: Callback<()>) -> AnyView {
     let weight = severity(&finding);
@@ -187,6 +257,12 @@ fn finding_item(state: PageState, finding: AuditFinding, done: Callback<()>) -> 
             </Show>
         }
     });
+    let mask = MASK_WORDS
+        .contains(&kind.name())
+        .then(|| mask_button(state, kind, done));
+    let setting = finding
+        .setting
+        .and_then(|setting| setting_button(state, (kind, setting), done));
     let is_encoding = matches!(kind, AuditKind::Mojibake | AuditKind::ReplacementCharacters);
     let view = view! {
         <li class="finding" data-severity=name data-testid=format!("finding-{}", kind.name())>
@@ -195,7 +271,7 @@ fn finding_item(state: PageState, finding: AuditFinding, done: Callback<()>) -> 
                 " " {worded(state, finding.what)}
             </p>
             <p class="hint">{worded(state, finding.effect)} " " {remedy}</p>
-            <div class="buttons">{button} {is_encoding.then(|| encodings(state))}</div>
+            <div class="buttons">{button} {mask} {setting} {is_encoding.then(|| encodings(state))}</div>
             {rows(state, finding.rows)}
         </li>
     };

@@ -1,4 +1,4 @@
-//! Step 7: what was trained, as files in the form that a program wants.
+//! Step 9: what was trained, as files in the form that a program wants.
 
 use super::notice::{Notice, worded};
 use super::step::{Step, StepStatus};
@@ -49,12 +49,14 @@ pub fn Export() -> impl IntoView {
     let state = expect_context::<PageState>();
     let export = state.training.export;
     let exporting = move || state.worker.job.get() == Some(Job::Export);
+    // What was trained, or the model as it is once that was asked for.
+    let has_some = Memo::new(move |_| state.training.has_adapter.get() || export.forms.with(|forms| !forms.is_empty()));
     let summary = Signal::derive(move || {
         let words = state.words();
-        if state.training.has_adapter.get() {
-            words.export_ready
-        } else {
-            words.export_none
+        match (has_some.get(), state.loaded.model.with(Option::is_some)) {
+            (true, _) => words.export_ready,
+            (false, true) => words.export.after_training,
+            (false, false) => words.export_none,
         }
         .to_owned()
     });
@@ -62,7 +64,7 @@ pub fn Export() -> impl IntoView {
         let is_own = |error: &Option<_>| matches!(error, Some((Job::Export | Job::Forms, _)));
         state.worker.error.with(is_own)
     };
-    let standing = Signal::derive(move || match state.training.has_adapter.get() {
+    let standing = Signal::derive(move || match has_some.get() {
         _ if failed() => StepStatus::Failed,
         _ if exporting() => StepStatus::Busy,
         true => StepStatus::Ready,
@@ -70,13 +72,25 @@ pub fn Export() -> impl IntoView {
     });
     let ready = move || {
         let is_free = !state.training.phase.with(Phase::is_under_way) && !exporting();
-        state.training.has_adapter.get() && is_free && export.option().is_some()
+        has_some.get() && is_free && export.option().is_some()
     };
     let forms = move || {
-        let forms = export.forms.get().into_iter().enumerate();
-        let form = |(place, option): (usize, ExportOption)| view! { <Choice place option/> };
-        forms.map(form).collect_view()
+        let mut forms: Vec<Vec<(usize, ExportOption)>> = Vec::new();
+        for (place, option) in export.forms.get().into_iter().enumerate() {
+            match forms.iter_mut().find(|known| known[0].1.form == option.form) {
+                Some(known) => known.push((place, option)),
+                None => forms.push(vec![(place, option)]),
+            }
+        }
+        forms
+            .into_iter()
+            .map(|options| view! { <Choice options/> })
+            .collect_view()
     };
+    let offers_model = Memo::new(move |_| !has_some.get() && state.loaded.model.with(Option::is_some));
+    let is_locked =
+        move || state.training.phase.with(Phase::is_under_way) || state.worker.job.get() == Some(Job::Forms);
+    let name_license = move |event| export.license.set(event_target_value(&event));
     let under_way = move || {
         exporting().then(|| {
             let progress = state
@@ -135,10 +149,25 @@ pub fn Export() -> impl IntoView {
         snippet(form, state.task())
     };
     view! {
-        <Step number=7 id="export" title=Signal::derive(state.text(|w| w.export_title)) summary standing>
+        <Step number=9 id="export" title=Signal::derive(state.text(|w| w.export_title)) summary standing>
             <Notice jobs=&[Job::Export, Job::Forms]/>
             <p>{state.text(|w| w.export.about)}</p>
+            <Show when=move || offers_model.get()>
+                <p class="hint">{state.text(|w| w.export.model_hint)}</p>
+                <p class="buttons">
+                    <button type="button" data-testid="export-model" prop:disabled=is_locked
+                        on:click=move |_| state.ask_forms_of_model()>{state.text(|w| w.export.model)}</button>
+                </p>
+            </Show>
             <div role="radiogroup" aria-label=state.text(|w| w.export_title) data-testid="export-forms">{forms}</div>
+            <Show when=move || has_some.get()>
+                <label class="field">
+                    <span class="field-name">{state.text(|w| w.export.license)}</span>
+                    <input type="text" data-testid="export-license" placeholder="apache-2.0" maxlength="100"
+                        prop:value=move || export.license.get() on:input=name_license/>
+                    <span class="hint">{state.text(|w| w.export.license_hint)}</span>
+                </label>
+            </Show>
             <p class="buttons">
                 <button type="button" class="primary" data-testid="download-adapter" prop:disabled=move || !ready()
                     on:click=move |_| state.download_export()>
@@ -185,50 +214,113 @@ fn checked(state: PageState, check: ExportCheck) -> AnyView {
     .into_any()
 }
 
-/// One form: what it is for and how large it is, or why it is not to be had.
+/// The number format of an option, and what of its base is otherwise.
+fn format_name(state: PageState, option: &ExportOption) -> String {
+    let words = state.words().export;
+    let dtype = match option.dtype.as_deref() {
+        None => words.as_base.to_owned(),
+        Some("float32") => "F32".to_owned(),
+        Some("float16") => "F16".to_owned(),
+        Some("bfloat16") => "BF16".to_owned(),
+        Some(dtype) => dtype.to_uppercase(),
+    };
+    let base = if option.dequantized { words.dequantized } else { "" };
+    format!("{dtype}{base}")
+}
+
+/// Between a form or a format and its end, how large it is.
+fn size(state: PageState, option: &ExportOption) -> String {
+    let words = state.words().export;
+    let size = option.bytes.map(|bytes| (words.size)(&format::bytes(bytes)));
+    size.unwrap_or_default()
+}
+
+/// One form: what it is for, in which number formats and how large it is, or why it is not to be had.
 #[component]
 fn Choice(
-    /// Its number among them.
-    place: usize,
-    /// What the engine says of it.
-    option: ExportOption,
+    /// Its options, each with its number among all.
+    options: Vec<(usize, ExportOption)>,
 ) -> impl IntoView {
     let state = expect_context::<PageState>();
     let chosen = state.training.export.chosen;
-    let is_refused = option.problem.is_some();
-    let mut id = match &option.dtype {
-        Some(dtype) => format!("export-{}-{dtype}", option.form.name()),
-        None => format!("export-{}", option.form.name()),
+    let form = options[0].1.form;
+    let first = options.iter().find(|(_, option)| option.problem.is_none());
+    let first = first.map(|(place, _)| *place);
+    let is_refused = first.is_none();
+    let problem = options[0]
+        .1
+        .problem
+        .as_ref()
+        .filter(|_| is_refused)
+        .map(|problem| problem.message());
+    let places: Vec<usize> = options.iter().map(|(place, _)| *place).collect();
+    let is_chosen = Memo::new(move |_| places.contains(&chosen.get()));
+    let choose = move |_| chosen.set(first.unwrap_or_default());
+    let single = match &options[..] {
+        [(_, only)] => Some(only.clone()),
+        _ => None,
     };
-    if option.dequantized {
-        id.push_str("-dequantized");
-    }
     let name = move || {
-        let words = state.words().export;
-        let dtype = option
-            .dtype
-            .as_ref()
-            .map(|dtype| format!(" {dtype}"))
-            .unwrap_or_default();
-        let size = option.bytes.map(|bytes| (words.size)(&format::bytes(bytes)));
-        let base = if option.dequantized { words.dequantized } else { "" };
-        let form = (words.form)(option.form)[0];
-        format!("{form}{dtype}{base}{}", size.unwrap_or_default())
+        let form = (state.words().export.form)(form)[0];
+        match &single {
+            Some(only) => format!("{form}{}", size(state, only)),
+            None => form.to_owned(),
+        }
     };
-    let form = option.form;
-    let problem = option.problem.as_ref().map(|problem| problem.message());
     let hint = move || match &problem {
         Some(problem) => problem.text(state.language.get()),
         None => (state.words().export.form)(form)[1].to_owned(),
     };
+    let formats = (options.len() > 1).then(|| view! { <Formats options/> });
     view! {
         <div>
             <label class="check">
-                <input type="radio" name="export-form" data-testid=id prop:disabled=is_refused
-                    prop:checked=move || chosen.get() == place on:change=move |_| chosen.set(place)/>
+                <input type="radio" name="export-form" data-testid=format!("export-{}", form.name()) prop:disabled=is_refused
+                    prop:checked=move || is_chosen.get() on:change=choose/>
                 <span>{name}</span>
             </label>
             <p class="hint">{hint}</p>
+            {formats}
         </div>
     }
+    .into_any()
+}
+
+/// The number formats of a form.
+#[component]
+fn Formats(
+    /// Its options, each with its number among all.
+    options: Vec<(usize, ExportOption)>,
+) -> impl IntoView {
+    let state = expect_context::<PageState>();
+    let chosen = state.training.export.chosen;
+    let id = format!("export-format-{}", options[0].1.form.name());
+    let name = |option: &ExportOption| {
+        let dtype = option.dtype.as_deref().unwrap_or("base");
+        format!("{dtype}{}", if option.dequantized { "-dequantized" } else { "" })
+    };
+    let is_refused = options.iter().all(|(_, option)| option.problem.is_some());
+    let places: Vec<(String, usize)> = options.iter().map(|(place, option)| (name(option), *place)).collect();
+    let choose = move |event| {
+        let value = event_target_value(&event);
+        if let Some((_, place)) = places.iter().find(|(name, _)| *name == value) {
+            chosen.set(*place);
+        }
+    };
+    let options = options.into_iter().map(|(place, option)| {
+        let (value, is_refused) = (name(&option), option.problem.is_some());
+        let problem = option.problem.as_ref().map(|problem| problem.message());
+        let why = move || problem.as_ref().map(|problem| problem.text(state.language.get()));
+        let text = move || format!("{}{}", format_name(state, &option), size(state, &option));
+        view! {
+            <option value=value title=why prop:disabled=is_refused prop:selected=move || chosen.get() == place>{text}</option>
+        }
+    });
+    view! {
+        <label class="field">
+            <span class="unseen">{state.text(|w| w.export.format)}</span>
+            <select data-testid=id prop:disabled=is_refused on:change=choose>{options.collect_view()}</select>
+        </label>
+    }
+    .into_any()
 }

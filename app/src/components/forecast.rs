@@ -109,11 +109,18 @@ fn Memory() -> impl IntoView {
         let text = (words.advice.run_time)(steps, time);
         Some(view! { <p class="hint" data-testid="run-time">{text}</p> })
     };
+    let learnt = move || {
+        let learnt = state.loaded.learnt.get()?;
+        let peak = learnt.peak_bytes.map(format::bytes);
+        let text = (state.words().advice.learnt)(learnt.steps, peak);
+        Some(view! { <p class="hint" data-testid="forecast-learnt">{text}</p> })
+    };
     view! {
         <p class="hint" data-testid="memory">{text}</p>
         {too_much}
         {time}
         {whole}
+        {learnt}
     }
 }
 

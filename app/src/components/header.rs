@@ -70,7 +70,7 @@ pub fn Header() -> impl IntoView {
     view! {
         <header>
             <div class="top">
-                <a class="skip" href="#train">{state.text(|w| w.skip_to_train)}</a>
+                <a class="skip" href="#run-bar">{state.text(|w| w.skip_to_train)}</a>
                 <div class="brand">
                     <Bird/>
                     <h1>"Lorakeet"</h1>

@@ -1,6 +1,6 @@
-//! One knob: its name, its field, and one line on how to choose it.
+//! One knob: its name, its field, one line on how to choose it, and why, for those who ask.
 
-use super::notice::{sentence, worded};
+use super::notice::{coded, sentence, worded};
 use super::rate_finder::{self, RateFinder};
 use crate::run::Phase;
 use crate::state::PageState;
@@ -20,7 +20,7 @@ pub fn KnobField(
     let text = Memo::new(move |_| settings.text(knob));
     let error = Memo::new(move |_| settings.error(knob));
     let locked = move || state.training.phase.with(Phase::is_under_way);
-    let guidance = move || knob.guidance(state.language.get());
+    let guidance = move || coded(knob.guidance(state.language.get()));
     let start = move || {
         let start = settings.start_text(knob);
         (text.get() != start).then(|| {
@@ -33,6 +33,21 @@ pub fn KnobField(
         knob.kind == Kind::ShareOrCount && state.loaded.validation_files.with(|files| !files.is_empty())
     });
     let hint = format!("{}-hint", knob.name);
+    let more = format!("{}-more", knob.name);
+    let is_told = RwSignal::new(false);
+    let tell_more = knob.reasons(state.language.get_untracked()).map(|_| {
+        view! {
+            <button type="button" class="tell-more" data-testid=format!("more-{}", knob.name) aria-controls=more.clone()
+                aria-expanded=move || is_told.get().to_string() aria-label=move || (state.words().moments.tell_more)(knob.name)
+                title=move || (state.words().moments.tell_more)(knob.name)
+                on:click=move |_| is_told.update(|is_told| *is_told = !*is_told)>"?"</button>
+        }
+    });
+    // What stands above and beside it stays where it is.
+    let reasons = move || {
+        let reasons = knob.reasons(state.language.get()).filter(|_| is_told.get());
+        reasons.map(coded)
+    };
     let changed = move |event| settings.set(knob, &event_target_value(&event));
     let field = match options(knob) {
         Some(choices) => {
@@ -75,6 +90,8 @@ pub fn KnobField(
             </label>
             {field}
             <p class="hint" id=hint>{guidance}</p>
+            {tell_more}
+            <p class="knob-more" id=more hidden=move || !is_told.get()>{reasons}</p>
             <Show when=move || idle.get()><p class="hint changed" data-testid="val-size-idle">{state.text(|w| w.val_size_idle)}</p></Show>
             {move || start().map(|start| view! { <p class="hint changed">{start}</p> })}
             {move || error.get().map(|error| {

@@ -1,6 +1,7 @@
 //! The parts of the page, in the order in which a person meets them.
 
 pub mod accumulation;
+pub mod adapter;
 pub mod advice;
 pub mod ask;
 pub mod audit;
@@ -19,16 +20,20 @@ pub mod data_file;
 pub mod drop_zone;
 pub mod elsewhere;
 pub mod export;
+pub mod file_facts;
+pub mod files;
 pub mod focus;
 pub mod forecast;
 pub mod header;
 pub mod hub;
+pub mod judge;
 pub mod knob;
 pub mod labels;
 pub mod lesson_offer;
 pub mod look_inside;
 pub mod metric_curves;
 pub mod model;
+pub mod moment;
 pub mod new_version;
 pub mod notice;
 pub mod other_file;
@@ -39,6 +44,7 @@ pub mod rate_finder;
 pub mod report;
 pub mod report_file;
 pub mod residuals;
+pub mod run_bar;
 pub mod run_history;
 pub mod samples;
 pub mod scatter_plot;

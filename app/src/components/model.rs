@@ -1,10 +1,12 @@
 //! Step 2: the model, the page's tiny one, the person's own, or one from a hub.
 
+use super::adapter::Adapter;
 use super::drop_zone::DropZone;
 use super::hub::FromHub;
 use super::notice::Notice;
 use super::step::{Step, StepStatus};
 use crate::conversation::Job;
+use crate::files::are_of_adapter;
 use crate::format;
 use crate::loaded::ModelSource;
 use crate::run::Phase;
@@ -84,6 +86,9 @@ pub fn Model() -> impl IntoView {
             .collect_view()
     };
     let take_own = move |files: Vec<File>| {
+        if are_of_adapter(&files) && state.loaded.model.with_untracked(Option::is_some) {
+            return state.choose_adapter(files);
+        }
         let belongs = |file: &File| {
             let name = file.name().to_ascii_lowercase();
             ENDINGS.iter().any(|ending| name.ends_with(ending))
@@ -122,6 +127,7 @@ pub fn Model() -> impl IntoView {
                 disabled=locked take=take_own/>
             <FromHub/>
             {move || state.loaded.model.get().map(|info| view! { <Facts info/> })}
+            <Adapter/>
         </Step>
     }
 }

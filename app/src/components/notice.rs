@@ -28,9 +28,9 @@ pub fn Notice(
 }
 
 /// What is wrong, as a sentence in the language in use.
-pub fn sentence(state: PageState, clause: Message) -> impl Fn() -> String {
+pub fn sentence(state: PageState, clause: Message) -> impl Fn() -> Vec<AnyView> {
     let sentence = Message::from(Sentence { clause });
-    move || sentence.text(state.language.get())
+    move || coded(&sentence.text(state.language.get()))
 }
 
 /// Where it is wrong, in the language in use; empty where that is not known.
@@ -45,8 +45,32 @@ pub fn place(state: PageState, error: &Error) -> impl Fn() -> String + use<> {
 }
 
 /// A message in the language in use.
-pub fn worded(state: PageState, message: Message) -> impl Fn() -> String {
-    move || message.text(state.language.get())
+pub fn worded(state: PageState, message: Message) -> impl Fn() -> Vec<AnyView> {
+    move || coded(&message.text(state.language.get()))
+}
+
+/// A text in which what stands between backticks is code.
+pub fn coded(text: &str) -> Vec<AnyView> {
+    let part = |(part, is_code): (&str, bool)| {
+        let part = part.to_owned();
+        if is_code {
+            view! { <code>{part}</code> }.into_any()
+        } else {
+            part.into_any()
+        }
+    };
+    parts(text).into_iter().map(part).collect()
+}
+
+/// The parts of a text, each with whether it stands between backticks. Where one backtick has no other, all are letters like others.
+fn parts(text: &str) -> Vec<(&str, bool)> {
+    let parts: Vec<&str> = text.split('`').collect();
+    if parts.len().is_multiple_of(2) {
+        return vec![(text, false)];
+    }
+    let parts = parts.into_iter().enumerate();
+    let parts = parts.map(|(place, part)| (part, !place.is_multiple_of(2)));
+    parts.filter(|(part, _)| !part.is_empty()).collect()
 }
 
 /// One error.
@@ -71,14 +95,16 @@ pub fn ErrorBox(
         let remedy = error.remedy.clone();
         move || {
             let words = state.words();
-            match &remedy {
+            let is_gone = state.worker.engine.get() == Engine::Failed;
+            let remedy = match &remedy {
                 Some(remedy) => remedy.text(state.language.get()),
-                None if state.worker.engine.get() == Engine::Failed && kind == Kind::OutOfMemory => {
+                None if is_gone && kind == Kind::OutOfMemory => {
                     format!("{} {}", words.engine_failed_remedy, (words.error_remedy)(kind))
                 }
-                None if state.worker.engine.get() == Engine::Failed => words.engine_failed_remedy.to_owned(),
+                None if is_gone => words.engine_failed_remedy.to_owned(),
                 None => (words.error_remedy)(kind).to_owned(),
-            }
+            };
+            coded(&remedy)
         }
     };
     let restart = {
@@ -112,5 +138,25 @@ pub fn ErrorBox(
                 </Show>
             </p>
         </div>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parts;
+
+    #[test]
+    fn code_stands_between_two_backticks() {
+        assert_eq!(
+            parts("Run `lorakeet audit`, or `check`"),
+            [
+                ("Run ", false),
+                ("lorakeet audit", true),
+                (", or ", false),
+                ("check", true)
+            ]
+        );
+        assert_eq!(parts("one ` alone"), [("one ` alone", false)]);
+        assert_eq!(parts("plain"), [("plain", false)]);
     }
 }

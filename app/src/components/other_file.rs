@@ -17,8 +17,11 @@ use web_sys::File;
 pub fn OtherFile() -> impl IntoView {
     let state = expect_context::<PageState>();
     let scoring = Memo::new(move |_| state.worker.job.get() == Some(Job::ScoreFile));
-    let is_over =
-        Memo::new(move |_| state.training.has_adapter.get() && !state.training.phase.with(Phase::is_under_way));
+    let is_over = Memo::new(move |_| {
+        state.training.frame.track();
+        let has_run = state.training.run.with_value(|run| run.info.is_some());
+        state.training.has_adapter.get() && has_run && !state.training.phase.with(Phase::is_under_way)
+    });
     let take = move |files: Vec<File>| state.score_file(files);
     let found = move || {
         state
@@ -43,8 +46,9 @@ pub fn OtherFile() -> impl IntoView {
     .into_any()
 }
 
+/// The scores of a file.
 #[component]
-fn Scored(
+pub fn Scored(
     /// What was found.
     score: FileScore,
 ) -> impl IntoView {

@@ -1,4 +1,4 @@
-//! Step 4: what is recommended and what a run takes, the few knobs that matter, the others behind a fold, and the run file.
+//! Step 5: what is recommended and what a run takes, the few knobs that matter, the others behind a fold, and the run file.
 
 use super::advice::{Cautions, Recommended};
 use super::forecast::Forecast;
@@ -64,7 +64,7 @@ pub fn Settings() -> impl IntoView {
         state.audit.pressed.set_value(Vec::new());
     };
     view! {
-        <Step number=4 id="settings" title=Signal::derive(state.text(|w| w.settings)) summary standing>
+        <Step number=5 id="settings" title=Signal::derive(state.text(|w| w.settings)) summary standing>
             <Recommended/>
             <Cautions/>
             <Forecast/>

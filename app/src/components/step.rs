@@ -2,6 +2,8 @@
 
 use crate::state::PageState;
 use leptos::prelude::*;
+use wasm_bindgen::JsCast;
+use web_sys::{HtmlDetailsElement, HtmlElement};
 
 /// Where a step stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,9 +45,12 @@ pub fn Step(
     /// Where it stands.
     #[prop(into)]
     standing: Signal<StepStatus>,
-    /// Whether it is unfolded; an error unfolds it.
+    /// Whether it is unfolded at first; an error unfolds it.
     #[prop(optional)]
     open: bool,
+    /// What unfolds it when it comes true.
+    #[prop(optional, into)]
+    opens: Option<Signal<bool>>,
     /// What is behind the fold.
     children: Children,
 ) -> impl IntoView {
@@ -55,8 +60,13 @@ pub fn Step(
             open.set(true);
         }
     });
+    Effect::new(move || {
+        if opens.is_some_and(|opens| opens.get()) {
+            open.set(true);
+        }
+    });
     let toggle = move |event: web_sys::Event| {
-        let details: web_sys::HtmlDetailsElement = event_target(&event);
+        let details: HtmlDetailsElement = event_target(&event);
         open.set(details.open());
     };
     view! {
@@ -69,6 +79,20 @@ pub fn Step(
             </summary>
             <div class="step-body">{children()}</div>
         </details>
+    }
+}
+
+/// Unfolds a step, brings it into view, and puts the keyboard on its head.
+pub fn unfold(id: &str) {
+    let step = document().get_element_by_id(id);
+    let Some(step) = step.and_then(|step| step.dyn_into::<HtmlDetailsElement>().ok()) else {
+        return;
+    };
+    step.set_open(true);
+    step.scroll_into_view();
+    let head = step.query_selector("summary").ok().flatten();
+    if let Some(head) = head.and_then(|head| head.dyn_into::<HtmlElement>().ok()) {
+        let _ = head.focus();
     }
 }
 

@@ -1,8 +1,8 @@
 //! What is stored in the browser: runs, models and copies of files in lists of one make, what they take, and how they are removed.
 
-use super::focus::focus_soon;
+use super::focus::{focus, focus_soon};
 use super::notice::Notice;
-use super::stored_runs::{can_go_on, is_free, moment, standing};
+use super::stored_runs::{can_be_opened, can_go_on, can_open_now, is_free, moment, standing};
 use crate::conversation::Job;
 use crate::format;
 use crate::loaded::ModelSource;
@@ -41,6 +41,8 @@ impl Kind {
 enum Action {
     /// The run goes on.
     GoOn,
+    /// The run that has ended is opened again.
+    Open,
     /// The model is loaded.
     Use,
     /// The model's download goes on.
@@ -55,7 +57,7 @@ pub struct Item {
     /// Where it stands, what it takes, and since when it is there.
     about: String,
     bytes: u64,
-    action: Option<Action>,
+    actions: Vec<Action>,
     /// Nobody uses it, so that it can be removed.
     is_idle: bool,
     /// It was removed a moment ago.
@@ -74,7 +76,11 @@ fn run_item(state: PageState, run: &StoredRun) -> Item {
         name: title(&run.record),
         about: line([Some(started), Some(standing), Some(format::bytes(run.bytes))]),
         bytes: run.bytes,
-        action: can_go_on(run).then_some(Action::GoOn),
+        actions: can_go_on(run)
+            .then_some(Action::GoOn)
+            .into_iter()
+            .chain(can_be_opened(run).then_some(Action::Open))
+            .collect(),
         is_idle: !run.is_under_way,
         leaves: false,
     }
@@ -101,7 +107,7 @@ fn model_item(state: PageState, model: &StoredModel) -> Item {
         name: model.name(),
         about: line([written, standing, Some(size)]),
         bytes: model.there_bytes,
-        action,
+        actions: action.into_iter().collect(),
         is_idle: !model.is_under_way,
         leaves: false,
     }
@@ -116,7 +122,7 @@ fn file_item(state: PageState, file: &StoredCopy) -> Item {
         name: file.name.clone().unwrap_or_else(|| words.nameless.to_owned()),
         about: line([started, Some(needed), Some(format::bytes(file.bytes))]),
         bytes: file.bytes,
-        action: None,
+        actions: Vec::new(),
         is_idle: is_free(state),
         leaves: false,
     }
@@ -154,7 +160,7 @@ fn staying(items: &[Item]) -> (usize, u64) {
 }
 
 /// Does what can be done with something.
-fn act(state: PageState, item: &Item) {
+fn act(state: PageState, what: &Stored, action: Action) {
     let model = |folder: &String| {
         let is_it = |model: &&StoredModel| model.folder == *folder;
         state
@@ -162,23 +168,29 @@ fn act(state: PageState, item: &Item) {
             .models
             .with_untracked(|models| models.iter().find(is_it).cloned())
     };
-    match (&item.what, item.action) {
-        (Stored::Run(id), Some(Action::GoOn)) => {
+    match (what, action) {
+        (Stored::Run(id), Action::GoOn | Action::Open) => {
             let is_it = |run: &&StoredRun| run.record.id == *id;
             let run = state
                 .stored
                 .runs
                 .with_untracked(|runs| runs.iter().find(is_it).cloned());
-            if let Some(run) = run {
-                state.go_on(run);
+            match (run, action) {
+                (Some(run), Action::Open) => {
+                    // What comes of it is shown there.
+                    focus("train");
+                    state.open_run(run.record);
+                }
+                (Some(run), _) => state.go_on(run),
+                (None, _) => {}
             }
         }
-        (Stored::Model(folder), Some(Action::Use)) => {
+        (Stored::Model(folder), Action::Use) => {
             if let Some(model) = model(folder) {
                 state.choose_stored(&model);
             }
         }
-        (Stored::Model(folder), Some(Action::Fetch)) => {
+        (Stored::Model(folder), Action::Fetch) => {
             if let Some(model) = model(folder) {
                 state.download_on(&model);
             }
@@ -207,9 +219,8 @@ pub fn StoredList(
     };
     // One that changes is another row.
     let key = |item: &Item| {
-        let action = item.action.map(|action| action as u8);
-        let text = format!("{:?} {} {}", item.what, item.name, item.about);
-        (text, action, item.is_idle, item.leaves)
+        let text = format!("{:?} {:?} {} {}", item.what, item.actions, item.name, item.about);
+        (text, item.is_idle, item.leaves)
     };
     view! {
         <Show when=move || items.with(|items| !items.is_empty())>
@@ -249,20 +260,26 @@ fn Row(kind: Kind, item: Item) -> impl IntoView {
         .into_any();
     }
     let is_idle = item.is_idle;
-    let button = item.action.map(|action| {
+    let target = what.clone();
+    let button = move |action: Action| {
         let (name, label): (_, fn(&'static crate::i18n::Words) -> &'static str) = match action {
             Action::GoOn => ("go-on-run", |w| w.runs.go_on),
+            Action::Open => ("open-run", |w| w.runs.open_again),
             Action::Use => ("use-model", |w| w.hub.use_it),
             Action::Fetch => ("go-on-model", |w| w.hub.go_on),
         };
         let is_off = move || match action {
             Action::GoOn => !is_free(state),
+            Action::Open => !can_open_now(state),
             Action::Use | Action::Fetch => !state.hub_is_free(),
         };
+        let target = target.clone();
         view! {
-            <button type="button" data-testid=name prop:disabled=is_off on:click=move |_| act(state, &item)>{state.text(label)}</button>
+            <button type="button" data-testid=name prop:disabled=is_off
+                on:click=move |_| act(state, &target, action)>{state.text(label)}</button>
         }
-    });
+    };
+    let buttons: Vec<_> = item.actions.into_iter().map(button).collect();
     let remove = is_idle.then(|| {
         let press = move |_| {
             state.forget(what.clone());
@@ -274,7 +291,7 @@ fn Row(kind: Kind, item: Item) -> impl IntoView {
         <li data-testid=row>
             <span class="run-name">{name}</span>
             <span class="hint">{about}</span>
-            <span class="buttons">{button} {remove}</span>
+            <span class="buttons">{buttons} {remove}</span>
         </li>
     }
     .into_any()

@@ -1,20 +1,20 @@
-//! Step 5, the heart of the page: the buttons, the numbers, the live picture and the text that changes with it.
+//! Step 6, the heart of the page: the numbers, the live picture and the text that changes with it. The buttons are in the bar above,
+//! which stays in sight.
 
 use super::accumulation::Accumulation;
 use super::advice::Doubts;
-use super::baselines::Baselines;
 use super::chart::LossChart;
 use super::elsewhere::{Elsewhere, KeepAwake};
 use super::look_inside::LookInside;
 use super::metric_curves::MetricCurves;
+use super::moment::{Moment, Outcome};
 use super::notice::Notice;
 use super::notice::worded;
-use super::report::RunReport;
 use super::samples::Samples;
 use super::small_charts::SmallCharts;
 use super::step::{Number, StepStatus};
 use super::storage::Storage;
-use super::stored_runs::{Diverging, Interrupted};
+use super::stored_runs::{Diverging, Interrupted, OpenedWithout};
 use crate::chart_view::ChartView;
 use crate::conversation::{Engine, Job};
 use crate::format;
@@ -22,7 +22,7 @@ use crate::report::writes;
 use crate::run::Phase;
 use crate::state::PageState;
 use leptos::prelude::*;
-use lorakeet_core::protocol::{Stage, StepInfo};
+use lorakeet_core::protocol::StepInfo;
 use lorakeet_core::task::Task;
 
 /// The step of training.
@@ -37,38 +37,33 @@ pub fn Train() -> impl IntoView {
         _ => StepStatus::Busy,
     });
     let texts = Memo::new(move |_| writes(state.task()));
-    let beaten =
-        Memo::new(move |_| texts.get() && state.training.outcome.baselines.with(|baselines| !baselines.is_empty()));
     let chart = ChartView::new(state.training);
     let set_prompt = move |event| state.sample_prompt.set(event_target_value(&event));
     view! {
         <section class="step step-train" id="train" tabindex="-1">
             <div class="step-head">
-                <Number number=5 standing/>
+                <Number number=6 standing/>
                 <h2>{state.text(|w| w.train)}</h2>
             </div>
             <div class="step-body">
-                <Notice jobs=&[Job::Open, Job::Probe, Job::Train]/>
+                <Notice jobs=&[Job::Open, Job::Probe, Job::Train, Job::Reopen]/>
                 <Elsewhere/>
                 <Interrupted/>
+                <OpenedWithout/>
                 <Doubts/>
                 <Diverging/>
                 {move || state.training.shared.get().map(|device| view! {
                     <p class="notice" data-testid="shared-run">{move || (state.words().sharing.shown)(device)}</p>
                 })}
-                <div class="controls">
-                    <Buttons/>
-                    <Status/>
-                </div>
+                <Moment/>
                 <Numbers/>
-                <div class="hero">
+                <div class="hero" class:alone=move || !texts.get()>
                     <LossChart chart/>
-                    <Show when=move || texts.get() fallback=|| view! { <Baselines/> }><Samples/></Show>
+                    <Show when=move || texts.get()><Samples/></Show>
                 </div>
-                <Show when=move || beaten.get()><Baselines/></Show>
+                <Outcome/>
                 <SmallCharts chart/>
                 <MetricCurves/>
-                <RunReport/>
                 <Accumulation/>
                 <LookInside/>
                 <Show when=move || texts.get()>
@@ -84,133 +79,6 @@ pub fn Train() -> impl IntoView {
                 <Storage/>
             </div>
         </section>
-    }
-}
-
-/// Train, or pause, resume and stop.
-#[component]
-fn Buttons() -> impl IntoView {
-    let state = expect_context::<PageState>();
-    let under_way = Memo::new(move |_| state.training.phase.with(Phase::is_under_way));
-    let paused = Memo::new(move |_| state.training.phase.with(|phase| matches!(phase, Phase::Paused(_))));
-    let running = Memo::new(move |_| state.training.phase.get() == Phase::Running);
-    let label = move || {
-        let words = state.words();
-        if matches!(state.training.phase.get(), Phase::Done(_)) {
-            words.train_again
-        } else {
-            words.train_now
-        }
-    };
-    view! {
-        <div class="buttons" role="group">
-            <Show when=move || !under_way.get()>
-                <button type="button" class="primary large" data-testid="train" prop:disabled=move || !state.can_train()
-                    on:click=move |_| state.train()>{label}</button>
-            </Show>
-            <Show when=move || under_way.get() && !paused.get()>
-                <button type="button" class="large" data-testid="pause" prop:disabled=move || !running.get()
-                    on:click=move |_| state.pause()>{state.text(|w| w.pause)}</button>
-            </Show>
-            <Show when=move || paused.get()>
-                <button type="button" class="primary large" data-testid="resume" on:click=move |_| state.resume()>
-                    {state.text(|w| w.resume)}
-                </button>
-            </Show>
-            <Show when=move || under_way.get()>
-                <button type="button" class="large" data-testid="stop" on:click=move |_| state.stop()
-                    prop:disabled=move || matches!(state.training.phase.get(), Phase::Stopping)>
-                    {state.text(|w| w.stop)}
-                </button>
-            </Show>
-        </div>
-    }
-}
-
-/// Where things stand, in words; spoken by screen readers, and only when it changes.
-#[component]
-fn Status() -> impl IntoView {
-    let state = expect_context::<PageState>();
-    let evaluating = Memo::new(move |_| matches!(state.worker.progress.get(), Some((Stage::Evaluate, ..))));
-    let kernels = Memo::new(move |_| match state.worker.progress.get() {
-        Some((Stage::Compile, done, total)) => Some((done, total)),
-        _ => None,
-    });
-    let compiling = Memo::new(move |_| kernels.get().is_some());
-    let text = Memo::new(move |_| {
-        let words = state.words();
-        match state.training.phase.get() {
-            Phase::Idle => match () {
-                () if state.worker.engine.get() == Engine::Failed => words.engine_failed.to_owned(),
-                () if state.worker.engine.get() != Engine::Ready => words.status_loading.to_owned(),
-                () if state.worker.error.with(|e| matches!(e, Some((Job::Model, _)))) => {
-                    words.status_need_model.to_owned()
-                }
-                () if state.worker.error.with(|e| matches!(e, Some((Job::Data, _)))) => {
-                    words.status_need_data.to_owned()
-                }
-                () if !state.settings.is_valid() => words.status_bad_settings.to_owned(),
-                () if state.loaded.problem.with(Option::is_some) => words.tasks.status_problem.to_owned(),
-                () if state.worker.job.get() == Some(Job::Generate) => words.status_generating.to_owned(),
-                () if state.worker.job.get() == Some(Job::Predict) => words.tasks.asking.to_owned(),
-                () if state.can_train() => words.status_ready.to_owned(),
-                () => words.status_loading.to_owned(),
-            },
-            Phase::Starting if evaluating.get() => words.status_evaluating.to_owned(),
-            Phase::Starting => words.status_starting.to_owned(),
-            Phase::Running if evaluating.get() => words.status_evaluating.to_owned(),
-            Phase::Running if compiling.get() => words.status_compiling.to_owned(),
-            Phase::Running => words.status_running.to_owned(),
-            Phase::Pausing => words.status_pausing.to_owned(),
-            Phase::Paused(step) => (words.status_paused)(step),
-            Phase::Stopping => words.status_stopping.to_owned(),
-            Phase::Done(summary) if summary.finished => {
-                (words.status_done)(summary.steps, (words.duration)(summary.seconds))
-            }
-            Phase::Done(summary) => (words.status_stopped)(summary.steps),
-            Phase::Failed => words.status_failed.to_owned(),
-        }
-    });
-    let phase = move || match state.training.phase.get() {
-        Phase::Idle if state.can_train() => "ready",
-        other => other.name(),
-    };
-    let change = move || match state.training.phase.get() {
-        Phase::Done(summary) => match (summary.eval_loss_before, summary.eval_loss_after) {
-            (Some(before), Some(after)) => Some((state.words().change)(format::loss(before), format::loss(after))),
-            _ => None,
-        },
-        _ => None,
-    };
-    let share = move || {
-        state.training.frame.track();
-        state.training.run.with_value(|run| {
-            let step = run.curves.steps.last().map_or(0, |step| step.step);
-            step as f64 / run.curves.max_steps.max(1) as f64
-        })
-    };
-    let extent = move || {
-        state.training.frame.track();
-        let words = state.words();
-        state.training.run.with_value(|run| run.info.clone()).map(|info| {
-            let weights = (words.trainable)(
-                format::count(info.trainable_parameters),
-                format::count(info.all_parameters),
-            );
-            format!("{weights} · {}", (words.split)(info.train_examples, info.eval_examples))
-        })
-    };
-    view! {
-        <div class="status">
-            <p role="status" aria-live="polite" data-testid="status" data-phase=phase>{text}</p>
-            // Not spoken: it changes ten times a second.
-            {move || kernels.get().map(|(done, total)| view! {
-                <p class="hint" data-testid="compiled">{(state.words().status_compiled)(done, total)}</p>
-            })}
-            {move || change().map(|change| view! { <p class="change" data-testid="change">{change}</p> })}
-            <p class="hint">{extent}</p>
-            <progress max="1" prop:value=share class:gone=move || !state.training.phase.with(Phase::is_under_way) aria-hidden="true"></progress>
-        </div>
     }
 }
 

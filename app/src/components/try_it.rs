@@ -1,4 +1,4 @@
-//! Step 6: what the trained model gives: texts beside those of the base model, or labels, numbers and orders.
+//! Step 8: what the trained model gives: texts beside those of the base model, or labels, numbers and orders.
 
 use super::ask::Ask;
 use super::notice::Notice;
@@ -56,7 +56,7 @@ pub fn TryIt() -> impl IntoView {
         false => view! { <Ask/> }.into_any(),
     };
     view! {
-        <Step number=6 id="try" title=Signal::derive(state.text(|w| w.try_it)) summary standing>
+        <Step number=8 id="try" title=Signal::derive(state.text(|w| w.try_it)) summary standing>
             <Notice jobs=&[Job::Generate, Job::Predict]/>
             <Strength/>
             {part}

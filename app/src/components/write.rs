@@ -9,6 +9,7 @@ use crate::run::Phase;
 use crate::state::PageState;
 use leptos::prelude::*;
 use lorakeet_core::protocol::{ChatMessage, Command, GenerateOptions, Prompt};
+use serde_json::Value;
 
 /// The prompt, the button and both answers.
 #[component]
@@ -25,6 +26,18 @@ pub fn Write() -> impl IntoView {
             .model
             .with(|model| model.as_ref().is_some_and(|model| model.has_chat_template))
     });
+    let can_think = Memo::new(move |_| {
+        state
+            .loaded
+            .model
+            .with(|model| model.as_ref().is_some_and(|model| model.has_thinking_switch))
+    });
+    // A template's own default is to think: Qwen3's is.
+    let thinks = move || state.settings.value(THINKING) != Value::Bool(false);
+    let think = move |event: web_sys::Event| {
+        let is_on = event_target_checked(&event);
+        state.settings.put(&[(THINKING, Value::Bool(is_on))]);
+    };
     let chat = move || can_chat.get() && as_chat.get().unwrap_or(true);
     let prompt_text = move || prompt.get().unwrap_or_else(|| state.sample_prompt.get());
 
@@ -148,6 +161,12 @@ pub fn Write() -> impl IntoView {
                         {state.text(|w| w.as_chat)}
                     </label>
                 </Show>
+                <Show when=move || can_think.get()>
+                    <label class="check">
+                        <input type="checkbox" data-testid="thinking" prop:checked=thinks prop:disabled=move || !ready() on:change=think/>
+                        <code>"enable_thinking"</code>
+                    </label>
+                </Show>
             </div>
             <p class="buttons">
                 <Show when=move || !writing.get()>
@@ -171,6 +190,9 @@ pub fn Write() -> impl IntoView {
             </Show>
     }
 }
+
+/// The knob that chat templates with a thinking switch are told.
+const THINKING: &str = "enable_thinking";
 
 type Label = fn(&'static crate::i18n::Words) -> &'static str;
 

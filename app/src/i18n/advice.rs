@@ -60,6 +60,8 @@ pub struct AdviceWords {
     pub parts_hint: &'static str,
     /// Steps of the run, and about how long they take.
     pub run_time: fn(usize, Option<String>) -> String,
+    /// What the forecast has from the last run: steps measured, and the peak by what it held.
+    pub learnt: fn(usize, Option<String>) -> String,
 
     /// The button that searches.
     pub find_rate: &'static str,
@@ -142,6 +144,13 @@ pub static ENGLISH: AdviceWords = AdviceWords {
         Some(time) => format!("{steps} steps in all: about {time}, without evaluation."),
         None => format!("{steps} steps in all."),
     },
+    learnt: |steps, peak| {
+        let peak = peak.map(|peak| format!(" By what it held, the peak would be about {peak}."));
+        format!(
+            "The time is scaled by the last {steps} steps of the run before.{}",
+            peak.unwrap_or_default()
+        )
+    },
 
     find_rate: "Find a learning rate",
     find_rate_hint: "Takes up to 100 steps with a growing rate on this model and these rows, and puts the weights back.",
@@ -212,6 +221,13 @@ pub static CHINESE: AdviceWords = AdviceWords {
     run_time: |steps, time| match time {
         Some(time) => format!("共 {steps} 步：约 {time}，不含评估。"),
         None => format!("共 {steps} 步。"),
+    },
+    learnt: |steps, peak| {
+        let peak = peak.map(|peak| format!("按其实际占用估算，峰值约为 {peak}。"));
+        format!(
+            "耗时按上一次训练最后 {steps} 步的实测校正。{}",
+            peak.unwrap_or_default()
+        )
     },
 
     find_rate: "搜索学习率",

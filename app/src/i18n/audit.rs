@@ -43,8 +43,12 @@ pub struct AuditWords {
     pub like: fn(usize) -> String,
     /// The button that leaves the rows of a finding out.
     pub leave_out: &'static str,
+    /// The button that has a run read placeholders for personal data.
+    pub mask: &'static str,
     /// Rows of this kind are left out.
     pub left_out: fn(u64, &str) -> String,
+    /// A knob was set by a press: its name, its value, and what it was.
+    pub setting: fn(&str, &str, &str) -> String,
     /// The button that takes them back in.
     pub undo: &'static str,
     /// Rows of a finding, in the middle of a sentence.
@@ -119,10 +123,12 @@ pub static ENGLISH: AuditWords = AuditWords {
     of_validation: "validation",
     like: |row| format!("like row {row}"),
     leave_out: "Leave these rows out",
+    mask: "Replace by placeholders",
     left_out: |rows, kind| match rows {
         1 => format!("1 row left out: {kind}"),
         rows => format!("{rows} rows left out: {kind}"),
     },
+    setting: |knob, value, before| format!("{knob}: {value} (before: {before})"),
     undo: "Undo",
     kind: |kind| match kind {
         AuditKind::EmptyRows => "empty rows",
@@ -203,7 +209,9 @@ pub static CHINESE: AuditWords = AuditWords {
     of_validation: "验证集",
     like: |row| format!("与第 {row} 行相同或相似"),
     leave_out: "舍去这些数据",
+    mask: "替换为占位符",
     left_out: |rows, kind| format!("已舍去 {rows} 条：{kind}"),
+    setting: |knob, value, before| format!("{knob}: {value}（原为 {before}）"),
     undo: "撤销",
     kind: |kind| match kind {
         AuditKind::EmptyRows => "空数据",

@@ -1,6 +1,8 @@
 //! English.
 
-use super::{Words, advice, audit, chart, export, history, hub, inside, judge, runs, share, storage, tasks};
+use super::{
+    Words, advice, audit, chart, export, files, history, hub, inside, judge, moments, runs, share, storage, tasks,
+};
 use lorakeet_core::config::Group;
 use lorakeet_core::error::Kind;
 use lorakeet_core::protocol::DeviceChoice;
@@ -24,7 +26,9 @@ pub static WORDS: Words = Words {
     history: &history::ENGLISH,
     stored: &storage::ENGLISH,
     export: &export::ENGLISH,
+    files: &files::ENGLISH,
     judge: &judge::ENGLISH,
+    moments: &moments::ENGLISH,
     hub: &hub::ENGLISH,
     advice: &advice::ENGLISH,
     inside: &inside::ENGLISH,
@@ -203,7 +207,7 @@ pub static WORDS: Words = Words {
     status_loading: "Getting ready…",
     status_need_model: "Choose a model in step 2.",
     status_need_data: "Choose data in step 3.",
-    status_bad_settings: "A setting in step 4 is invalid.",
+    status_bad_settings: "A setting in step 5 is invalid.",
     status_ready: "Ready to train.",
     status_starting: "Preparing the run…",
     status_running: "Training",
@@ -300,7 +304,7 @@ pub static WORDS: Words = Words {
         Kind::Internal => "Internal error",
     },
     error_remedy: |kind| match kind {
-        Kind::Config => "Correct it in step 4, or reset to defaults.",
+        Kind::Config => "Correct it in step 5, or reset to defaults.",
         Kind::File => "Choose the file again; it may have been moved or changed.",
         Kind::Format => "Download the file again, or choose another one.",
         Kind::Data => "Correct the file, or choose another one in step 3.",

@@ -22,6 +22,20 @@ pub struct ExportWords {
     pub reading: fn(Option<[&str; 2]>) -> String,
     /// While validation rows are scored with what was read back.
     pub scoring: &'static str,
+    /// The button that asks in which forms the loaded model itself can be had, and what stands above it.
+    pub model: &'static str,
+    /// As above.
+    pub model_hint: &'static str,
+    /// Summary while that is all that there is.
+    pub after_training: &'static str,
+    /// Label of the number formats.
+    pub format: &'static str,
+    /// The number format of the base's files.
+    pub as_base: &'static str,
+    /// Label of the licence, and what is written without one.
+    pub license: &'static str,
+    /// As above.
+    pub license_hint: &'static str,
     /// Behind a form whose base has the numbers that the run computed with.
     pub dequantized: &'static str,
     /// What reading back came to.
@@ -90,6 +104,13 @@ pub static ENGLISH: ExportWords = ExportWords {
         None => "Reading the files back…".to_owned(),
     },
     scoring: "Scoring validation rows with the files…",
+    model: "Convert the loaded model",
+    model_hint: "Nothing is trained yet. The loaded model can be written in another form and number format as it is.",
+    after_training: "After training, or the model as it is",
+    format: "Number format",
+    as_base: "as the base's files",
+    license: "Licence for the model card",
+    license_hint: "Left empty, it is the base model's, where its files or its hub name one; else the card says that it is not known.",
     dequantized: ", base dequantized as the run computed with it",
     read_back: |found| {
         let count = found.tensors;
@@ -171,6 +192,13 @@ pub static CHINESE: ExportWords = ExportWords {
         None => "正在读回文件…".to_owned(),
     },
     scoring: "正在用导出的文件在验证样本上评估…",
+    model: "转换已加载的模型",
+    model_hint: "还没有训练。可以将已加载的模型按原样写成其他形式和数值格式。",
+    after_training: "训练之后可导出，也可转换原模型",
+    format: "数值格式",
+    as_base: "与基座文件相同",
+    license: "模型卡中的许可证",
+    license_hint: "留空时，若基座模型的文件或其所在平台注明了许可证，则使用该许可证；否则模型卡会注明许可证未知。",
     dequantized: "，基座按训练时的数值反量化",
     read_back: |found| {
         let count = found.tensors;

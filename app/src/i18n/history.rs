@@ -81,7 +81,7 @@ pub static ENGLISH: HistoryWords = HistoryWords {
     title: "Runs",
     close: "Close",
     hint: "All runs that this browser has stored. The settings shown are each run's own, not those of the form above.",
-    empty: "No run is stored yet. Press Train in step 5: every run is then listed here with its curve, to be compared with others.",
+    empty: "No run is stored yet. Press Train: every run is then listed here with its curve, to be compared with others.",
     none_found: "No run has all of these words in its name, tags, task, model or data.",
     search: "Search runs",
     busy: "While a run is under way, names, tags and curves have to wait until it has ended.",
@@ -105,7 +105,7 @@ pub static ENGLISH: HistoryWords = HistoryWords {
     use_settings: "Use these settings",
     used: |name| {
         format!(
-            "The settings of \u{201c}{name}\u{201d} are in steps 1 and 4 now. Model and data stay as they are in steps 2 and 3."
+            "The settings of \u{201c}{name}\u{201d} are in steps 1 and 5 now. Model and data stay as they are in steps 2 and 3."
         )
     },
     curves: "Curves",
@@ -142,7 +142,7 @@ pub static CHINESE: HistoryWords = HistoryWords {
     title: "训练记录",
     close: "关闭",
     hint: "此浏览器中保存的所有训练。这里显示的是各次训练自己的设置，而不是上方表单中的设置。",
-    empty: "还没有保存的训练。请在第 5 步点击“开始训练”：之后每次训练都会连同曲线列在这里，便于相互比较。",
+    empty: "还没有保存的训练。请点击“开始训练”：之后每次训练都会连同曲线列在这里，便于相互比较。",
     none_found: "没有训练的名称、标签、任务、模型或数据包含所有这些词。",
     search: "搜索训练",
     busy: "训练进行期间，名称、标签和曲线需等训练结束后才能修改或读取。",
@@ -164,7 +164,7 @@ pub static CHINESE: HistoryWords = HistoryWords {
     score: |metric, value, step| format!("{metric} {value}（第 {step} 步）"),
     baseline: |value, what| format!("基线：{value}（{what}）"),
     use_settings: "使用这些设置",
-    used: |name| format!("“{name}”的设置已填入第 1 步和第 4 步。第 2、3 步的模型和数据保持不变。"),
+    used: |name| format!("“{name}”的设置已填入第 1 步和第 5 步。第 2、3 步的模型和数据保持不变。"),
     curves: "曲线",
     choose: |most| format!("在表格中勾选训练，即可查看它们的曲线和设置差异，最多 {most} 个。"),
     over: "横轴",

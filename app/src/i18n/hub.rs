@@ -73,7 +73,7 @@ pub static ENGLISH: HubWords = HubWords {
     },
     no_room: |needed, free| {
         format!(
-            "It does not fit: {needed} are still to be fetched, and {free} are free. Delete something that is stored (below step 5), \
+            "It does not fit: {needed} are still to be fetched, and {free} are free. Delete something that is stored (below step 6), \
              or take a smaller file."
         )
     },
@@ -123,7 +123,7 @@ pub static CHINESE: HubWords = HubWords {
     },
     no_room: |needed, free| {
         format!(
-            "空间不足：还需下载 {needed}，剩余空间只有 {free}。请删除一些已保存的内容（见第 5 步下方），或选择更小的文件。"
+            "空间不足：还需下载 {needed}，剩余空间只有 {free}。请删除一些已保存的内容（见第 6 步下方），或选择更小的文件。"
         )
     },
     in_memory: "浏览器没有为此页面提供存储空间：模型将放在内存中，关闭页面后即消失。",

@@ -167,7 +167,7 @@ pub static ENGLISH: JudgeWords = JudgeWords {
     cheapest_of_each: "Use the lowest cost for each label",
     keep: "Keep this threshold",
     drop: "Drop the kept threshold",
-    kept: |value| format!("Kept: {value}. It decides the answers in step 6 and is added to the downloaded csv."),
+    kept: |value| format!("Kept: {value}. It decides the answers in step 8 and is added to the downloaded csv."),
     counts: |kind| match kind {
         DecisionKind::Reject => [
             "right answers",
@@ -272,7 +272,7 @@ pub static CHINESE: JudgeWords = JudgeWords {
     cheapest_of_each: "每个标签各用代价最低的阈值",
     keep: "保留此阈值",
     drop: "取消保留的阈值",
-    kept: |value| format!("已保留：{value}。第 6 步的预测按它判定，下载的 csv 中也会包含判定结果。"),
+    kept: |value| format!("已保留：{value}。第 8 步的预测按它判定，下载的 csv 中也会包含判定结果。"),
     counts: |kind| match kind {
         DecisionKind::Reject => [
             "答对",

@@ -8,10 +8,12 @@ pub mod audit;
 mod chart;
 mod en;
 mod export;
+mod files;
 mod history;
 mod hub;
 pub mod inside;
 mod judge;
+pub mod moments;
 mod runs;
 pub mod share;
 mod storage;
@@ -86,8 +88,12 @@ pub struct Words {
     pub stored: &'static storage::StorageWords,
     /// What is said about exports.
     pub export: &'static export::ExportWords,
+    /// What is said about files that are looked into or compared.
+    pub files: &'static files::FileWords,
     /// What is said about judging the fine-tuned model.
     pub judge: &'static judge::JudgeWords,
+    /// What is said about the course of a run.
+    pub moments: &'static moments::MomentWords,
     /// What is said about models from a hub.
     pub hub: &'static hub::HubWords,
     /// What is said about settings that are recommended or unwise, and what a run takes.
@@ -135,13 +141,13 @@ pub struct Words {
     pub model: &'static str,
     /// Title of step 3.
     pub data: &'static str,
-    /// Title of step 4.
-    pub settings: &'static str,
     /// Title of step 5.
-    pub train: &'static str,
+    pub settings: &'static str,
     /// Title of step 6.
+    pub train: &'static str,
+    /// Title of step 8.
     pub try_it: &'static str,
-    /// Title of step 7.
+    /// Title of step 9.
     pub export_title: &'static str,
     /// State of a step for screen readers: done.
     pub step_ready: &'static str,

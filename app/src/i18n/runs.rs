@@ -4,6 +4,14 @@
 pub struct RunWords {
     /// A run that was interrupted: what it is, when it was started, the step of its newest checkpoint, and how many there are.
     pub interrupted: fn(&str, &str, usize, usize) -> String,
+    /// So many runs were interrupted; a line of each follows.
+    pub interrupted_several: fn(usize) -> String,
+    /// One of them, as of [`RunWords::interrupted`].
+    pub interrupted_one: fn(&str, &str, usize, usize) -> String,
+    /// The button that opens a run that has ended.
+    pub open_again: &'static str,
+    /// Such a run was opened without these files, by name and size.
+    pub opened_without: fn(&str) -> String,
     /// A run goes wrong, since this step.
     pub diverging: fn(usize) -> String,
     /// The button that goes on from the checkpoint of this step at this learning rate.
@@ -40,10 +48,28 @@ pub struct RunWords {
     pub open: fn(Option<usize>, usize) -> String,
 }
 
+/// So many of a hundred.
+fn percent(step: usize, steps: usize) -> usize {
+    100 * step / steps.max(1)
+}
+
 /// The English words.
 pub static ENGLISH: RunWords = RunWords {
     interrupted: |what, when, step, steps| {
         format!("A run was interrupted: {what}, started {when}, saved at step {step} of {steps}.")
+    },
+    interrupted_several: |runs| format!("{runs} runs were interrupted. Each goes on where it was saved:"),
+    interrupted_one: |what, when, step, steps| {
+        format!(
+            "{what}, started {when}, saved at step {step} of {steps} ({} %)",
+            percent(step, steps)
+        )
+    },
+    open_again: "Open again",
+    opened_without: |files| {
+        format!(
+            "Its results are shown. To have the trained model too, choose these files in steps 2 and 3 and open it again: {files}"
+        )
     },
     diverging: |step| format!("The run has gone wrong since step {step}; the notes below say by what it shows."),
     go_back: |step, rate| format!("Go back to step {step} and on at a learning rate of {rate}"),
@@ -80,6 +106,17 @@ pub static ENGLISH: RunWords = RunWords {
 pub static CHINESE: RunWords = RunWords {
     interrupted: |what, when, step, steps| {
         format!("有一次训练中断了：{what}，开始于 {when}，已保存到第 {step} 步（共 {steps} 步）。")
+    },
+    interrupted_several: |runs| format!("有 {runs} 次训练中断了，每次都可以从保存处继续："),
+    interrupted_one: |what, when, step, steps| {
+        format!(
+            "{what}，开始于 {when}，已保存到第 {step} 步（共 {steps} 步，{}%）",
+            percent(step, steps)
+        )
+    },
+    open_again: "重新打开",
+    opened_without: |files| {
+        format!("已显示训练结果。若还要使用训练好的模型，请在第 2、3 步选择这些文件，再重新打开：{files}")
     },
     diverging: |step| format!("训练从第 {step} 步起出现异常，详见下方的提示。"),
     go_back: |step, rate| format!("回到第 {step} 步，以学习率 {rate} 继续"),

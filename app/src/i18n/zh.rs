@@ -1,6 +1,8 @@
 //! 简体中文。
 
-use super::{Words, advice, audit, chart, export, history, hub, inside, judge, runs, share, storage, tasks};
+use super::{
+    Words, advice, audit, chart, export, files, history, hub, inside, judge, moments, runs, share, storage, tasks,
+};
 use lorakeet_core::config::Group;
 use lorakeet_core::error::Kind;
 use lorakeet_core::protocol::DeviceChoice;
@@ -24,7 +26,9 @@ pub static WORDS: Words = Words {
     history: &history::CHINESE,
     stored: &storage::CHINESE,
     export: &export::CHINESE,
+    files: &files::CHINESE,
     judge: &judge::CHINESE,
+    moments: &moments::CHINESE,
     hub: &hub::CHINESE,
     advice: &advice::CHINESE,
     inside: &inside::CHINESE,
@@ -191,7 +195,7 @@ pub static WORDS: Words = Words {
     status_loading: "正在准备…",
     status_need_model: "请先在第 2 步选择模型。",
     status_need_data: "请先在第 3 步选择数据。",
-    status_bad_settings: "第 4 步中有一项设置无效。",
+    status_bad_settings: "第 5 步中有一项设置无效。",
     status_ready: "可以开始训练。",
     status_starting: "正在准备训练…",
     status_running: "训练中",
@@ -288,7 +292,7 @@ pub static WORDS: Words = Words {
         Kind::Internal => "内部错误",
     },
     error_remedy: |kind| match kind {
-        Kind::Config => "请在第 4 步改正，或恢复默认值。",
+        Kind::Config => "请在第 5 步改正，或恢复默认值。",
         Kind::File => "请重新选择文件；它可能被移动或修改了。",
         Kind::Format => "请重新下载该文件，或换一个文件。",
         Kind::Data => "请修正文件，或在第 3 步换一份数据。",

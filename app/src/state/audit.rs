@@ -73,10 +73,35 @@ impl PageState {
         }
     }
 
+    /// Sets a knob as the remedy of a finding.
+    pub fn set_as_remedy(self, knob: &'static str, value: Value) {
+        let before = untrack(|| self.settings.value(knob));
+        self.audit.set.update(|set| {
+            // Of several presses the way back leads to what was there first.
+            if !set.iter().any(|(known, _)| *known == knob) {
+                set.push((knob, before));
+            }
+        });
+        self.settings.put(&[(knob, value)]);
+    }
+
+    /// Sets a knob back to what it was before a press on a finding.
+    pub fn undo_remedy(self, knob: &'static str) {
+        let before = self.audit.set.with_untracked(|set| {
+            let found = set.iter().find(|(known, _)| *known == knob);
+            found.map(|(_, before)| before.clone())
+        });
+        self.audit.set.update(|set| set.retain(|(known, _)| *known != knob));
+        if let Some(before) = before {
+            self.settings.put(&[(knob, before)]);
+        }
+    }
+
     /// Other data have all their rows: what was pressed was about those before.
     pub(super) fn take_all_in(self) {
         let pressed = self.audit.pressed.get_value();
         self.audit.pressed.set_value(Vec::new());
+        self.audit.set.set(Vec::new());
         self.audit.forget();
         if !pressed.is_empty() {
             let mut words = untrack(|| self.settings.with(|config| config.drop_rows.clone()));

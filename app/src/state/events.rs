@@ -67,12 +67,23 @@ impl PageState {
             Job::Validation if !self.worker.waits(Job::Validation) => self.loaded.validation_files.set(Vec::new()),
             // Without a device nothing that waits can succeed, and this error is the one to show.
             Job::Open => self.worker.drop_all(),
+            // It was asked for.
+            Job::Compare | Job::ScoreAdapter if error.kind == Kind::Stopped => return self.finish(job),
+            // The engine has none now, unless the next one is on its way.
+            Job::Adapter if !self.worker.waits(Job::Adapter) => {
+                self.loaded.forget_adapter();
+                self.loaded.adapter_files.set(Vec::new());
+            }
             // It is still there.
             Job::Forget => self.storage.going.set(Vec::new()),
             Job::Probe
             | Job::Model
             | Job::Data
             | Job::Validation
+            | Job::Adapter
+            | Job::ScoreAdapter
+            | Job::Inspect
+            | Job::Compare
             | Job::Predict
             | Job::ScoreFile
             | Job::Report
@@ -81,6 +92,7 @@ impl PageState {
             | Job::Runs
             | Job::Label
             | Job::Curves
+            | Job::Reopen
             | Job::HubModels => {}
             Job::Export => {
                 let fault = self.training.export.give_up();
@@ -101,7 +113,7 @@ impl PageState {
             }
         }
         // Without what it needs a run cannot go on.
-        if matches!(job, Job::Model | Job::Data | Job::Validation) && self.stored.end_waiting() {
+        if matches!(job, Job::Model | Job::Data | Job::Validation | Job::Adapter) && self.stored.end_waiting() {
             self.worker.drop_waiting(Job::Train);
             self.training.phase.set(Phase::Idle);
         }
@@ -235,9 +247,11 @@ impl PageState {
                 memory,
                 available_bytes,
                 seconds_per_step,
+                learnt,
             } => {
                 loaded.estimate.set(Some((memory, available_bytes)));
                 loaded.seconds_per_step.set(seconds_per_step);
+                loaded.learnt.set(learnt);
                 self.finish(Job::Estimate);
             }
             Event::Advice { advice, rows, .. } => {
@@ -294,6 +308,7 @@ impl PageState {
                 worker.progress.set(None);
                 self.advice.stepped(step);
             }
+            Event::RunOpened(opened) => self.show_opened(*opened),
             Event::RunCurves { curves } => {
                 self.history.curves.update(|known| known.extend(curves));
                 self.finish(Job::Curves);
@@ -319,6 +334,7 @@ impl PageState {
             Event::Halved { .. } => {}
             Event::Hub(event) => self.hear_of_hub(event),
             Event::Export(event) => self.hear_of_export(event, bytes),
+            Event::Files(event) => self.hear_of_files(event),
             Event::Baseline { scores } => training.outcome.baselines.set(scores),
             Event::Report(report) => training.outcome.report.set(Some(*report)),
             Event::Predictions(table) => training.outcome.predictions.set(table),
@@ -327,10 +343,18 @@ impl PageState {
                 self.take_report(form, &text);
                 self.finish(Job::Report);
             }
-            Event::FileScored(score) => {
-                training.outcome.file_score.set(Some(*score));
-                self.finish(Job::ScoreFile);
-            }
+            Event::FileScored(score) => match worker.job.get_untracked() {
+                Some(Job::ScoreAdapter) => {
+                    // Of one that was put away meanwhile there is none.
+                    let is_there = loaded.adapter.with_untracked(Option::is_some);
+                    loaded.adapter_score.set(Some(*score).filter(|_| is_there));
+                    self.finish(Job::ScoreAdapter);
+                }
+                _ => {
+                    training.outcome.file_score.set(Some(*score));
+                    self.finish(Job::ScoreFile);
+                }
+            },
             Event::Done(summary) => {
                 training.done(summary);
                 self.finish(Job::Train);
@@ -390,9 +414,10 @@ impl PageState {
     pub(super) fn look_after_run(self) {
         if self.loaded.preview.with_untracked(Vec::is_empty) {
             self.ask_preview();
-            self.ask_estimate();
             self.ask_advice();
         }
+        // The forecast knows now what a run takes.
+        self.ask_estimate();
     }
 
     /// What was loaded changes what a run takes and what it makes of the data.

@@ -22,6 +22,13 @@ impl PageState {
         }
     }
 
+    /// Asks in which forms the loaded model can be had, of which nothing was trained.
+    pub fn ask_forms_of_model(self) {
+        self.worker.clear_error(&[Job::Export, Job::Forms]);
+        self.worker.drop_waiting(Job::Forms);
+        self.ask(Job::Forms, Command::Export(ExportCommand::Forms), Vec::new());
+    }
+
     /// Downloads the chosen form.
     pub fn download_export(self) {
         if let Some(option) = untrack(|| self.training.export.option()) {
@@ -51,6 +58,7 @@ impl PageState {
             dtype: option.dtype,
             dequantized: option.dequantized,
             ahead: AHEAD,
+            license: Some(self.training.export.license.get_untracked()).filter(|name| !name.trim().is_empty()),
         };
         self.ask(Job::Export, Command::Export(command), Vec::new());
     }

@@ -9,9 +9,6 @@ use leptos::prelude::*;
 use lorakeet_core::protocol::{Command, Judgement, PredictionTable, ReportForm, ReportRequest};
 use web_sys::File;
 
-/// Rows of the worst errors in a report.
-const WORST: usize = 20;
-
 impl PageState {
     /// Has texts answered as the run was trained to, at the chosen strength of its adapter, and where it is wanted without it, too.
     pub fn predict(self, texts: Vec<Vec<String>>, without: bool) {
@@ -71,18 +68,12 @@ impl PageState {
             _ => None,
         };
         let (info, losses, evals, samples) = self.training.run.with_value(|run| {
-            let last = run.samples.len().saturating_sub(1);
-            let ends = run
-                .samples
-                .iter()
-                .enumerate()
-                .filter(|(place, _)| [0, last].contains(place));
-            let samples = ends.map(|(_, sample)| sample.clone()).collect();
+            let samples = ReportRequest::first_and_last(&run.samples);
             (run.info.clone(), run.curves.loss(), run.curves.eval_loss(), samples)
         });
         let worst = outcome.predictions.with(|table| PredictionTable {
             columns: table.columns.clone(),
-            rows: table.rows.iter().take(WORST).cloned().collect(),
+            rows: table.rows.iter().take(ReportRequest::WORST_ROWS).cloned().collect(),
         });
         ReportRequest {
             form,

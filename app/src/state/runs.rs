@@ -1,4 +1,4 @@
-//! Runs in the browser's storage: continued, removed, saved when the page is left, and continued after a lost GPU.
+//! Runs in the browser's storage: continued, opened again, saved when the page is left, and continued after a lost GPU.
 
 use super::{BETWEEN_GPU_TRIES, MOST_GPU_TRIES, PageState};
 use crate::conversation::{Engine, Job};
@@ -8,9 +8,13 @@ use crate::stored_runs;
 use crate::turn::{self, Wanted};
 use leptos::prelude::*;
 use lorakeet_core::config::find;
-use lorakeet_core::protocol::{Command, Divergence, InputFile, Keep, RunInput, RunRecord};
+use lorakeet_core::protocol::{Command, Divergence, InputFile, Keep, OpenedRun, RunInput, RunRecord};
 use lorakeet_i18n::messages::page as msg;
 use wasm_bindgen_futures::spawn_local;
+use web_sys::File;
+
+/// Something that a run needs, or the files that have to be chosen for it.
+type Found<T> = Result<T, Vec<InputFile>>;
 
 impl PageState {
     /// Goes on with a run of the browser's storage, from a checkpoint at the step `back` or before it where that is given; where files
@@ -20,48 +24,135 @@ impl PageState {
         // Nothing else can be started until its files are there.
         self.training.phase.set(Phase::Starting);
         spawn_local(async move {
-            let unknown = |name: &str| InputFile {
-                name: name.to_owned(),
-                bytes: 0,
-                copy: None,
-            };
-            let chosen_model = match self.loaded.model_source.get_untracked() {
-                ModelSource::Own(files) => files,
-                _ => Vec::new(),
-            };
-            let model = match &record.model {
-                RunInput::Bundled(name) => stored_runs::bundled_model(name).ok_or_else(|| vec![unknown(name)]),
-                RunInput::Files(files) => stored_runs::files_of(files, &chosen_model).await.map(ModelSource::Own),
-            };
-            let chosen_data = match self.loaded.data_source.get_untracked() {
-                DataSource::Own(files) => files,
-                DataSource::Bundled(_) => Vec::new(),
-            };
-            let data = match &record.data {
-                RunInput::Bundled(name) => stored_runs::bundled_data(name).ok_or_else(|| vec![unknown(name)]),
-                RunInput::Files(files) => stored_runs::files_of(files, &chosen_data).await.map(DataSource::Own),
-            };
-            let chosen = self.loaded.validation_files.get_untracked();
-            let validation = match &record.validation {
-                Some(RunInput::Files(files)) => stored_runs::files_of(files, &chosen).await,
-                _ => Ok(Vec::new()),
-            };
-            let (model, data, validation) = match (model, data, validation) {
-                (Ok(model), Ok(data), Ok(validation)) => (model, data, validation),
-                (model, data, validation) => {
-                    let missing = [model.err(), data.err(), validation.err()];
+            match self.find_inputs(&record).await {
+                (Ok(model), Ok(data), Ok(validation), Ok(adapter)) => {
+                    self.loaded.model_source.set(model);
+                    self.loaded.data_source.set(data);
+                    self.loaded.validation_files.set(validation);
+                    self.loaded.adapter_files.set(adapter);
+                    self.begin_again(record, back);
+                }
+                (model, data, validation, adapter) => {
+                    let missing = [model.err(), data.err(), validation.err(), adapter.err()];
                     self.training.phase.set(before);
-                    return self
-                        .stored
+                    self.stored
                         .missing
                         .set(missing.into_iter().flatten().flatten().collect());
                 }
-            };
-            self.loaded.model_source.set(model);
-            self.loaded.data_source.set(data);
-            self.loaded.validation_files.set(validation);
-            self.begin_again(record, back);
+            }
         });
+    }
+
+    /// What a stored run was made of, of each part the files that have to be chosen where it is not there.
+    async fn find_inputs(
+        self,
+        record: &RunRecord,
+    ) -> (
+        Found<ModelSource>,
+        Found<DataSource>,
+        Found<Vec<File>>,
+        Found<Vec<File>>,
+    ) {
+        let unknown = |name: &str| InputFile {
+            name: name.to_owned(),
+            bytes: 0,
+            copy: None,
+        };
+        let chosen_model = match self.loaded.model_source.get_untracked() {
+            ModelSource::Own(files) => files,
+            _ => Vec::new(),
+        };
+        let model = match &record.model {
+            RunInput::Bundled(name) => stored_runs::bundled_model(name).ok_or_else(|| vec![unknown(name)]),
+            RunInput::Files(files) => stored_runs::files_of(files, &chosen_model).await.map(ModelSource::Own),
+        };
+        let chosen_data = match self.loaded.data_source.get_untracked() {
+            DataSource::Own(files) => files,
+            DataSource::Bundled(_) => Vec::new(),
+        };
+        let data = match &record.data {
+            RunInput::Bundled(name) => stored_runs::bundled_data(name).ok_or_else(|| vec![unknown(name)]),
+            RunInput::Files(files) => stored_runs::files_of(files, &chosen_data).await.map(DataSource::Own),
+        };
+        let chosen = self.loaded.validation_files.get_untracked();
+        let validation = match &record.validation {
+            Some(RunInput::Files(files)) => stored_runs::files_of(files, &chosen).await,
+            _ => Ok(Vec::new()),
+        };
+        let chosen = self.loaded.adapter_files.get_untracked();
+        let adapter = match &record.adapter {
+            Some(RunInput::Files(files)) => stored_runs::files_of(files, &chosen).await,
+            _ => Ok(Vec::new()),
+        };
+        (model, data, validation, adapter)
+    }
+
+    /// Opens a run of the browser's storage that has ended: what it came to, and where its model is there, the weights that it left.
+    /// The files of those that are not there are named.
+    pub fn open_run(self, record: RunRecord) {
+        spawn_local(async move {
+            let config = match record.config() {
+                Ok(config) => config,
+                Err(error) => return self.worker.error.set(Some((Job::Reopen, error))),
+            };
+            // The weights that the run left hold all of the adapter that it started from.
+            let (model, data, validation, _) = self.find_inputs(&record).await;
+            // Meanwhile something else may have begun.
+            if !self.is_free() || self.worker.engine.get_untracked() != Engine::Ready {
+                return;
+            }
+            self.worker
+                .clear_error(&[Job::Model, Job::Data, Job::Train, Job::Reopen]);
+            self.training.forget();
+            self.pictures.forget();
+            let weights = model.is_ok();
+            let mut missing = Vec::new();
+            match model {
+                Ok(model) => {
+                    self.settings.take(config);
+                    self.loaded.model_source.set(model);
+                    self.loaded.forget();
+                    self.advice.forget();
+                    self.audit.forget();
+                    self.loaded.forget_preview();
+                    self.worker.drop_all();
+                    self.load_model();
+                    match (data, validation) {
+                        (Ok(data), Ok(validation)) => {
+                            self.loaded.data_source.set(data);
+                            self.loaded.validation_files.set(validation);
+                        }
+                        (data, validation) => {
+                            missing.extend([data.err(), validation.err()].into_iter().flatten().flatten())
+                        }
+                    }
+                    self.load_data();
+                    self.load_validation();
+                }
+                Err(files) => missing.extend(files),
+            }
+            self.stored.opened_without.set(missing);
+            let id = record.id;
+            self.ask(Job::Reopen, Command::OpenRun { id, weights }, Vec::new());
+        });
+    }
+
+    /// A stored run was opened.
+    pub(super) fn show_opened(self, opened: OpenedRun) {
+        self.worker.notes.set(opened.record.notes.clone());
+        self.sample_prompt
+            .set(opened.record.sample_prompt.clone().unwrap_or_default());
+        self.stored.open(opened.record.clone());
+        let problem = opened.problem.clone();
+        let has_weights = opened.has_weights;
+        self.training.open(opened);
+        self.finish(Job::Reopen);
+        if let Some(problem) = problem {
+            self.worker.error.set(Some((Job::Reopen, problem)));
+        }
+        if has_weights {
+            self.ask_forms();
+        }
     }
 
     /// Loads what was chosen for a stored run, and goes on with it.
@@ -98,6 +189,7 @@ impl PageState {
     /// Loads model and data, and goes on with the run that waits for them.
     pub(super) fn load_chosen(self) {
         self.load_model();
+        self.load_adapter();
         self.load_data();
         let waiting = self.stored.waiting();
         // Another run's validation data may be in the engine.

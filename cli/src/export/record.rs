@@ -5,7 +5,6 @@ use crate::commands::name_of;
 use crate::log::cannot_read;
 use lorakeet_core::error::Result;
 use lorakeet_core::export::RunRecord;
-use lorakeet_core::store::Source;
 use lorakeet_core::task::Task;
 use lorakeet_core::train::checkpoint;
 use serde_json::Value;
@@ -94,17 +93,6 @@ fn without_comments(text: &str) -> String {
         .lines()
         .filter(|line| !line.trim_start().starts_with('#') && !is_path(line));
     lines.collect::<Vec<_>>().join("\n")
-}
-
-/// The licence in the front matter of the base's README.md.
-pub(super) async fn license(files: &[Source]) -> Option<String> {
-    let card = files.iter().find(|file| file.name() == "README.md")?;
-    let length = card.len_bytes().min(16 << 10) as usize;
-    let bytes = card.read_at(0, length).await.ok()?;
-    let text = String::from_utf8_lossy(&bytes).into_owned();
-    let front = text.strip_prefix("---")?.split("\n---").next()?.to_owned();
-    let line = front.lines().find_map(|line| line.strip_prefix("license:"))?;
-    Some(line.trim().trim_matches(['"', '\'']).to_owned()).filter(|license| !license.is_empty())
 }
 
 #[cfg(test)]

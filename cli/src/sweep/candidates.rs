@@ -19,7 +19,7 @@ const MOST: usize = 10_000;
 const DIGEST_LETTERS: usize = 8;
 
 /// Knobs beside [`PLACES`] by which runs would not be compared on the same rows.
-const HELD_OUT: [&str; 23] = [
+const HELD_OUT: [&str; 25] = [
     "model_name_or_path",
     "train_file",
     "validation_file",
@@ -27,6 +27,7 @@ const HELD_OUT: [&str; 23] = [
     "max_samples",
     "data_seed",
     "drop_rows",
+    "mask_personal",
     "header",
     "prompt_columns",
     "completion_column",
@@ -40,6 +41,7 @@ const HELD_OUT: [&str; 23] = [
     "cutoff_len",
     "packing",
     "completion_only_loss",
+    "enable_thinking",
     "loss",
     "metric_for_best_model",
     "eval_strategy",

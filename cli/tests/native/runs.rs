@@ -123,6 +123,8 @@ fn a_finished_run_is_listed_and_shown_with_all_that_it_left() {
         .collect();
     assert_eq!(steps, [(6, true), (4, true), (2, true)]);
     assert!(shown["report"]["sentence"].is_string(), "{}", shown["report"]);
+    assert!(shown["notes"].is_array(), "{}", shown["notes"]);
+    assert!(place.0.join("out/outcome.json").is_file(), "what it came to is kept");
     let files = shown["files"].as_array().expect("a list").iter();
     let files: Vec<&str> = files.filter_map(|file| file["name"].as_str()).collect();
     assert!(
@@ -137,6 +139,7 @@ fn a_finished_run_is_listed_and_shown_with_all_that_it_left() {
             "learning_rate: 0.02  (default 0.0002)",
             "checkpoint-4",
             "whole",
+            "tuned model",
             &rows,
         ] {
             assert!(text.contains(words), "{path}: {words}: {text}");

@@ -1,11 +1,12 @@
 //! From a written value to a knob's value: typing, ranges, synonyms, and words for what is wrong.
 
+use super::RunConfig;
 use super::knob::{self, COUNT, Kind, Knob};
 use super::knobs::KNOBS;
 use super::read::Node;
 use super::setting::Setting;
 use super::unsupported_keys::{self, Treatment};
-use super::values::DROP_WORDS;
+use super::values::{DROP_WORDS, MASK_WORDS};
 use crate::error::{Error, Result};
 use lorakeet_i18n::messages::common;
 use lorakeet_i18n::messages::config as msg;
@@ -69,14 +70,19 @@ pub(super) fn meaning(key: &str, node: &Node) -> Result<ParsedKey> {
     }
 }
 
-/// Refuses a word of `drop_rows` that is none.
-pub(super) fn drop_words(words: &[String]) -> Result<()> {
-    let Some(got) = words.iter().find(|word| !DROP_WORDS.contains(&word.as_str())) else {
+/// Refuses a word of `drop_rows` or `mask_personal` that is none.
+pub(super) fn audit_words(config: &RunConfig) -> Result<()> {
+    words_of("drop_rows", &config.drop_rows, &DROP_WORDS)?;
+    words_of("mask_personal", &config.mask_personal, &MASK_WORDS)
+}
+
+fn words_of(knob: &'static str, words: &[String], known: &[&'static str]) -> Result<()> {
+    let Some(got) = words.iter().find(|word| !known.contains(&word.as_str())) else {
         return Ok(());
     };
-    let known = Field::list(DROP_WORDS);
-    let error = Error::config(msg::UnknownDropWord { got, known }).field("drop_rows");
-    Err(match crate::did_you_mean::nearest(got, DROP_WORDS.into_iter()) {
+    let names = Field::list(known.iter().copied());
+    let error = Error::config(msg::UnknownDropWord { got, known: names }).field(knob);
+    Err(match crate::did_you_mean::nearest(got, known.iter().copied()) {
         Some(name) => error.remedy(common::DidYouMean { name }),
         None => error,
     })
@@ -136,8 +142,19 @@ fn without_knob(key: &str, node: &Node, treatment: Treatment) -> Result<Message>
 
 /// An unknown key, and the known one that it is nearest to.
 fn unknown(key: &str, node: &Node) -> Error {
-    let error = Error::config(msg::UnknownKey { value: shown(node) }).field(key);
-    match nearest(key) {
+    or_nearest(Error::config(msg::UnknownKey { value: shown(node) }).field(key), key)
+}
+
+/// The knob of this name or alias.
+///
+/// # Errors
+/// There is none; the error says which name it is nearest to.
+pub fn named(name: &str) -> Result<&'static Knob> {
+    knob::find(name).ok_or_else(|| or_nearest(Error::config(msg::NoKnob { name }), name))
+}
+
+fn or_nearest(error: Error, name: &str) -> Error {
+    match nearest(name) {
         Some(known) => error.remedy(common::DidYouMean { name: known }),
         None => error.remedy(msg::ListEveryKey),
     }

@@ -1,6 +1,8 @@
 //! A knob: what it is called, what values it takes, and where it belongs. [`KNOBS`] has them all.
 
 use super::knobs::{KNOBS, RunConfig};
+use super::reasons::REASONS;
+use super::write;
 use lorakeet_i18n::messages::common;
 use lorakeet_i18n::messages::config as msg;
 use lorakeet_i18n::{Field, Language, Message};
@@ -149,6 +151,19 @@ impl Unit {
     }
 }
 
+/// What it means that a knob has another value when a run goes on from a checkpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnResume {
+    /// It would be another run, and is refused.
+    Refused,
+    /// The run gets another length, which is refused where the steps done would have had other learning rates.
+    Length,
+    /// What is reported, scored and saved changes, and no step: it is said.
+    Said,
+    /// Where files lie. What they hold is compared instead.
+    Silent,
+}
+
 /// One knob of a run: what it is called, what it takes, what it does, and how to choose it.
 pub struct Knob {
     /// Its name in transformers or PEFT, and the field's name in [`RunConfig`].
@@ -171,6 +186,8 @@ pub struct Knob {
     pub essential: bool,
     /// The part of a run that it belongs to.
     pub group: Group,
+    /// What it means that it changes when a run goes on from a checkpoint.
+    pub on_resume: OnResume,
     pub(super) read: fn(&RunConfig) -> Value,
     pub(super) write: fn(&mut RunConfig, Value) -> bool,
 }
@@ -201,6 +218,18 @@ impl Knob {
             Language::English => self.guidance_en,
             Language::Chinese => self.guidance_zh,
         }
+    }
+    /// Why that is the guidance, and who measured it, in two to four sentences; none of knobs that say where files are.
+    pub fn reasons(&self, language: Language) -> Option<&'static str> {
+        let (_, english, chinese) = REASONS.iter().find(|(name, ..)| *name == self.name)?;
+        Some(match language {
+            Language::English => english,
+            Language::Chinese => chinese,
+        })
+    }
+    /// All that is known of it, in English: what it takes and does, how to choose it, and why.
+    pub fn explain(&self) -> String {
+        write::of_knob(self)
     }
     /// What it takes, as a clause: `a whole number from 1 to 4096`.
     pub fn allowed(&self) -> Message {

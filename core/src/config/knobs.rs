@@ -4,7 +4,7 @@
 //! documentation is the knob's `what_en`. Words on what to choose rest on published recipes: transformers, PEFT,
 //! LLaMA-Factory and Unsloth defaults, the QLoRA paper, and 'LoRA Without Regret'.
 
-use super::knob::{Group, Kind, Knob, SEED, UNBOUNDED, Unit, above, below, choice, from, within};
+use super::knob::{Group, Kind, Knob, OnResume, SEED, UNBOUNDED, Unit, above, below, choice, from, within};
 use super::setting::Setting;
 use super::{
     DivergenceAction, Encoding, FinetuningType, Fp8Format, Fp8Scale, HeadActivation, HeadInit, HeadPooling, Interval,
@@ -22,12 +22,13 @@ macro_rules! or {
     };
 }
 
-/// A row is a name, its type and default, the kind of its values, then `aliases`, `unit` and `essential` where it has them,
-/// then what it does, in English and in Chinese, and how to choose it, in both.
+/// A row is a name, its type and default, the kind of its values, then `aliases`, `unit`, `essential` and `resume` where it has them,
+/// then what it does, in English and in Chinese, and how to choose it, in both. Without `resume` a change makes another run.
 macro_rules! knobs {
     ($($group:ident { $(
         $name:ident: $type:ty = $default:expr, $kind:expr
-            $(, aliases: [$($alias:literal),*])? $(, unit: $unit:ident)? $(, essential: $essential:literal)?,
+            $(, aliases: [$($alias:literal),*])? $(, unit: $unit:ident)? $(, essential: $essential:literal)?
+            $(, resume: $resume:ident)?,
             $what_en:literal, $what_zh:literal, $guidance_en:literal, $guidance_zh:literal;
     )* })*) => {
         /// Every knob of a run, resolved and valid; see [`KNOBS`] for what each takes and how to choose it.
@@ -56,6 +57,7 @@ macro_rules! knobs {
                 guidance_zh: $guidance_zh,
                 essential: or!(false; $($essential)?),
                 group: Group::$group,
+                on_resume: or!(OnResume::Refused; $(OnResume::$resume)?),
                 read: |config| config.$name.to_value(),
                 write: |config, value| match Setting::from_value(value) {
                     Some(value) => {
@@ -72,12 +74,12 @@ macro_rules! knobs {
 knobs! {
 Model {
     model_name_or_path: String = String::new(), Kind::Text,
-        aliases: ["model", "model_name", "model_path", "base_model", "base_model_name_or_path"],
+        aliases: ["model", "model_name", "model_path", "base_model", "base_model_name_or_path"], resume: Silent,
         "The model: a Hugging Face folder, a GGUF file, ORG/NAME on a hub, or a small model to train from scratch.",
         "要微调的模型：Hugging Face 文件夹、GGUF 文件、模型仓库中的 组织/名称，或从零训练的小模型的名称。",
         "Model and data set the floor, tuning is the last mile. Take the smallest model that can already nearly do the task.",
         "模型和数据决定下限，微调只是最后一公里。选一个已经差不多能完成任务的最小模型。";
-    adapter_name_or_path: Option<String> = None, Kind::Text, aliases: ["adapter", "adapter_path"],
+    adapter_name_or_path: Option<String> = None, Kind::Text, aliases: ["adapter", "adapter_path"], resume: Silent,
         "A PEFT adapter to continue training from.",
         "在这个 PEFT 适配器的基础上继续训练。",
         "Leave empty to start a fresh adapter, which changes nothing until it is trained.",
@@ -184,13 +186,13 @@ Data {
         "Not given: rows for classes of series, none for images (0 to 1 already), else columns. Saved with the model.",
         "不填：序列分类用 rows，图像用 none（已在 0 到 1 之间），其余用 columns。随模型一起保存。";
     train_file: String = String::new(), Kind::Text,
-        aliases: ["dataset", "train_data", "train_dataset", "data_path"],
+        aliases: ["dataset", "train_data", "train_dataset", "data_path"], resume: Silent,
         "Training data: csv, tsv, jsonl, json or txt; of numbers also IDX images and .ts series.",
         "训练数据：csv、tsv、jsonl、json 或 txt；数值数据还支持 IDX 图像和 .ts 序列。",
         "A few hundred clean examples beat thousands of noisy ones. Read the preview before training.",
         "几百条干净的样本胜过几千条嘈杂的样本。训练前先看预览。";
     validation_file: Option<String> = None, Kind::Text,
-        aliases: ["eval_dataset", "eval_file", "val_file", "validation_data"],
+        aliases: ["eval_dataset", "eval_file", "val_file", "validation_data"], resume: Silent,
         "Validation data; without it val_size of the training data is held out.",
         "验证数据；不填则从训练数据中留出 val_size。",
         "Give one where near-duplicates could fall on both sides of a random split, or its loss flatters.",
@@ -210,6 +212,11 @@ Data {
         "不参与的数据：填数据检查中的问题名称，如 empty_rows、exact_duplicates、exact_leakage。",
         "Audit first (step 3, or `lorakeet audit`), and look at the rows. The file itself stays as it is.",
         "请先做数据检查（第 3 步，或 `lorakeet audit`）并查看相应的数据。文件本身不会改动。";
+    mask_personal: Vec<String> = Vec::new(), Kind::Names,
+        "Personal data that are read as placeholders (EMAIL, PHONE, IBAN, CARD, ID): email_addresses, phone_numbers, ibans, payment_cards, resident_ids.",
+        "以占位符（EMAIL、PHONE、IBAN、CARD、ID）代替的个人信息：email_addresses、phone_numbers、ibans、payment_cards、resident_ids。",
+        "The model then learns that there is an address, and none of them. Labels and the file itself stay as they are.",
+        "这样模型只会学到此处有地址，而不会记住具体内容。标签和文件本身不会改动。";
     prompt_columns: Vec<String> = Vec::new(), Kind::Names, aliases: ["prompt_column", "question_column"],
         "Columns of the prompt of an answer that is learnt, or of an instruction and its input; not given: found by their names.",
         "提示词所在的列，或指令列和输入列；不填则按列名查找。",
@@ -270,6 +277,11 @@ Data {
         "只训练回答部分，不训练提示部分。",
         "On for instructions and chats: the model learns to answer, not to ask. The preview colours what is trained on.",
         "指令和对话数据应开启：让模型学回答而不是学提问。预览会标出参与训练的词元。";
+    enable_thinking: Option<bool> = None, Kind::Flag,
+        "What the chat template is told as enable_thinking, where a row's chat_template_kwargs do not say it. Not given: the template's default.",
+        "传给对话模板的 enable_thinking；若某条数据的 chat_template_kwargs 已指定，则以该数据为准。不填则用模板的默认值。",
+        "false for answers without a thinking block, as Qwen3's template has it; ask the model later as it was trained.",
+        "若回答中没有思考块，请设为 false（如 Qwen3 的模板）；之后提问时也应与训练时一致。";
     data_seed: Option<u64> = None, SEED,
         "Seed of the split and of the order of examples; not given: seed.",
         "划分数据和打乱样本顺序的随机种子；不填则用 seed。",
@@ -357,7 +369,7 @@ Training {
         "1, 2, 4, 8 or 16: too small wastes compute, too large wastes memory. Out of memory: halve it, double accumulation.",
         "1、2、4、8 或 16：太小浪费算力，太大浪费显存。显存不足时减半，并把梯度累积加倍。";
     per_device_eval_batch_size: usize = 8, Kind::Integer { min: 1, max: 65536 },
-        aliases: ["eval_batch_size", "micro_eval_batch_size"], unit: Rows,
+        aliases: ["eval_batch_size", "micro_eval_batch_size"], unit: Rows, resume: Said,
         "Rows per forward pass in evaluation; affects speed and memory only.",
         "评估时每次前向计算的数据条数；只影响速度和显存。",
         "Scoring keeps no gradients, so it can be larger than the training batch.",
@@ -368,7 +380,7 @@ Training {
         "优化器每更新一步所累积梯度的批次数。",
         "Batch × accumulation is the effective batch: 8 to 32 suits LoRA. It costs time, no memory.",
         "批大小 × 累积步数 = 有效批大小，LoRA 取 8 到 32 合适。只费时间，不费显存。";
-    gradient_checkpointing: bool = false, Kind::Flag,
+    gradient_checkpointing: bool = false, Kind::Flag, resume: Said,
         "Keep only the inputs of layers for the backward pass, and compute the layers anew there.",
         "反向传播只保留各层的输入，届时重新计算各层。",
         "On for long rows or large models: far less memory, steps up to half longer, the same numbers. Small models: no effect.",
@@ -378,12 +390,12 @@ Training {
         "学习率的峰值。",
         "2e-4 for LoRA, 2e-5 for full tuning; usual range 1e-5 to 5e-3. Loss jumps or NaN: halve it. Barely falls: double it.",
         "LoRA 取 2e-4，全参数约 2e-5，常用范围 1e-5 到 5e-3。损失跳动或出现 NaN 就减半，几乎不降就加倍。";
-    num_train_epochs: f64 = 3.0, above(0.0, 1e6), aliases: ["epochs", "num_epochs"], essential: true,
+    num_train_epochs: f64 = 3.0, above(0.0, 1e6), aliases: ["epochs", "num_epochs"], essential: true, resume: Length,
         "Number of passes over the training data.",
         "遍历训练数据的轮数。",
         "3 to begin, 1 for large data. Stop when validation loss turns up while training loss still falls.",
         "先用 3 轮，数据多时 1 轮。训练损失仍降而验证损失回升时就该停。";
-    max_steps: i64 = -1, Kind::StepsOrNone, aliases: ["max_train_steps"], unit: Steps,
+    max_steps: i64 = -1, Kind::StepsOrNone, aliases: ["max_train_steps"], unit: Steps, resume: Length,
         "Optimizer steps; above 0 it overrides num_train_epochs, -1 does not.",
         "优化器步数；大于 0 时取代 num_train_epochs，-1 则不取代。",
         "For trials: 10 to 50 steps show whether the loss falls. The schedule shrinks with it. 0 goes with head_init: probe.",
@@ -423,7 +435,7 @@ Training {
         "把梯度的全局范数裁剪到此值；0 表示不裁剪。",
         "1.0, or 0.3 as in QLoRA. Watch the norm: if it is always above, the learning rate is too high.",
         "1.0，QLoRA 用 0.3。观察梯度范数：若总高于此值，说明学习率过大。";
-    divergence: DivergenceAction = DivergenceAction::Warn, DivergenceAction::KIND,
+    divergence: DivergenceAction = DivergenceAction::Warn, DivergenceAction::KIND, resume: Said,
         "When the loss stays above its start, or the gradient explodes or is 0: warn, stop the run, or off.",
         "损失持续高于起始值，或梯度爆炸、为 0 时：warn（提醒）、stop（停止训练）或 off（不检查）。",
         "warn; stop for runs that nobody watches. A loss that is no number ends the run in any case.",
@@ -468,47 +480,47 @@ Schedule {
         "应远小于 learning_rate。";
 }
 Output {
-    output_dir: String = "output".into(), Kind::Text, aliases: ["output"],
+    output_dir: String = "output".into(), Kind::Text, aliases: ["output"], resume: Silent,
         "Folder for the adapter, checkpoints and the log.",
         "存放适配器、检查点和日志的文件夹。",
         "One folder a run, so that runs can be compared.",
         "每次训练用一个单独的文件夹，便于比较。";
-    overwrite_output_dir: bool = false, Kind::Flag,
+    overwrite_output_dir: bool = false, Kind::Flag, resume: Silent,
         "Start over in an output_dir that holds another run: its checkpoints are removed, its files replaced.",
         "在已有其他训练结果的 output_dir 中重新开始：删除其中的检查点，替换其中的文件。",
         "Off: without it such a folder is refused. Prefer a new folder, or resume_from_checkpoint to go on.",
         "建议关闭：关闭时会拒绝已有训练结果的文件夹。最好换新文件夹，或用 resume_from_checkpoint 继续训练。";
-    resume_from_checkpoint: Option<String> = None, Kind::PathOrNewest,
+    resume_from_checkpoint: Option<String> = None, Kind::PathOrNewest, resume: Silent,
         "Go on from this folder checkpoint-N; true takes the newest whole one in output_dir.",
         "从 checkpoint-N 文件夹继续训练；true 表示 output_dir 中最新的完整检查点。",
         "Leave the run file as it was: the run goes on exactly, and refuses settings or data that changed.",
         "其余设置保持不变：训练会精确地继续；若设置或数据有改动则会拒绝。";
-    logging_strategy: Interval = Interval::Steps, Interval::KIND,
+    logging_strategy: Interval = Interval::Steps, Interval::KIND, resume: Said,
         "When to log: every logging_steps steps, each epoch, or never.",
         "何时记录日志：每 logging_steps 步、每轮，或从不记录。",
         "steps, so that trouble shows early.",
         "建议 steps，便于及早发现问题。";
-    logging_steps: f64 = 1.0, Kind::StepsOrShare { min: 1 }, unit: Steps,
+    logging_steps: f64 = 1.0, Kind::StepsOrShare { min: 1 }, unit: Steps, resume: Said,
         "Report every so many steps; below 1, every such share of the run.",
         "每隔多少步报告一次；小于 1 则为全程的比例。",
         "1 for short runs; 10 where a run has thousands of steps.",
         "短训练取 1；上千步的训练取 10。";
-    eval_strategy: Interval = Interval::Steps, Interval::KIND, aliases: ["evaluation_strategy"],
+    eval_strategy: Interval = Interval::Steps, Interval::KIND, aliases: ["evaluation_strategy"], resume: Said,
         "When to evaluate during training; evaluation always runs before and after.",
         "训练过程中何时评估；训练前后总会评估。",
         "epoch is enough for short runs.",
         "短训练用 epoch 即可。";
-    eval_steps: f64 = 0.0, Kind::StepsOrShare { min: 0 }, unit: Steps,
+    eval_steps: f64 = 0.0, Kind::StepsOrShare { min: 0 }, unit: Steps, resume: Said,
         "Score the validation split every so many steps, or such a share of the run; 0 only before and after.",
         "每隔多少步（或全程的多大比例）在验证集上评估一次；0 表示只在训练前后评估。",
         "About ten times a run: often enough to see overfitting, seldom enough not to slow it down.",
         "整个训练约评估十次：足以看出过拟合，又不拖慢训练。";
-    save_strategy: Interval = Interval::Steps, Interval::KIND,
+    save_strategy: Interval = Interval::Steps, Interval::KIND, resume: Said,
         "When to save a checkpoint; the end is always saved.",
         "何时保存检查点；结束时总会保存。",
         "steps; epoch where epochs are short.",
         "建议 steps；每轮很短时用 epoch。";
-    save_steps: f64 = 500.0, Kind::StepsOrShare { min: 0 }, unit: Steps,
+    save_steps: f64 = 500.0, Kind::StepsOrShare { min: 0 }, unit: Steps, resume: Said,
         "Save a checkpoint every so many steps, or such a share of the run; 0 only at the end.",
         "每隔多少步（或全程的多大比例）保存一次检查点；0 表示只在结束时保存。",
         "As many steps as you can bear to lose.",
@@ -538,17 +550,17 @@ Output {
         "结束时加载验证得分最好的权重，而不是最后的权重。",
         "On where the run is scored on its way (eval_steps): it undoes the overfitting of the last epochs.",
         "训练中有评估（eval_steps）时建议开启：可撤销最后几轮的过拟合。";
-    early_stopping_patience: usize = 0, from(0), aliases: ["early_stopping_steps"], unit: Scores,
+    early_stopping_patience: usize = 0, from(0), aliases: ["early_stopping_steps"], unit: Scores, resume: Said,
         "Stop after this many evaluations without improvement; 0: never.",
         "连续这么多次评估没有改善就停止；0 表示从不提前停止。",
         "3 with eval_steps at a tenth of the run, and load_best_model_at_end to keep the best weights.",
         "取 3，eval_steps 取全程的十分之一，并开启 load_best_model_at_end 以保留最好的权重。";
-    early_stopping_threshold: f64 = 0.0, within(0.0, UNBOUNDED),
+    early_stopping_threshold: f64 = 0.0, within(0.0, UNBOUNDED), resume: Said,
         "Minimum improvement that counts for early stopping.",
         "提前停止所要求的最小改善幅度。",
         "0 to begin; 0.001 of an accuracy or a loss leaves out what is chance.",
         "先用 0；准确率或损失取 0.001 可忽略偶然的波动。";
-    save_total_limit: Option<usize> = None, from(1), unit: Checkpoints,
+    save_total_limit: Option<usize> = None, from(1), unit: Checkpoints, resume: Said,
         "Keep this many checkpoints, the newest; not given: all.",
         "只保留最新的这么多个检查点；不填则全部保留。",
         "3 keeps the disk from filling up.",

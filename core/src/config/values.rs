@@ -43,6 +43,15 @@ macro_rules! words {
     )* };
 }
 
+/// What `mask_personal` replaces: personal data, by the names of the findings of an audit.
+pub const MASK_WORDS: [&str; 5] = [
+    "email_addresses",
+    "phone_numbers",
+    "ibans",
+    "payment_cards",
+    "resident_ids",
+];
+
 /// What `drop_rows` leaves out: findings of an audit that are rows, by their names in it.
 pub const DROP_WORDS: [&str; 15] = [
     "empty_rows",

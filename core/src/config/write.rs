@@ -140,6 +140,36 @@ pub(super) fn explanation(resolved: &Resolved) -> String {
     text
 }
 
+/// A knob: what it takes, its default, what it does, how to choose it, and why; a paragraph each.
+pub(super) fn of_knob(knob: &Knob) -> String {
+    let default = shown(knob, &RunConfig::default());
+    let head = format!("{}: {}, by default {default}", knob.name, knob.allowed().english());
+    let paragraphs = [Some(knob.what_en), Some(knob.guidance_en), knob.reasons(English)];
+    let mut text = wrapped(&head);
+    for paragraph in paragraphs.into_iter().flatten() {
+        text.push('\n');
+        text.push_str(&wrapped(paragraph));
+    }
+    text
+}
+
+/// A paragraph in lines of at most `WIDTH` letters.
+fn wrapped(paragraph: &str) -> String {
+    let (mut text, mut line) = (String::new(), String::new());
+    for word in paragraph.split(' ') {
+        if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > WIDTH {
+            let _ = writeln!(text, "{line}");
+            line.clear();
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    let _ = writeln!(text, "{line}");
+    text
+}
+
 /// Filled up to `width`, with two spaces behind it in any case.
 fn padded(text: &str, width: usize) -> String {
     let missing = width.saturating_sub(text.chars().count()).max(2);

@@ -231,6 +231,9 @@ pub async fn examples(
     if dataset.form != Schema::Text && template.is_some_and(ChatTemplate::asks_for_date) {
         notes.push(msg::TemplateDate.into());
     }
+    if template.is_some_and(ChatTemplate::is_told_in_vain) {
+        notes.push(msg::ThinkingWithoutEffect.into());
+    }
     let specials = SpecialTokens::of(tokenizer)?;
     let total = dataset.rows.len();
     let cut = match (settings.packing, dataset.form == Schema::Text) {

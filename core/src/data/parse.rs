@@ -77,6 +77,11 @@ impl<'a> Fields<'a> {
         self.get(name).is_some()
     }
 
+    /// The columns' places, in rising order, with what stands there.
+    pub fn cells(&self) -> &'a [(u32, Value)] {
+        self.cells
+    }
+
     /// All fields.
     pub fn values(&self) -> impl Iterator<Item = &'a Value> {
         self.cells.iter().map(|(_, value)| value)
@@ -108,6 +113,17 @@ impl Table {
     /// Keeps the rows whose numbers are kept.
     pub fn retain(&mut self, is_kept: impl Fn(usize) -> bool) {
         self.rows.retain(|row| is_kept(row.number));
+    }
+
+    /// Changes fields, each with its column's name as the file spells it; counts the rows in which `change` says that it did.
+    pub fn change(&mut self, mut change: impl FnMut(&str, &mut Value) -> bool, count: &mut usize) {
+        for row in &mut self.rows {
+            let mut is_changed = false;
+            for (place, value) in row.cells.iter_mut() {
+                is_changed |= change(&self.names.shown[*place as usize], value);
+            }
+            *count += usize::from(is_changed);
+        }
     }
 
     /// Adds a column of this name, if there is none yet; gives its place.

@@ -42,6 +42,14 @@ static ASSUMED_RATE: AtomicU64 = AtomicU64::new(0);
 /// Of the launches since [`longest_launch`] was asked, the operations of the one with most.
 static LONGEST: AtomicU64 = AtomicU64::new(0);
 
+/// The most operations that were queued at a time since [`most_queued`] was asked.
+static MOST_QUEUED: AtomicU64 = AtomicU64::new(0);
+
+/// The most operations that were asked for and not waited for, since this was asked last. For tests.
+pub fn most_queued() -> u64 {
+    MOST_QUEUED.swap(0, Relaxed)
+}
+
 /// Takes every device for one that does so many operations in a millisecond, whatever is measured; 0 leaves it to what is measured.
 /// For tests.
 pub fn assume_rate(operations_a_ms: f64) {
@@ -102,7 +110,8 @@ pub(crate) fn expect_latency(latency_ms: f64) {
 
 /// A kernel of so many operations is recorded; `hand_over` submits what is.
 pub(crate) fn note_work(operations: u64, hand_over: impl FnOnce()) {
-    QUEUED.fetch_add(operations, Relaxed);
+    let queued = QUEUED.fetch_add(operations, Relaxed) + operations;
+    MOST_QUEUED.fetch_max(queued, Relaxed);
     LONGEST.fetch_max(operations, Relaxed);
     let recorded = RECORDED.fetch_add(operations, Relaxed) + operations;
     if recorded as f64 > SUBMIT_MS * rate() {

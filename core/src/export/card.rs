@@ -1,11 +1,13 @@
 //! The model card: a README.md with what the hub's readers look for, and what is known of the run.
 
+use super::license::License;
 use super::merged::Merged;
 use super::{Form, Settings, name_of};
 use crate::config::HeadPooling;
 use crate::formats::peft::{Adapter, AdapterConfig};
 use crate::formats::{ModelFiles, Storage};
-use crate::models::registry::of_model_type;
+use crate::models::HeadKind;
+use crate::models::registry::{Kind, of_model_type};
 use crate::task::Task;
 use std::fmt::Write;
 
@@ -14,8 +16,8 @@ use std::fmt::Write;
 pub struct RunRecord {
     /// The base's name or path, as the run has it.
     pub base: Option<String>,
-    /// The base's licence.
-    pub license: Option<String>,
+    /// The base's licence, where somebody named it.
+    pub license: Option<License>,
     /// What was learnt.
     pub task: Option<Task>,
     /// How the run pooled vectors of texts, where its settings say it (`classifier_pooling`).
@@ -36,70 +38,205 @@ pub struct RunRecord {
     pub data: Vec<(String, String)>,
 }
 
+/// What a card is about.
+struct Subject<'a> {
+    name: &'a str,
+    architecture: &'a str,
+    adapter: Option<&'a AdapterConfig>,
+    settings: Settings,
+    record: &'a RunRecord,
+    /// What programs do with it, where that is known.
+    pipeline: Option<&'static str>,
+}
+
 /// The card of an export.
 pub(super) fn card(merged: &Merged<'_>, settings: Settings, record: &RunRecord) -> String {
-    let names = (merged.files.name.as_str(), merged.architecture.name);
-    text(names, merged.settings.as_ref(), settings, record)
+    let is_small = merged.architecture.kind == Kind::Small;
+    let by_task = record
+        .task
+        .and_then(|task| of_task(task, merged.kind == HeadKind::Seq2SeqLm));
+    text(&Subject {
+        name: &merged.files.name,
+        architecture: merged.architecture.name,
+        adapter: merged.settings.as_ref(),
+        settings,
+        record,
+        pipeline: by_task.or(of_kind(merged.kind)).filter(|_| !is_small),
+    })
 }
 
 /// The card of an adapter as it is.
 pub(super) fn peft_card(base: &ModelFiles, adapter: &Adapter, settings: Settings, record: &RunRecord) -> String {
     let model_type = base.config["model_type"].as_str().unwrap_or_default();
-    let architecture = of_model_type(model_type).map_or(model_type, |found| found.name);
-    text((&base.name, architecture), Some(&adapter.config), settings, record)
+    let architecture = of_model_type(model_type).ok();
+    let of_adapter = || match adapter.config.task_type.as_deref()? {
+        "CAUSAL_LM" => Some("text-generation"),
+        "SEQ_2_SEQ_LM" => Some("text2text-generation"),
+        "SEQ_CLS" => Some("text-classification"),
+        "TOKEN_CLS" => Some("token-classification"),
+        _ => None,
+    };
+    let by_task = record.task.and_then(|task| of_task(task, model_type == "t5"));
+    let is_small = architecture.is_some_and(|found| found.kind == Kind::Small);
+    text(&Subject {
+        name: &base.name,
+        architecture: architecture.map_or(model_type, |found| found.name),
+        adapter: Some(&adapter.config),
+        settings,
+        record,
+        pipeline: by_task.or_else(of_adapter).filter(|_| !is_small),
+    })
 }
 
-fn text(
-    (name, architecture): (&str, &str),
-    adapter: Option<&AdapterConfig>,
-    settings: Settings,
-    record: &RunRecord,
-) -> String {
-    let form = settings.form;
-    let base = record.base.as_deref().unwrap_or(name);
-    let (library, tags): (&str, &[&str]) = match form {
-        Form::Peft => ("peft", &["lora", "adapter"]),
-        Form::Merged => ("transformers", &["lora", "merged"]),
-        Form::SentenceTransformers => (
-            "sentence-transformers",
-            &["sentence-transformers", "sentence-similarity", "lora", "merged"],
-        ),
-        Form::Gguf => ("llama.cpp", &["gguf", "lora", "merged"]),
-        Form::GgufAdapter => ("llama.cpp", &["gguf", "lora", "adapter"]),
-        Form::Mlx => ("mlx", &["mlx", "lora", "adapter"]),
-    };
-    let license = record.license.as_deref().unwrap_or("other");
-    let mut text = format!(
-        "---\nbase_model: {}\nlibrary_name: {library}\nlicense: {}\ntags:\n- lorakeet\n",
-        quoted(base),
-        quoted(license)
-    );
-    for tag in tags {
-        let _ = writeln!(text, "- {tag}");
+/// The hub's name of what a model of this task is used for (`pipeline_tag`).
+fn of_task(task: Task, has_decoder_apart: bool) -> Option<&'static str> {
+    match task {
+        Task::Generation if has_decoder_apart => Some("text2text-generation"),
+        Task::Generation | Task::Preference => Some("text-generation"),
+        Task::Classification | Task::MultiLabel | Task::Regression => Some("text-classification"),
+        Task::TokenClassification => Some("token-classification"),
+        Task::Ranking => Some("text-ranking"),
+        Task::Embedding => Some("sentence-similarity"),
     }
-    let _ = writeln!(text, "---\n\n# {} fine-tuned with Lorakeet\n", line(name));
-    let _ = writeln!(text, "{}\n", use_of(settings));
+}
+
+/// The same, where nothing but the model's own head says it.
+fn of_kind(kind: HeadKind) -> Option<&'static str> {
+    match kind {
+        HeadKind::CausalLm => Some("text-generation"),
+        HeadKind::Seq2SeqLm => Some("text2text-generation"),
+        HeadKind::SequenceClassification => Some("text-classification"),
+        HeadKind::TokenClassification => Some("token-classification"),
+        HeadKind::MaskedLm => Some("fill-mask"),
+        HeadKind::Features => Some("feature-extraction"),
+    }
+}
+
+impl Subject<'_> {
+    /// The base's name.
+    fn base(&self) -> &str {
+        self.record.base.as_deref().unwrap_or(self.name)
+    }
+
+    /// Whether nothing was trained: a model in another form.
+    fn is_converted(&self) -> bool {
+        let record = self.record;
+        self.adapter.is_none() && record.step.is_none() && record.settings.is_none() && record.task.is_none()
+    }
+
+    fn title(&self) -> String {
+        let verb = if self.is_converted() { "converted" } else { "fine-tuned" };
+        format!("{} {verb} with Lorakeet", line(self.name))
+    }
+
+    /// What the hub reads: huggingface_hub's `ModelCardData`.
+    fn front_matter(&self) -> String {
+        let (form, record) = (self.settings.form, self.record);
+        let library = match form {
+            Form::Peft => "peft",
+            Form::Merged => "transformers",
+            Form::SentenceTransformers => "sentence-transformers",
+            Form::Gguf | Form::GgufAdapter => "llama.cpp",
+            Form::Mlx => "mlx",
+        };
+        let mut tags = vec!["lorakeet"];
+        tags.extend(match form {
+            Form::SentenceTransformers => &["sentence-transformers", "sentence-similarity"][..],
+            Form::Gguf | Form::GgufAdapter => &["gguf"],
+            Form::Mlx => &["mlx"],
+            Form::Peft | Form::Merged => &[],
+        });
+        if self.adapter.is_some() {
+            tags.extend(["lora", if form.holds_base() { "merged" } else { "adapter" }]);
+        }
+        let relation = match (form.holds_base(), self.is_converted()) {
+            (false, _) => Some("adapter"),
+            (true, false) => Some("finetune"),
+            (true, true) => {
+                Some("quantized").filter(|_| self.settings.dtype.is_some_and(|dtype| dtype.block_elements() > 1))
+            }
+        };
+        let mut text = format!("---\nbase_model: {}\n", quoted(self.base()));
+        let mut field = |name: &str, value: &str| {
+            let _ = writeln!(text, "{name}: {value}");
+        };
+        if let Some(relation) = relation {
+            field("base_model_relation", relation);
+        }
+        field("library_name", library);
+        if let Some(license) = &record.license {
+            field("license", &quoted(&license.id));
+            for (key, value) in [("license_name", &license.name), ("license_link", &license.link)] {
+                if let Some(value) = value {
+                    field(key, &quoted(value));
+                }
+            }
+        }
+        if let Some(pipeline) = self.pipeline {
+            field("pipeline_tag", pipeline);
+        }
+        text.push_str("tags:\n");
+        for tag in tags {
+            let _ = writeln!(text, "- {tag}");
+        }
+        self.add_results(&mut text);
+        text.push_str("---\n");
+        text
+    }
+
+    /// Scores as the hub shows them (`model-index`), where the task is known.
+    fn add_results(&self, text: &mut String) {
+        let scores: Vec<_> = self
+            .record
+            .scores
+            .iter()
+            .filter(|(_, value)| value.is_finite())
+            .collect();
+        let (Some(pipeline), false) = (self.pipeline, scores.is_empty()) else {
+            return;
+        };
+        let _ = write!(
+            text,
+            "model-index:\n- name: {}\n  results:\n  - task:\n      type: {pipeline}\n    dataset:\n      \
+             name: held-out rows\n      type: local\n",
+            quoted(&self.title())
+        );
+        // The one that was scored comes last.
+        if let Some((_, digest)) = self.record.data.last() {
+            let _ = writeln!(text, "      revision: {}", quoted(digest));
+        }
+        text.push_str("    metrics:\n");
+        for (name, value) in scores {
+            let name = quoted(name);
+            let _ = writeln!(text, "    - type: {name}\n      name: {name}\n      value: {value}");
+        }
+    }
+}
+
+fn text(subject: &Subject<'_>) -> String {
+    let (form, record) = (subject.settings.form, subject.record);
+    let mut text = subject.front_matter();
+    let _ = writeln!(text, "\n# {}\n", subject.title());
+    let _ = writeln!(text, "{}\n", use_of(subject.settings));
     text.push_str("| | |\n| --- | --- |\n");
     let mut row = |name: &str, value: &str| {
         let _ = writeln!(text, "| {name} | {} |", line(value));
     };
-    row("Base model", base);
-    row("Architecture", architecture);
+    row("Base model", subject.base());
+    row("Architecture", subject.architecture);
+    let license = record.license.as_ref().map(License::title);
     row(
         "Licence of the base",
-        record
-            .license
-            .as_deref()
-            .unwrap_or("not known; check it before you publish these files"),
+        license.unwrap_or("not known; check it before you publish these files, and name it above as `license:`"),
     );
-    let numbers = match (settings.dtype, form) {
+    let numbers = match (subject.settings.dtype, form) {
         (Some(dtype), _) => name_of(dtype),
         (None, Form::Merged | Form::SentenceTransformers) => "as the base's files",
         (None, Form::Gguf) => name_of(Storage::F16),
         (None, Form::Peft | Form::GgufAdapter | Form::Mlx) => name_of(Storage::F32),
     };
     row("Number format", numbers);
-    if let Some(adapter) = adapter {
+    if let Some(adapter) = subject.adapter {
         let kind = match (adapter.use_dora, adapter.use_rslora) {
             (true, _) => "DoRA",
             (false, true) => "rsLoRA",
@@ -114,6 +251,7 @@ fn text(
         Some(step) if record.is_best => row("Weights", &format!("after optimizer step {step}, which scored best")),
         Some(step) if record.is_last => row("Weights", &format!("after optimizer step {step}, the last")),
         Some(step) => row("Weights", &format!("after optimizer step {step}")),
+        None if subject.is_converted() => row("Weights", "of the base, in another form"),
         None => row("Weights", "of a step that the files do not name"),
     }
     for (part, digest) in &record.data {

@@ -204,10 +204,23 @@ async fn prepare<'m>(
     writer.u32("general.file_type", file_type(dtype));
     writer.u32("general.quantization_version", QUANTIZATION_VERSION);
     let mut planned = plan(merged, &names, dtype).await?;
+    if let Some(license) = &merged.license {
+        writer.text("general.license", &license.id);
+        for (key, value) in [
+            ("general.license.name", &license.name),
+            ("general.license.link", &license.link),
+        ] {
+            if let Some(value) = value {
+                writer.text(key, value);
+            }
+        }
+    }
     match base {
         Some(file) => {
             for pair in read_pairs(file).await? {
-                if pair.key != "general.alignment" && !pair.key.starts_with("split.") {
+                // Beside the name of another licence, the link of the base's would be wrong.
+                let is_replaced = merged.license.is_some() && pair.key.starts_with("general.license");
+                if pair.key != "general.alignment" && !pair.key.starts_with("split.") && !is_replaced {
                     writer.copied(&pair);
                 }
             }

@@ -1,6 +1,7 @@
 //! A base with an adapter in its weights, tensor by tensor: W + s·B·A, with DoRA m/‖W + s·B·A‖ ⊙ (W + s·B·A), and what was
 //! trained whole in the place of the base's (PEFT's `merge_and_unload`). `reader.rs` computes the numbers.
 
+use super::license::License;
 use crate::error::{Error, Result};
 use crate::formats::peft::{Adapter, AdapterConfig, ChosenModule, key_a, key_b};
 use crate::formats::{ModelFiles, Storage};
@@ -52,6 +53,8 @@ pub(crate) struct Merged<'a> {
     pub(crate) base_is_tied: bool,
     /// Layers of the model.
     pub(crate) layers: usize,
+    /// The base's licence, where somebody named it.
+    pub(super) license: Option<License>,
     /// What the base's linears are rounded to when they are read.
     pub(crate) rounding: BaseFormat,
     /// The base's matrices that bitsandbytes packed, with their shapes: they are unpacked when they are read.
@@ -192,6 +195,7 @@ impl<'a> Merged<'a> {
             is_tied: false,
             base_is_tied: false,
             layers: skeleton.info.num_hidden_layers,
+            license: None,
             rounding: BaseFormat::AsStored,
             packed,
             files,

@@ -1,12 +1,15 @@
 //! A run's report as a file of its own: HTML that needs nothing beside it, or Markdown. What it says is decided once, as blocks;
 //! each form has its own way to write them.
 
+use crate::error::{Error, Result};
 use crate::protocol::{
     ClassRow, Interval, Judgement, Metric, PredictionTable, Report, ReportForm, ReportRequest, Slice, SliceBy,
 };
+use lorakeet_i18n::messages::common::At;
 use lorakeet_i18n::messages::report as msg;
 use lorakeet_i18n::{Language, Message};
 use std::fmt::Write;
+use std::io::Read;
 
 /// Rows of a table of losses.
 const STEPS: usize = 12;
@@ -37,7 +40,7 @@ enum Block {
 }
 
 /// The report in its form and language.
-pub(crate) fn write(request: &ReportRequest) -> String {
+pub fn write_report(request: &ReportRequest) -> String {
     let language = Language::from_tag(&request.language);
     let words = Words(language);
     let [model, data] = &request.names;
@@ -47,6 +50,23 @@ pub(crate) fn write(request: &ReportRequest) -> String {
         ReportForm::Html => html(&title, language, &blocks),
         ReportForm::Markdown => markdown(&title, &blocks),
     }
+}
+
+/// The worst errors among a run's answers, as many as a report shows, from the file that the run wrote them to.
+///
+/// # Errors
+/// It is no table.
+pub fn first_predictions(file: impl Read) -> Result<PredictionTable> {
+    let broken = |error: csv::Error| Error::data(Message::verbatim(error.to_string()));
+    let mut reader = csv::Reader::from_reader(file);
+    let fields = |record: &csv::StringRecord| record.iter().map(str::to_owned).collect();
+    let columns = reader.headers().map(fields).map_err(broken)?;
+    let records = reader.records().take(ReportRequest::WORST_ROWS);
+    let rows = records.map(|record| record.map(|record| fields(&record)).map_err(broken));
+    Ok(PredictionTable {
+        columns,
+        rows: rows.collect::<Result<_>>()?,
+    })
 }
 
 /// Messages in the report's language.
@@ -66,7 +86,10 @@ fn blocks(request: &ReportRequest, words: &Words) -> Vec<Block> {
     }
     if let Some(report) = &request.report {
         blocks.push(Block::Heading(words.say(msg::Verdict)));
-        blocks.push(Block::Text(report.sentence.text(words.0)));
+        let outcome = report.outcome().message().text(words.0);
+        let (place, what) = (msg::NextStep, report.next_step(&request.evals).message());
+        let next = words.say(At { place, what });
+        blocks.push(Block::Text([outcome, report.sentence.text(words.0), next].join("\n")));
         blocks.push(Block::Heading(words.say(msg::Scores)));
         blocks.push(scores(report, request.judgement.as_ref(), words));
     }
@@ -412,7 +435,7 @@ mod tests {
 
     #[test]
     fn html_has_everything_in_itself_and_runs_nothing_that_data_says() {
-        let text = write(&request(ReportForm::Html));
+        let text = write_report(&request(ReportForm::Html));
         assert!(
             text.contains("<h1>Fine-tuning report: tiny on rows &lt;1&gt;.csv</h1>"),
             "{text}"
@@ -424,7 +447,7 @@ mod tests {
 
     #[test]
     fn markdown_keeps_tables_and_code_apart_from_what_is_in_them() {
-        let text = write(&request(ReportForm::Markdown));
+        let text = write_report(&request(ReportForm::Markdown));
         assert!(text.contains("\n| a\\|b | two lines |\n"), "{text}");
         assert!(text.contains("\n````\nsay ```<script>\n````\n"), "{text}");
         // The last point is always there, and of fifty no more than fit.
@@ -433,7 +456,7 @@ mod tests {
 
     #[test]
     fn a_report_is_written_in_chinese_too() {
-        let text = write(&ReportRequest {
+        let text = write_report(&ReportRequest {
             language: "zh-CN".into(),
             ..request(ReportForm::Markdown)
         });

@@ -9,36 +9,14 @@ use crate::{Error, Result};
 use lorakeet_i18n::messages::formats as msg;
 use std::collections::BTreeMap;
 
+pub use crate::protocol::TensorChange as Change;
+
 /// Numbers of a tensor that are read at a time.
 const CHUNK: usize = 1 << 20;
 
-/// How far a part of the one lies from that of the other.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Change {
-    /// The tensor, the module or the layer.
-    pub name: String,
-    /// ‖B − A‖.
-    pub distance: f64,
-    /// ‖A‖.
-    pub before: f64,
-    /// ‖B‖.
-    pub after: f64,
-}
-
-impl Change {
-    /// ‖B − A‖ / ‖A‖; 0 where nothing changes, and no number where A is 0 and B is not.
-    pub fn relative(&self) -> Option<f64> {
-        match (self.distance, self.before) {
-            (0.0, _) => Some(0.0),
-            (_, 0.0) => None,
-            (distance, before) => Some(distance / before),
-        }
-    }
-
-    /// What changes are sorted by.
-    fn key(&self) -> f64 {
-        self.relative().unwrap_or(f64::INFINITY)
-    }
+/// What changes are sorted by.
+fn key(change: &Change) -> f64 {
+    change.relative().unwrap_or(f64::INFINITY)
 }
 
 /// Why a tensor of both is not compared.
@@ -89,7 +67,7 @@ impl Difference {
     fn finish(mut self) -> Self {
         self.layers = by_layer(&self.tensors);
         self.tensors.sort_by(|left, right| {
-            let by_size = right.key().total_cmp(&left.key());
+            let by_size = key(right).total_cmp(&key(left));
             by_size.then_with(|| left.name.cmp(&right.name))
         });
         self
@@ -164,11 +142,7 @@ fn pairs<'a, T>(
 /// One is llama.cpp's and the other is not, or is of another architecture: what their modules have in common is known with a base
 /// only.
 pub fn compare_adapters(a: &AdapterModules, b: &AdapterModules) -> Result<Difference> {
-    let architecture = |adapter: &AdapterModules| match &adapter.form {
-        AdapterForm::Gguf { architecture } => Some(architecture.clone()),
-        AdapterForm::Peft | AdapterForm::Mlx { .. } => None,
-    };
-    if architecture(a) != architecture(b) {
+    if need_base(a, b) {
         return Err(Error::config(msg::OnlyOneIsGguf).remedy(msg::NameBaseOfBoth));
     }
     let mut found = Difference::default();
@@ -284,6 +258,20 @@ fn elementwise(name: String, one: &[f32], other: &[f32]) -> Change {
 /// # Errors
 /// A file cannot be read.
 pub async fn compare_models(a: &ModelFiles, b: &ModelFiles) -> Result<Difference> {
+    compare_models_in_turns(a, b, &mut async |_, _| Ok(())).await
+}
+
+/// The same; `turn` hears how many bytes of the first are through, and of how many, and may end it.
+///
+/// # Errors
+/// As [`compare_models`]; what `turn` says.
+pub async fn compare_models_in_turns(
+    a: &ModelFiles,
+    b: &ModelFiles,
+    turn: &mut impl AsyncFnMut(u64, u64) -> Result<()>,
+) -> Result<Difference> {
+    let total = a.entries().iter().map(|entry| entry.bytes).sum();
+    let mut done = 0;
     let mut found = Difference::default();
     fn names(files: &ModelFiles) -> BTreeMap<&str, &[usize]> {
         let entries = files.entries().iter();
@@ -297,9 +285,12 @@ pub async fn compare_models(a: &ModelFiles, b: &ModelFiles) -> Result<Difference
             found.uncompared.push((name, shapes));
             continue;
         }
+        let bytes = a.entry(&name).map_or(0, |entry| entry.bytes);
         let storages = [a, b].map(|files| files.entry(&name).map_or(Storage::F32, |entry| entry.storage));
         if storages.iter().all(Storage::is_readable) {
-            let squares = squares(a, b, &name, one).await?;
+            let mut of_rows = async |share: f64| turn(done + (bytes as f64 * share) as u64, total).await;
+            let squares = squares((a, b), &name, one, &mut of_rows).await?;
+            done += bytes;
             found.tensors.push(squares.change(name));
             continue;
         }
@@ -309,30 +300,48 @@ pub async fn compare_models(a: &ModelFiles, b: &ModelFiles) -> Result<Difference
             false => storages[0],
         };
         found.uncompared.push((name, Uncompared::NoFloats { storage, same }));
+        done += bytes;
+        turn(done, total).await?;
     }
     Ok(found.finish())
 }
 
-/// The sums of squares of a tensor of both, of this shape.
-async fn squares(a: &ModelFiles, b: &ModelFiles, name: &str, shape: &[usize]) -> Result<Squares> {
+/// Whether the modules of two adapters have names in common with a base only, which [`compare_adapters`] refuses.
+pub fn need_base(a: &AdapterModules, b: &AdapterModules) -> bool {
+    gguf_architecture(a) != gguf_architecture(b)
+}
+
+/// The architecture of llama.cpp's adapters.
+fn gguf_architecture(adapter: &AdapterModules) -> Option<&str> {
+    match &adapter.form {
+        AdapterForm::Gguf { architecture } => Some(architecture),
+        AdapterForm::Peft | AdapterForm::Mlx { .. } => None,
+    }
+}
+
+/// The sums of squares of a tensor of both, of this shape; `turn` hears which share of it is through.
+async fn squares(
+    (a, b): (&ModelFiles, &ModelFiles),
+    name: &str,
+    shape: &[usize],
+    turn: &mut impl AsyncFnMut(f64) -> Result<()>,
+) -> Result<Squares> {
     let mut squares = Squares::default();
     let by_rows = match shape {
         [_, _] => !a.stored_matrix(name)?.transposed && !b.stored_matrix(name)?.transposed,
         _ => false,
     };
-    let [rows, columns] = *shape else {
+    let (&[rows, columns], true) = (shape, by_rows) else {
         squares.add(&a.read_f32(name).await?.1, &b.read_f32(name).await?.1);
+        turn(1.0).await?;
         return Ok(squares);
     };
-    if !by_rows {
-        squares.add(&a.read_f32(name).await?.1, &b.read_f32(name).await?.1);
-        return Ok(squares);
-    }
     let step = (CHUNK / columns.max(1)).max(1);
     for start in (0..rows).step_by(step) {
-        let rows = start..(start + step).min(rows);
-        let one = a.read_rows_f32(name, rows.clone()).await?;
-        squares.add(&one, &b.read_rows_f32(name, rows).await?);
+        let end = (start + step).min(rows);
+        let one = a.read_rows_f32(name, start..end).await?;
+        squares.add(&one, &b.read_rows_f32(name, start..end).await?);
+        turn(end as f64 / rows as f64).await?;
     }
     Ok(squares)
 }

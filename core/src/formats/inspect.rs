@@ -16,39 +16,13 @@ use lorakeet_i18n::messages::formats as msg;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
+pub use crate::protocol::FileKind;
+
 /// The longest list of the metadata that is shown whole.
 const MOST_ITEMS: usize = 16;
 
-/// What files are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FileKind {
-    /// A model in Hugging Face's layout.
-    Model,
-    /// A model as one GGUF file.
-    Gguf,
-    /// An adapter of PEFT.
-    Adapter,
-    /// An adapter of llama.cpp.
-    GgufAdapter,
-    /// An adapter of mlx-lm.
-    MlxAdapter,
-    /// Tensors without a description.
-    Tensors,
-}
-
-impl FileKind {
-    /// Its name: `gguf-adapter`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Model => "model",
-            Self::Gguf => "gguf",
-            Self::Adapter => "adapter",
-            Self::GgufAdapter => "gguf-adapter",
-            Self::MlxAdapter => "mlx-adapter",
-            Self::Tensors => "tensors",
-        }
-    }
-}
+/// The most letters that are shown of a setting.
+const MOST_LETTERS: usize = 200;
 
 /// A tensor as its file declares it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -153,6 +127,19 @@ impl Inspected {
         groups
     }
 
+    /// Settings and metadata by name, each as a text on one line that is cut where it is long.
+    pub fn facts(&self) -> Vec<(String, String)> {
+        let settings = self.settings.as_object().into_iter().flatten();
+        let all = settings.chain(&self.metadata);
+        all.filter_map(|(name, value)| Some((name.clone(), short_text(value)?)))
+            .collect()
+    }
+
+    /// Numbers in all tensors.
+    pub fn parameters(&self) -> u64 {
+        self.tensors.iter().map(InspectedTensor::elements).sum()
+    }
+
     /// Tensors, numbers and bytes by storage.
     pub fn formats(&self) -> BTreeMap<&'static str, (usize, u64, u64)> {
         let mut formats = BTreeMap::new();
@@ -162,6 +149,19 @@ impl Inspected {
         }
         formats
     }
+}
+
+/// A value on one line, cut where it is long; none of null.
+fn short_text(value: &Value) -> Option<String> {
+    let text = match value {
+        Value::Null => return None,
+        Value::String(text) => text.clone(),
+        value => value.to_string(),
+    };
+    let shown: String = text.chars().take(MOST_LETTERS).collect();
+    let is_cut = shown.len() < text.len();
+    let shown = shown.replace('\n', " ");
+    Some(if is_cut { format!("{shown}…") } else { shown })
 }
 
 /// A name with `*` for each part between dots that is a number.

@@ -76,6 +76,8 @@ pub struct Repository {
     pub commit: String,
     /// All its files.
     pub files: Vec<HubFile>,
+    /// The licence that the hub lists for it.
+    pub license: Option<String>,
 }
 
 impl Repository {
@@ -88,6 +90,8 @@ impl Repository {
 #[derive(Deserialize)]
 struct Revision {
     sha: String,
+    #[serde(default)]
+    tags: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -136,7 +140,7 @@ impl Hub {
     pub async fn repository(&self, id: &HubId) -> Result<Repository> {
         let asked = self.asked(id, None);
         let api = format!("{}/api/models/{}", self.endpoint, id.id);
-        let (Revision { sha }, _) = self
+        let (Revision { sha, tags }, _) = self
             .json(&asked, &format!("{api}/revision/{}", escaped(&id.revision, false)))
             .await?;
         if !is_commit(&sha) || id.is_commit() && !sha.eq_ignore_ascii_case(&id.revision) {
@@ -164,6 +168,10 @@ impl Hub {
                 id: id.clone(),
                 commit: sha,
                 files,
+                license: tags
+                    .iter()
+                    .find_map(|tag| tag.strip_prefix("license:"))
+                    .map(str::to_owned),
             }),
         }
     }

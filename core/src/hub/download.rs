@@ -10,7 +10,9 @@ use crate::host::Emit;
 use crate::protocol::{Event, HubEvent, HubFile, HubProgress};
 use crate::store::{Source, hexadecimal};
 use crate::{Error, Result};
+use lorakeet_i18n::Message;
 use lorakeet_i18n::messages::hub as msg;
+use sha1::Sha1;
 use sha2::{Digest, Sha256};
 use std::collections::VecDeque;
 
@@ -55,11 +57,11 @@ async fn fetch(
     place: &dyn Place,
     (report, emit): (&mut Report, &mut Emit<'_>),
 ) -> Result<()> {
-    let mut hasher = Sha256::new();
+    let mut hash = Hash::of(file);
     let mut at = 0;
     if let Some(part) = place.part(file).await? {
         match part.len_bytes() <= file.bytes {
-            true => at = take_in(&part, &mut hasher, (report, emit)).await?,
+            true => at = take_in(&part, &mut hash, (report, emit)).await?,
             // Something else is under this name.
             false => place.discard(file).await?,
         }
@@ -83,7 +85,7 @@ async fn fetch(
         };
         if is_of_file && !piece.is_empty() {
             written.append(&piece).await?;
-            hasher.update(&piece);
+            hash.update(&piece);
             at += piece.len() as u64;
         }
         match poured {
@@ -105,22 +107,56 @@ async fn fetch(
     }
     written.finish().await?;
     drop(written);
-    let found = hexadecimal(hasher.finalize().as_slice());
-    if file.sha256.as_ref().is_some_and(|expected| *expected != found) {
+    if let Some(other) = hash.other_than(file) {
         place.discard(file).await?;
-        return Err(Error::io(msg::OtherHash { found })
-            .file(file.path.clone())
-            .remedy(msg::DownloadOnceMore));
+        return Err(Error::io(other).file(file.path.clone()).remedy(msg::DownloadOnceMore));
     }
     place.complete(file).await
 }
 
+/// The hash that the hub states of a file: SHA-256 of one in its large file storage; of any other one that of git's blob, SHA-1 of
+/// `blob LENGTH\0` and the bytes, which is the file's ETag.
+enum Hash {
+    Large(Sha256),
+    Blob(Sha1),
+}
+
+impl Hash {
+    fn of(file: &HubFile) -> Self {
+        match file.sha256 {
+            Some(_) => Self::Large(Sha256::new()),
+            None => Self::Blob(Sha1::new_with_prefix(format!("blob {}\0", file.bytes))),
+        }
+    }
+
+    fn update(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Large(hasher) => hasher.update(bytes),
+            Self::Blob(hasher) => hasher.update(bytes),
+        }
+    }
+
+    /// What is wrong where it is another hash than the hub's.
+    fn other_than(self, file: &HubFile) -> Option<Message> {
+        match self {
+            Self::Large(hasher) => {
+                let found = hexadecimal(hasher.finalize().as_slice());
+                (file.sha256.as_ref() != Some(&found)).then(|| msg::OtherHash { found }.into())
+            }
+            Self::Blob(hasher) => {
+                let found = hexadecimal(hasher.finalize().as_slice());
+                (file.etag != found).then(|| msg::OtherBlob { found }.into())
+            }
+        }
+    }
+}
+
 /// Reads what is there into the hash; gives its length.
-async fn take_in(part: &Source, hasher: &mut Sha256, (report, emit): (&mut Report, &mut Emit<'_>)) -> Result<u64> {
+async fn take_in(part: &Source, hash: &mut Hash, (report, emit): (&mut Report, &mut Emit<'_>)) -> Result<u64> {
     let mut at = 0;
     while at < part.len_bytes() {
         let length = READ_BYTES.min(part.len_bytes() - at);
-        hasher.update(part.read_at(at, length as usize).await?);
+        hash.update(&part.read_at(at, length as usize).await?);
         at += length;
         report.done += length;
         report.tell(emit, false);

@@ -9,8 +9,8 @@
 //! A shelf has no renames, so a mark stands beside what is not whole: it is written before the file's first byte and removed after
 //! the last one was checked.
 
-use super::Place;
 use super::memory::base_name;
+use super::{Origin, Place};
 use crate::protocol::{HubFile, StoredModel};
 use crate::store::{LocalFuture, Pieces, ReadAt, Shelf, Source, read_all};
 use crate::{Error, Result};
@@ -35,6 +35,9 @@ pub(crate) struct Record {
     /// The one GGUF file, where it is in one.
     pub chosen: Option<String>,
     pub files: Vec<HubFile>,
+    /// The licence that the hub lists for it.
+    #[serde(default)]
+    pub license: Option<String>,
 }
 
 impl Record {
@@ -259,11 +262,11 @@ async fn model(shelf: &Rc<dyn Shelf>, folder: &str, is_under_way: bool) -> Resul
     })
 }
 
-/// A model on a shelf: its name, and its files.
+/// A model on a shelf: its name, its files, and where it comes from.
 ///
 /// # Errors
 /// It is not there, or not whole.
-pub async fn open(shelf: &Rc<dyn Shelf>, folder: &str) -> Result<(String, Vec<Source>)> {
+pub async fn open(shelf: &Rc<dyn Shelf>, folder: &str) -> Result<(String, Vec<Source>, Origin)> {
     let missing = || Error::config(msg::NotStored { folder }).remedy(msg::DownloadAnew);
     if !is_ours(folder) || !shelf.folders().await?.iter().any(|name| name == folder) {
         return Err(missing());
@@ -283,7 +286,9 @@ pub async fn open(shelf: &Rc<dyn Shelf>, folder: &str) -> Result<(String, Vec<So
                 .remedy(msg::DownloadGoesOn)
         })?);
     }
-    Ok((base_name(&record.id).to_owned(), sources))
+    let name = base_name(&record.id).to_owned();
+    let Record { id, license, .. } = record;
+    Ok((name, sources, Origin { id, license }))
 }
 
 fn is_ours(folder: &str) -> bool {

@@ -102,7 +102,10 @@ impl Model {
         let count = ids.len() - 1;
         let Output { hidden, matrix, bias } = self.output(hidden.narrow(0, 0, count), pass);
         let cap = self.body.logit_cap();
-        let scores = |targets| matrix.vocabulary_scores(hidden.clone(), bias.clone(), targets, cap, leaves);
+        let scores = |targets| {
+            let chunks = matrix.in_chunks(hidden.clone(), bias.clone(), targets, cap, leaves);
+            chunks.scores()
+        };
         let next = numbers(ids.iter().skip(1).map(|&id| id as f32).collect(), &self.device);
         let [losses, likeliest] = scores(next);
         let [least, _] = scores(likeliest.clone());
@@ -123,6 +126,16 @@ impl Model {
     /// The paths of the modules with an adapter, in the order of the layers; embeddings last.
     pub(crate) fn adapted_paths(&self) -> Vec<&str> {
         self.adapted().map(|(place, _)| place.path).collect()
+    }
+
+    /// ‖g‖ of each module with an adapter, in the order of [`Self::adapted_paths`]: of the gradients of A, B and DoRA's magnitude
+    /// together. `norms` are those of the parameters, by their numbers.
+    pub(crate) fn adapter_gradients(&self, norms: &[f64]) -> Vec<f64> {
+        let of_module = |lora: &Lora| {
+            let norms = lora.numbers().filter_map(|number| norms.get(number));
+            norms.map(|norm| norm * norm).sum::<f64>().sqrt()
+        };
+        self.adapted().map(|(_, lora)| of_module(lora)).collect()
     }
 
     fn adapted(&self) -> impl Iterator<Item = (Place<'_>, &Lora)> {

@@ -223,6 +223,12 @@ impl Lora {
         Ok(self.low_rank(read(a).await?, read(b).await?))
     }
 
+    /// The numbers, among the parameters, of A, B and DoRA's magnitude.
+    pub(super) fn numbers(&self) -> impl Iterator<Item = usize> {
+        let magnitude = self.magnitude.as_ref().map(|magnitude| magnitude.number);
+        [self.a, self.b].into_iter().chain(magnitude)
+    }
+
     /// The numbers of A and of B on the device.
     pub(super) fn matrices(&self, parameters: &Parameters) -> [Tensor<1>; 2] {
         [self.a, self.b].map(|number| parameters.all[number].value.clone())

@@ -1,7 +1,7 @@
 //! A matrix of the base: of a linear, an embedding or a head; dense or packed.
 
 use super::{Leaves, Weight};
-use crate::ops::{self, AdaptedForm, Addend, BaseForm, LoraForm, PackedMatrix, VocabularyForm};
+use crate::ops::{self, AdaptedForm, Addend, BaseForm, LoraForm, PackedMatrix, VocabularyChunks, VocabularyForm};
 use burn::tensor::{Tensor, TensorData};
 
 /// W [rows, columns]: a linear's [out, in] ([in, out] as GPT-2's Conv1D), an embedding's and a head's [V, C].
@@ -105,31 +105,25 @@ impl Matrix {
         }
     }
 
-    /// The cross-entropy of each row of x·Wᵀ + bias against its target → \[n\], and the number of its largest logit → \[n\],
-    /// without a gradient: also in chunks, so that no \[n, V\] matrix of logits is kept.
-    pub(crate) fn vocabulary_scores(
-        &self,
+    /// The rows `x` on their way through x·Wᵀ + bias, a chunk at a time.
+    pub(crate) fn in_chunks<'m>(
+        &'m self,
         x: Tensor<2>,
         bias: Option<Tensor<1>>,
         targets: Tensor<1>,
         soft_cap: f32,
-        leaves: &Leaves,
-    ) -> [Tensor<1>; 2] {
-        let [rows, _] = x.dims();
-        let chunk = ops::chunk_rows(self.rows);
-        let of = |start: usize| {
-            let some = start..(start + chunk).min(rows);
-            let (x, targets) = match some.len() == rows {
-                true => (x.clone(), targets.clone()),
-                false => (x.clone().slice([some.clone()]), targets.clone().slice([some])),
-            };
-            let logits = self.multiply(x, bias.clone(), false, leaves);
-            // A cap leaves the order of the logits as it is.
-            let largest = logits.clone().argmax(1).float().flatten(0, 1);
-            (ops::cross_entropy(logits, targets, soft_cap), largest)
+        leaves: &'m Leaves,
+    ) -> VocabularyChunks<'m> {
+        let multiply = move |rows: Tensor<2>, across: bool| {
+            let bias = bias.clone().filter(|_| !across);
+            self.multiply(rows, bias, across, leaves)
         };
-        let (losses, largest) = (0..rows).step_by(chunk).map(of).unzip();
-        [Tensor::cat(losses, 0), Tensor::cat(largest, 0)]
+        VocabularyChunks::new((x, targets), self.rows, soft_cap, multiply)
+    }
+
+    /// Whether nothing of it is trained.
+    pub(super) fn is_frozen(&self) -> bool {
+        !matches!(self.stored, Stored::Dense(Weight::Trained(_)))
     }
 
     /// All numbers as 32-bit floats, row by row: for a copy that is to be trained.

@@ -11,6 +11,7 @@ mod bert;
 pub(crate) mod bitsandbytes;
 mod body;
 mod cache;
+pub mod comparison;
 mod embedding;
 mod gemma;
 mod gpt2;
@@ -41,6 +42,7 @@ pub(crate) mod small;
 mod t5;
 mod text_part;
 mod transfer;
+mod waits;
 
 pub(crate) use adapters::has_trained_copy;
 pub use cache::KvCache;
@@ -54,13 +56,14 @@ pub(crate) use parameters::Weight;
 pub use parameters::{Leaves, Parameter, Parameters};
 pub(crate) use skeleton::ModelSkeleton;
 pub use transfer::{read, read_all};
+pub(crate) use waits::Waits;
 
 use crate::{
     data::{self, Batch},
     error::{Error, Result},
     formats::{ModelFiles, SentenceModules, TextPooling, peft::AdapterConfig},
     loss::preference::answer_log_probabilities,
-    ops::VocabularyForm,
+    ops::{VocabularyChunks, VocabularyForm},
     protocol::ModelInfo,
     quant::BaseFormat,
 };
@@ -242,27 +245,59 @@ impl Model {
         Ok(matrix.vocabulary_loss(hidden, bias, targets, form, pass.leaves))
     }
 
-    /// The score of each target token of the batch: what [`Model::loss`] adds up, for evaluation. Empty where the batch has no
-    /// target, or the model no vocabulary.
-    ///
-    /// # Errors
-    /// The device failed.
-    pub(crate) async fn target_scores(&self, leaves: &Leaves, batch: &Batch) -> Result<Vec<TargetScore>> {
+    /// [`Model::loss`] on hidden states that are there (`leaves` of [`Leaves::behind`]), to be computed a chunk of rows at a time by
+    /// [`VocabularyChunks::learn_next`]; `None` of models whose head is trained, or is none over a vocabulary.
+    pub(crate) fn loss_in_chunks<'m>(
+        &'m self,
+        leaves: &'m Leaves,
+        hidden: Tensor<2>,
+        batch: &Batch,
+    ) -> Option<VocabularyChunks<'m>> {
         let pass = &Pass {
             leaves,
             use_adapter: true,
             dropout_seed: None,
         };
+        let matrix = self.output_matrix(pass);
+        if !matches!(self.head, Head::Vocabulary) || !matrix.is_frozen() {
+            return None;
+        }
+        let (_, hidden, targets) = self.at_targets(hidden, batch);
+        let targets = numbers(targets, &self.device);
+        Some(matrix.in_chunks(hidden, None, targets, self.body.logit_cap(), leaves))
+    }
+
+    /// The score of each target token of the batch: what [`Model::loss`] adds up, for evaluation. Empty where the batch has no
+    /// target, or the model no vocabulary.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub(crate) async fn target_scores(
+        &self,
+        leaves: &Leaves,
+        batch: &Batch,
+        waits: &mut Waits,
+    ) -> Result<Vec<TargetScore>> {
         if !matches!(self.head, Head::Vocabulary | Head::MaskedLm(_)) {
             return Ok(Vec::new());
         }
+        let leaves = &self.through_layers(leaves, batch, true, waits).await?;
+        let pass = &Pass {
+            leaves,
+            use_adapter: true,
+            dropout_seed: None,
+        };
         let hidden = self.hidden(pass, batch);
         let of_a_row = (hidden.dims()[0] / batch.rows.max(1)).max(1);
         let (places, hidden, targets) = self.at_targets(hidden, batch);
         let Output { hidden, matrix, bias } = self.output(hidden, pass);
         let on_device = numbers(targets.clone(), &self.device);
-        let scores = matrix.vocabulary_scores(hidden, bias, on_device, self.body.logit_cap(), leaves);
-        let scores = read(Tensor::cat(scores.to_vec(), 0)).await?;
+        let soft_cap = self.body.logit_cap();
+        let mut chunks = matrix.in_chunks(hidden, bias, on_device, soft_cap, leaves);
+        while let Some(newest) = chunks.score_next() {
+            waits.after(&self.device, || newest).await?;
+        }
+        let scores = read(Tensor::cat(chunks.scores().into(), 0)).await?;
         let (losses, largest) = scores.split_at(scores.len() / 2);
         let found = places.into_iter().zip(targets).zip(losses.iter().zip(largest));
         let counted = found.filter(|((_, target), _)| *target >= 0.0);
@@ -384,10 +419,7 @@ impl Model {
 
     /// The factors of the logits over the vocabulary.
     fn output(&self, hidden: Tensor<2>, pass: &Pass) -> Output<'_> {
-        let matrix = match &self.trained_output {
-            Some(whole) if pass.use_adapter => whole,
-            _ => self.body.lm_head(),
-        };
+        let matrix = self.output_matrix(pass);
         let Head::MaskedLm(head) = &self.head else {
             return Output {
                 hidden,
@@ -399,6 +431,13 @@ impl Model {
             hidden: head.dense.forward(&self.graph(pass), hidden),
             matrix: head.weight.as_ref().unwrap_or(matrix),
             bias: Some(head.bias.flat(pass.leaves)),
+        }
+    }
+
+    fn output_matrix(&self, pass: &Pass) -> &Matrix {
+        match &self.trained_output {
+            Some(whole) if pass.use_adapter => whole,
+            _ => self.body.lm_head(),
         }
     }
 

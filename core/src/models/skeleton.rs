@@ -7,6 +7,7 @@ use super::load::{Finished, Loader};
 use super::names::Prefix;
 use super::registry::of_model_type;
 use super::{HeadKind, Limits, Linear, Parameters};
+use crate::chat::ChatTemplate;
 use crate::data::Batch;
 use crate::error::Result;
 use crate::formats::ModelFiles;
@@ -73,6 +74,10 @@ impl ModelSkeleton {
             hidden_size: sizes.width,
             max_position_embeddings: sizes.max_positions,
             has_chat_template: files.chat_template.is_some(),
+            has_thinking_switch: files
+                .chat_template
+                .as_ref()
+                .is_some_and(ChatTemplate::has_thinking_switch),
             linear_modules: suffixes(&linears),
         };
         Ok(Self {

@@ -19,6 +19,7 @@ mod products;
 mod rehearsal;
 mod update;
 mod vocabulary;
+mod vocabulary_chunks;
 
 pub use cache::{append, cached_attention, cached_form};
 pub use forms::{
@@ -36,6 +37,7 @@ pub use update::{clip_factor, clipped_adamw, clipped_adamw_8bit};
 use burn::{backend::Dispatch, tensor::Tensor};
 use dispatched::Ops;
 pub(crate) use vocabulary::chunk_rows;
+pub(crate) use vocabulary_chunks::VocabularyChunks;
 
 /// y = x · wᵀ + bias.
 ///

@@ -4,14 +4,13 @@
 //! stretch of rows; products with the parts are joined side by side (along the rows) or summed (across them), and what is
 //! held between them is an activation, never a dense part of the matrix.
 
-use super::{AdaptedForm, Addend, BaseForm, LoraForm, PackedForm, VocabularyForm};
+use super::{AdaptedForm, Addend, BaseForm, LoraForm, PackedForm, VocabularyChunks, VocabularyForm};
 use crate::quant::packing::PackedWords;
 use burn::backend::Dispatch;
 use burn::tensor::{Device, Tensor, TensorData};
 use lorakeet_shaders::Packed;
 
 use super::dispatched::Ops;
-use super::vocabulary::chunk_rows;
 
 /// Numbers of a packed matrix that are squared at a time: 4 MiB of them.
 const SQUARED_NUMBERS: usize = 1 << 20;
@@ -223,35 +222,7 @@ pub fn packed_vocabulary_loss(
     targets: Tensor<1>,
     form: VocabularyForm,
 ) -> Tensor<1> {
-    let (wanted, [rows, _]) = (x.is_tracked(), x.dims());
-    let (plain, bias, targets) = (x.clone().inner(), bias.map(Tensor::inner), targets.inner());
-    let chunk = chunk_rows(w.rows);
-    let (mut losses, mut gradients) = (Vec::new(), Vec::new());
-    for start in (0..rows).step_by(chunk) {
-        let some = start..(start + chunk).min(rows);
-        let logits = packed_linear(plain.clone().slice([some.clone()]), w, bias.clone(), false).into_dispatch();
-        let logits = match form.soft_cap {
-            cap if cap > 0.0 => Dispatch::soft_cap(logits, cap),
-            _ => logits,
-        };
-        let targets = targets.clone().slice([some]).into_dispatch();
-        losses.push(Tensor::<1>::from_dispatch(Dispatch::cross_entropy(
-            logits.clone(),
-            targets.clone(),
-        )));
-        if wanted {
-            let gradient = Dispatch::cross_entropy_backward(logits, targets, form);
-            gradients.push(packed_linear(Tensor::from_dispatch(gradient), w, None, true));
-        }
-    }
-    let loss = Tensor::cat(losses, 0).sum().mul_scalar(form.scale);
-    if !wanted {
-        return loss;
-    }
-    let gradient = Tensor::cat(gradients, 0);
-    Tensor::from_dispatch(Dispatch::given_gradient(
-        x.into_dispatch(),
-        loss.into_dispatch(),
-        gradient.into_dispatch(),
-    ))
+    let bias = bias.map(Tensor::inner);
+    let multiply = |rows: Tensor<2>, across: bool| packed_linear(rows, w, bias.clone().filter(|_| !across), across);
+    VocabularyChunks::new((x, targets), w.rows, form.soft_cap, multiply).loss(form.scale)
 }

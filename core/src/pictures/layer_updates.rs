@@ -1,8 +1,10 @@
 //! How far every adapter has moved the weights that it is on: ‖ΔW‖ / ‖W‖ with ΔW = s·B·A, by layer and module.
 //!
 //! No \[out, in\] matrix is made: ‖B·A‖² is the sum of (BᵀB) ⊙ (AAᵀ). With DoRA this is the low-rank part alone, without the
-//! magnitudes.
+//! magnitudes. Of a run there is ‖g‖ beside it, the norm of the gradients of A and B together, before clipping, of the last step
+//! after which the picture was due.
 
+use super::Scene;
 use crate::error::{Error, Result};
 use crate::loaded_model::LoadedModel;
 use crate::protocol::Picture;
@@ -11,7 +13,7 @@ use lorakeet_i18n::messages::pictures as msg;
 /// Modules whose matrices are read together and are on the host at a time.
 const TOGETHER: usize = 16;
 
-pub(super) async fn draw(loaded: &LoadedModel) -> Result<Picture> {
+pub(super) async fn draw(loaded: &LoadedModel, scene: &Scene<'_>) -> Result<Picture> {
     let model = &loaded.model;
     let paths = model.adapted_paths();
     if paths.is_empty() {
@@ -22,22 +24,28 @@ pub(super) async fn draw(loaded: &LoadedModel) -> Result<Picture> {
         let found = model.adapters_on(some).await?;
         shares.extend(found.iter().map(|(update, squares)| update.norm() / squares.sqrt()));
     }
-    Ok(by_layer(&paths, &shares))
+    let norms = scene.run.and_then(|run| run.gradients);
+    let gradients = norms.map(|(step, norms)| (*step, model.adapter_gradients(norms)));
+    Ok(by_layer(&paths, &shares, gradients))
 }
 
-/// The shares of modules in rows of layers and columns of modules, both in the order in which they first come.
-fn by_layer(paths: &[&str], shares: &[f64]) -> Picture {
+/// The shares of modules, and the norms of their gradients with the step that they are of, in rows of layers and columns of modules,
+/// both in the order in which they first come.
+fn by_layer(paths: &[&str], shares: &[f64], gradients: Option<(usize, Vec<f64>)>) -> Picture {
     let parts: Vec<(&str, &str)> = paths.iter().map(|path| divided(path)).collect();
     let layers = unlike(parts.iter().map(|(layer, _)| *layer));
     let modules = unlike(parts.iter().map(|(_, module)| *module));
-    let mut cells = vec![f32::NAN; layers.len() * modules.len()];
-    for ((layer, module), share) in parts.iter().zip(shares) {
-        let row = layers.iter().position(|name| name == layer);
-        let column = modules.iter().position(|name| name == module);
-        if let (Some(row), Some(column)) = (row, column) {
-            cells[row * modules.len() + column] = *share as f32;
+    let placed = |numbers: &[f64]| {
+        let mut cells = vec![f32::NAN; layers.len() * modules.len()];
+        for ((layer, module), number) in parts.iter().zip(numbers) {
+            let row = layers.iter().position(|name| name == layer);
+            let column = modules.iter().position(|name| name == module);
+            if let (Some(row), Some(column)) = (row, column) {
+                cells[row * modules.len() + column] = *number as f32;
+            }
         }
-    }
+        cells
+    };
     // `layers.0` of `model.layers.0`, unless an encoder and a decoder both have one.
     let short: Vec<&str> = layers.iter().map(|layer| last_two(layer)).collect();
     let names = match unlike(short.iter().copied()).len() == layers.len() {
@@ -47,7 +55,9 @@ fn by_layer(paths: &[&str], shares: &[f64]) -> Picture {
     Picture::LayerUpdates {
         layers: names.iter().map(|&name| name.to_owned()).collect(),
         modules: modules.iter().map(|&name| name.to_owned()).collect(),
-        shares: cells,
+        shares: placed(shares),
+        gradients: gradients.as_ref().map(|(_, norms)| placed(norms)).unwrap_or_default(),
+        gradient_step: gradients.map(|(step, _)| step),
     }
 }
 
@@ -113,7 +123,9 @@ mod tests {
             layers,
             modules,
             shares,
-        } = by_layer(&paths, &[0.5, 0.25, 2.0, 1.0])
+            gradients,
+            gradient_step,
+        } = by_layer(&paths, &[0.5, 0.25, 2.0, 1.0], Some((7, vec![1.0, 2.0, 3.0, 4.0])))
         else {
             panic!("another picture")
         };
@@ -126,5 +138,9 @@ mod tests {
             [None, None, Some(1.0)],
         ];
         assert_eq!(told, wanted.concat());
+        assert_eq!(
+            (gradients[0], gradients[3], gradients[8], gradient_step),
+            (1.0, 3.0, 4.0, Some(7))
+        );
     }
 }

@@ -50,6 +50,8 @@ pub(crate) struct Run<'a> {
     pub(crate) objective: &'a Objective,
     pub(crate) train: &'a [Example],
     pub(crate) path: &'a OptimizerPath,
+    /// ‖g‖ of each parameter in the step with this number, where a picture of them was asked for before it.
+    pub(crate) gradients: Option<&'a (usize, Vec<f64>)>,
 }
 
 /// Computes a picture of `loaded`.
@@ -69,7 +71,7 @@ pub(crate) async fn draw(request: &PictureRequest, loaded: &LoadedModel, scene: 
         PictureRequest::Units { layer, cells } => {
             units::draw(loaded, leaves, *layer, checked(*cells)?, scene.examples).await
         }
-        PictureRequest::LayerUpdates {} => layer_updates::draw(loaded).await,
+        PictureRequest::LayerUpdates {} => layer_updates::draw(loaded, scene).await,
     };
     device::trim(loaded.model.device());
     drawn

@@ -2,6 +2,7 @@
 
 use lorakeet_i18n::Message;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// An audit of the data of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -56,6 +57,18 @@ pub struct AuditFinding {
     /// The word of `drop_rows` that leaves such rows out of a run, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drop_as: Option<AuditKind>,
+    /// The setting that is the remedy, where one is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub setting: Option<AuditSetting>,
+}
+
+/// A setting that sees to a finding.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AuditSetting {
+    /// The knob, by its name.
+    pub knob: String,
+    /// Its value, as a run file has it.
+    pub value: Value,
 }
 
 /// Rows that `drop_rows` left out.

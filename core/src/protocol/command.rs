@@ -3,6 +3,7 @@
 #[cfg(doc)]
 use super::Event;
 use super::export::ExportCommand;
+use super::files::FilesCommand;
 use super::hub::HubCommand;
 use super::kept_run::{Keep, RunLabels};
 use super::picture::PictureRequest;
@@ -99,6 +100,8 @@ pub enum Command {
         #[serde(default = "full_strength")]
         strength: f64,
     },
+    /// Files that are looked into or compared, and adapters that no run here trained.
+    Files(FilesCommand),
     /// Write a run's report as a file of its own: answered by [`Event::ReportFile`].
     WriteReport(Box<ReportRequest>),
     /// Score what the last run trained on the file beside this command, which is read as that run's data were, and what there is to
@@ -147,6 +150,13 @@ pub enum Command {
     RunCurves {
         /// Their ids.
         ids: Vec<String>,
+    },
+    /// Open a run of the store that has ended: answered by [`Event::RunOpened`].
+    OpenRun {
+        /// Its id.
+        id: String,
+        /// Whether the loaded model is that of the run and is to have the weights that the run left.
+        weights: bool,
     },
     /// Models from a hub, and those that were fetched.
     Hub(HubCommand),

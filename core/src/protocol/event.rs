@@ -2,6 +2,7 @@
 
 use super::audit::AuditReport;
 use super::export::ExportEvent;
+use super::files::FilesEvent;
 use super::hub::HubEvent;
 use super::judgement::{FileScore, Judgement};
 use super::kept_run::{RunSample, StoredCopy, StoredRun};
@@ -11,6 +12,7 @@ use super::preview::{ColumnUse, PreviewExample, RunPreview};
 use super::rate::RateSearch;
 use super::report::{Baseline, EvalInfo, PredictionTable, Report, TextPrediction};
 use super::run_curve::RunCurve;
+use super::run_outcome::OpenedRun;
 use super::run_report::ReportForm;
 use crate::advice::Advice;
 use crate::config::{Kind, Knob};
@@ -86,6 +88,9 @@ pub enum Event {
         /// About how long one of its steps takes, where the device was measured and the run's work is known.
         #[serde(default)]
         seconds_per_step: Option<f64>,
+        /// What the last run on this model and device tells of it; `seconds_per_step` is scaled by that run then.
+        #[serde(default)]
+        learnt: Option<Learnt>,
     },
     /// What is recommended for a run, and what is unwise in its settings.
     Advice {
@@ -169,6 +174,8 @@ pub enum Event {
         /// One entry for each that was asked for, by its id; an empty one where nothing was kept of it.
         curves: Vec<(String, RunCurve)>,
     },
+    /// A run of the session's store that has ended, opened again.
+    RunOpened(Box<OpenedRun>),
     /// Models from a hub, and those that were fetched.
     Hub(HubEvent),
     /// What can be had without training: the scores to beat.
@@ -189,6 +196,8 @@ pub enum Event {
         /// All of it.
         text: String,
     },
+    /// Files that were looked into or compared, and adapters that no run here trained.
+    Files(FilesEvent),
     /// What the trained model comes to on another file.
     FileScored(Box<FileScore>),
     /// What the model answers to texts that were given to it.
@@ -286,6 +295,8 @@ pub enum Stage {
     LoadModel,
     /// Rows are tokenized (rows).
     Tokenize,
+    /// What a run reads is looked through, to know it again (bytes).
+    Check,
     /// The person's files are copied into the store of a run that is kept (bytes).
     Copy,
     /// The validation split is scored (batches).
@@ -365,6 +376,9 @@ pub struct ModelInfo {
     pub max_position_embeddings: usize,
     /// Whether it brings a chat template.
     pub has_chat_template: bool,
+    /// Whether that asks for `enable_thinking`.
+    #[serde(default)]
+    pub has_thinking_switch: bool,
     /// Names of the linears that adapters can go on, shortened to their suffixes.
     pub linear_modules: Vec<String>,
 }
@@ -388,6 +402,15 @@ pub struct MemoryEstimate {
     pub activation_bytes: Option<u64>,
     /// The most at any time of a step. It is less than the sum, because not all of them are there at once, or more by what
     /// lives inside an operation. Not known of every run: `lorakeet_core::estimate` says of which.
+    pub peak_bytes: Option<u64>,
+}
+
+/// What a forecast has from the last run on the same model and device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Learnt {
+    /// Steps of that run that were measured.
+    pub steps: usize,
+    /// The peak, scaled by what that run held, where the device tells.
     pub peak_bytes: Option<u64>,
 }
 

@@ -76,7 +76,8 @@ impl ExportForm {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "about", rename_all = "snake_case")]
 pub enum ExportCommand {
-    /// Tell in which forms what was trained can be had: answered by [`ExportEvent::Forms`].
+    /// Tell in which forms what was trained can be had, or the loaded model where nothing was: answered by
+    /// [`ExportEvent::Forms`].
     Forms,
     /// Hand it over: answered by [`ExportEvent::Piece`]s, file after file, and one [`ExportEvent::Done`].
     Write {
@@ -91,6 +92,10 @@ pub enum ExportCommand {
         /// The most pieces that may be on their way before the front end says [`ExportCommand::Taken`]; 0 for any number.
         #[serde(default)]
         ahead: u64,
+        /// The licence to name in the model card: of the hub's list by its name, else another one. Without it, that of the base,
+        /// where its files or its hub name one.
+        #[serde(default)]
+        license: Option<String>,
     },
     /// Read back the files of an export, which travel with this command: compare every tensor with what was meant to be in it, and
     /// score the run's validation rows with them. Answered by [`ExportEvent::Checked`]; files that cannot be read are a failure.

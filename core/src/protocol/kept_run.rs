@@ -5,6 +5,7 @@ use super::{RunSummary, number};
 use crate::config::{KNOBS, RunConfig};
 use crate::error::{Error, Result};
 use crate::task::Task;
+use lorakeet_i18n::Message;
 use lorakeet_i18n::messages::run as msg;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -33,6 +34,9 @@ pub struct RunRecord {
     pub data: RunInput,
     /// The validation data, where it is in files of its own.
     pub validation: Option<RunInput>,
+    /// The adapter that it starts from, where it starts from one.
+    #[serde(default)]
+    pub adapter: Option<RunInput>,
     /// Where the run stands.
     #[serde(default)]
     pub state: RunState,
@@ -42,8 +46,8 @@ pub struct RunRecord {
     /// The optimizer steps that it is to have; not known before its rows are.
     #[serde(default)]
     pub max_steps: Option<usize>,
-    /// SHA-256 of what it read, by the knob that names each: of the model its config.json and a sample of each tensor, of a data
-    /// file every byte, as `rows` the tokens that it trains on and holds out, in their order.
+    /// SHA-256 of what it read, by the knob that names each: of the model its config.json and every weight (of one too large
+    /// for that, `sampled:` and the digest of a sample of each tensor), of a data file every byte, as `rows` the tokens that it trains on and holds out, in their order.
     #[serde(default)]
     pub inputs: BTreeMap<String, String>,
     /// What it failed by, where it did.
@@ -52,6 +56,9 @@ pub struct RunRecord {
     /// What the model wrote on the way, the oldest first.
     #[serde(default)]
     pub samples: Vec<RunSample>,
+    /// What was noted on the way, the oldest first, each once.
+    #[serde(default)]
+    pub notes: Vec<Message>,
     /// Where the run went back to a checkpoint because it went wrong, and at which rate it went on; the oldest first.
     #[serde(default)]
     pub rate_changes: Vec<RateChange>,

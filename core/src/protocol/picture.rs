@@ -59,7 +59,7 @@ pub enum PictureRequest {
         #[serde(default = "cells_of_units")]
         cells: usize,
     },
-    /// How far every adapter has moved the weights that it is on, by layer and module.
+    /// How far every adapter has moved the weights that it is on, by layer and module, and in a run how large its gradients are.
     LayerUpdates {},
 }
 
@@ -209,6 +209,13 @@ pub enum Picture {
         /// ‖ΔW‖ / ‖W‖ with ΔW = s·B·A, row-major; not a number where there is no adapter.
         #[serde(with = "number::list")]
         shares: Vec<f32>,
+        /// ‖g‖ of the adapter's matrices together, before clipping, in the same order; empty outside of a run and before its first
+        /// step that was looked at.
+        #[serde(with = "number::list", default)]
+        gradients: Vec<f32>,
+        /// The step that they are of.
+        #[serde(default)]
+        gradient_step: Option<usize>,
     },
 }
 

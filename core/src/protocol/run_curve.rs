@@ -128,6 +128,29 @@ impl RunCurve {
         curve
     }
 
+    /// The curve as reports of a run; what was not kept of them is not a number, or 0.
+    pub fn reports(&self) -> (Vec<StepInfo>, Vec<EvalInfo>) {
+        let steps = self.points.iter().map(|point| StepInfo {
+            step: point.step,
+            epoch: f64::NAN,
+            loss: point.loss,
+            learning_rate: f64::NAN,
+            grad_norm: f64::NAN,
+            tokens_per_second: f64::NAN,
+            num_input_tokens_seen: point.tokens,
+            eta_seconds: f64::NAN,
+            device_bytes: None,
+        });
+        let evals = self.evals.iter().map(|eval| EvalInfo {
+            step: eval.step,
+            loss: eval.loss,
+            perplexity: eval.loss.exp(),
+            tokens: 0,
+            metrics: eval.metrics.clone(),
+        });
+        (steps.collect(), evals.collect())
+    }
+
     /// Adds what a step reported, so many seconds after the run began. What is no number has no place in a curve.
     pub fn add_step(&mut self, step: &StepInfo, seconds: f64) {
         if !step.loss.is_finite() {

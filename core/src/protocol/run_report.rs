@@ -57,3 +57,16 @@ pub struct ReportRequest {
     /// Its worst errors.
     pub predictions: PredictionTable,
 }
+
+impl ReportRequest {
+    /// How many of the worst errors a report shows.
+    pub const WORST_ROWS: usize = 20;
+
+    /// The first and the last of a run's samples: how it wrote before, and how it writes now.
+    pub fn first_and_last(samples: &[RunSample]) -> Vec<RunSample> {
+        let last = samples.len().saturating_sub(1);
+        let ends = samples.iter().enumerate();
+        let ends = ends.filter(|(place, _)| [0, last].contains(place));
+        ends.map(|(_, sample)| sample.clone()).collect()
+    }
+}

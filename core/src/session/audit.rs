@@ -6,7 +6,7 @@ use crate::data::audit::{Cleaned, Reading, audit, cleaned, lines};
 use crate::data::{self, Dataset};
 use crate::error::Result;
 use crate::host::Emit;
-use crate::protocol::{AuditDropped, AuditReport, Event};
+use crate::protocol::{AuditDropped, AuditReport, AuditSetting, Event};
 use crate::store::{self, Source};
 use crate::tokenizer::Tokenizer;
 
@@ -19,7 +19,8 @@ impl Session {
         };
         let (file, validation) = given.ok_or_else(no_data)?;
         let tokenizer = self.model.as_ref().and_then(|model| model.files.tokenizer.as_ref());
-        let report = audit_files(config, file, validation, tokenizer).await?;
+        let most_tokens = self.model.as_ref().map(|model| model.model.limits().tokens);
+        let report = audit_files(config, (file, validation), tokenizer, most_tokens).await?;
         emit.event(Event::Audit(Box::new(report)));
         Ok(())
     }
@@ -35,15 +36,15 @@ impl Session {
 }
 
 /// Audits a file as the data of a run, with its validation file, without the rows that the run leaves out; with a tokenizer, lengths
-/// are in tokens.
+/// are in tokens. No `cutoff_len` is proposed above `most_tokens`, the positions of the model.
 ///
 /// # Errors
 /// A file that cannot be read, is no text, or holds numbers; a column that is not there.
 pub async fn audit_files(
     config: &RunConfig,
-    file: &Source,
-    validation: Option<&Source>,
+    (file, validation): (&Source, Option<&Source>),
     tokenizer: Option<&Tokenizer>,
+    most_tokens: Option<usize>,
 ) -> Result<AuditReport> {
     let (rows, mut dropped) = read(config, file, None).await?;
     let held_out = match validation {
@@ -57,8 +58,24 @@ pub async fn audit_files(
             None => dropped.push(AuditDropped { kind, count }),
         }
     }
-    let report = audit(&rows, held_out.as_ref(), config, tokenizer)?;
+    let mut report = audit(&rows, held_out.as_ref(), config, tokenizer)?;
+    for finding in &mut report.findings {
+        let within = |setting: AuditSetting| within_positions(setting, config.cutoff_len, most_tokens);
+        finding.setting = finding.setting.take().and_then(within);
+    }
     Ok(AuditReport { dropped, ..report })
+}
+
+/// A setting with a length of at most `most` tokens; none where that is no more than the run's own.
+fn within_positions(mut setting: AuditSetting, cutoff: usize, most: Option<usize>) -> Option<AuditSetting> {
+    if let Some(tokens) = setting.value.as_u64() {
+        let tokens = (tokens as usize).min(most.unwrap_or(usize::MAX));
+        if tokens <= cutoff {
+            return None;
+        }
+        setting.value = tokens.into();
+    }
+    Some(setting)
 }
 
 /// The rows of a file without those that are empty or the same as an earlier one, and without what the run leaves out.

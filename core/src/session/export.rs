@@ -6,7 +6,10 @@ use super::Session;
 use crate::config::RunConfig;
 use crate::data::audit::Reading;
 use crate::error::Result;
-use crate::export::{Form, PieceSink, RunRecord, Settings, Trained, dtype, export, outlook, run_report};
+use crate::export::{
+    Form, License, PieceSink, RunRecord, Settings, Trained, dtype, export, license, outlook,
+    write_report as report_text,
+};
 use crate::finetune::{Data, Finished};
 use crate::formats::{ModelFiles, peft::Adapter};
 use crate::host::Emit;
@@ -14,19 +17,26 @@ use crate::loaded_model::{LoadedModel, loaded};
 use crate::protocol::{Event, ExportCommand, ExportEvent, ExportOption, ReportRequest};
 use crate::quant::BaseFormat;
 use crate::store::Source;
-use lorakeet_i18n::messages::run as msg;
+use crate::train::fingerprint::{TRAIN, VALIDATION};
 use serde_json::Value;
 
-/// What is offered: forms with their number formats, the usual ones of each.
-const OFFERED: [Wanted<'static>; 9] = [
+/// What is offered: forms with their number formats, the usual one of each first.
+const OFFERED: [Wanted<'static>; 16] = [
     (Form::Peft, None, false),
     (Form::GgufAdapter, None, false),
     (Form::Gguf, Some("float16"), false),
+    (Form::Gguf, Some("bfloat16"), false),
+    (Form::Gguf, Some("float32"), false),
     (Form::Gguf, Some("q8_0"), false),
+    (Form::Gguf, Some("q5_k_m"), false),
     (Form::Gguf, Some("q4_k_m"), false),
+    (Form::Gguf, Some("q4_1"), false),
     (Form::Gguf, Some("q4_0"), false),
     (Form::Mlx, None, false),
     (Form::Merged, None, false),
+    (Form::Merged, Some("bfloat16"), false),
+    (Form::Merged, Some("float16"), false),
+    (Form::Merged, Some("float32"), false),
     (Form::SentenceTransformers, None, false),
 ];
 
@@ -41,7 +51,7 @@ type Wanted<'a> = (Form, Option<&'a str>, bool);
 
 /// Writes a run's report, of which the front end knows everything.
 pub(super) fn write_report(request: &ReportRequest, emit: &mut Emit<'_>) -> Result<()> {
-    let (form, text) = (request.form, run_report::write(request));
+    let (form, text) = (request.form, report_text(request));
     emit.event(Event::ReportFile { form, text });
     Ok(())
 }
@@ -54,10 +64,17 @@ pub(super) struct LastRun {
 }
 
 impl LastRun {
-    /// `data` are what was trained on and what was scored, where that is a file of its own.
-    pub(super) fn new(config: &RunConfig, finished: &Finished, data: [Option<&Data>; 2]) -> Self {
-        let Finished { summary, kept, task } = finished;
+    /// `data` are the [`digests`] of what was trained on and scored.
+    pub(super) fn new(config: &RunConfig, finished: &Finished, data: Vec<(String, String)>) -> Self {
+        let Finished {
+            summary,
+            kept,
+            task,
+            metrics,
+            ..
+        } = finished;
         let loss = summary.eval_loss_after.map(|loss| ("loss".to_owned(), loss));
+        let metrics = metrics.iter().map(|metric| (metric.name.clone(), metric.value));
         Self {
             record: RunRecord {
                 task: Some(*task),
@@ -67,8 +84,8 @@ impl LastRun {
                 is_best: *kept != summary.steps,
                 is_last: *kept == summary.steps,
                 settings: Some(config.to_yaml()),
-                scores: loss.into_iter().collect(),
-                data: digests(data),
+                scores: loss.into_iter().chain(metrics).collect(),
+                data,
                 ..RunRecord::default()
             },
             config: RunConfig {
@@ -87,8 +104,8 @@ impl LastRun {
 }
 
 /// The digests of what was trained on and of what was scored, by the names of their settings.
-fn digests(data: [Option<&Data>; 2]) -> Vec<(String, String)> {
-    let named = ["train_file", "validation_file"].into_iter().zip(data);
+pub(super) fn digests(data: [Option<&Data>; 2]) -> Vec<(String, String)> {
+    let named = [TRAIN, VALIDATION].into_iter().zip(data);
     named
         .filter_map(|(part, data)| Some((part.to_owned(), data?.digest.clone())))
         .collect()
@@ -136,10 +153,12 @@ impl Session {
                 dtype,
                 dequantized,
                 ahead,
+                license,
             } => {
                 self.control.begin_export();
                 let wanted = (form, dtype.as_deref(), dequantized);
-                self.write_export(wanted, ahead, emit).await
+                let license = license.as_deref().and_then(License::named);
+                self.write_export(wanted, (ahead, license), emit).await
             }
             ExportCommand::Check {
                 form,
@@ -154,25 +173,24 @@ impl Session {
         }
     }
 
-    /// The forms in which what was trained can be had, and why not in the others. Nothing is read from the device.
+    /// The forms in which what was trained can be had, and why not in the others; of a model that nothing was trained of, those that
+    /// hold a whole model. Nothing is read from the device.
     async fn forms(&self) -> Result<Vec<ExportOption>> {
         let model = loaded(&self.model)?;
-        let adapter = match model.full {
-            true => None,
-            false => Some(
-                model
-                    .model
-                    .adapter_of_zeros()
-                    .map_err(|error| error.remedy(msg::TrainFirst))?,
-            ),
+        let adapter = match self.has_adapter()? {
+            true => Some(model.model.adapter_of_zeros()?),
+            false => None,
         };
+        let adapter_is_missing = adapter.is_none();
         let parts = self.parts_with(adapter)?;
         // The adapter can be had as it is where the base's files are gone.
         let (base, gone) = match base(model, &parts.files).await {
             Ok(base) => (base, None),
             Err(error) => (unread(model), Some(error)),
         };
+        let is_base = adapter_is_missing && !model.full;
         let mut offered = OFFERED.to_vec();
+        offered.retain(|(form, ..)| form.holds_base() || !is_base);
         if model.base != BaseFormat::AsStored {
             offered.extend(OFFERED_DEQUANTIZED);
         }
@@ -197,9 +215,18 @@ impl Session {
         Ok(offered.into_iter().zip(found).map(option).collect())
     }
 
-    async fn write_export(&self, wanted: Wanted<'_>, ahead: u64, emit: &mut Emit<'_>) -> Result<()> {
+    async fn write_export(
+        &self,
+        wanted: Wanted<'_>,
+        (ahead, named): (u64, Option<License>),
+        emit: &mut Emit<'_>,
+    ) -> Result<()> {
         let settings = self.export_settings(wanted)?;
-        let parts = self.parts().await?;
+        let mut parts = self.parts().await?;
+        parts.record.license = match named {
+            Some(named) => Some(named),
+            None => self.license().await,
+        };
         let trained = parts.on(self.export_base(settings.form, &parts).await?);
         let notes = {
             let sink = PieceSink::new(emit, ahead);
@@ -217,28 +244,40 @@ impl Session {
 
     /// What was trained, read from the device.
     async fn parts(&self) -> Result<Parts> {
-        let model = loaded(&self.model)?;
-        let adapter = match model.full {
-            true => None,
-            false => Some(
-                model
-                    .model
-                    .adapter()
-                    .await
-                    .map_err(|error| error.remedy(msg::TrainFirst))?,
-            ),
+        let adapter = match self.has_adapter()? {
+            true => Some(loaded(&self.model)?.model.adapter().await?),
+            false => None,
         };
         self.parts_with(adapter)
     }
 
+    /// Whether an adapter is what is exported, or goes into it.
+    fn has_adapter(&self) -> Result<bool> {
+        let model = loaded(&self.model)?;
+        Ok(!model.full && model.model.has_adapter())
+    }
+
+    /// The base's licence, as its files say it, else its hub.
+    async fn license(&self) -> Option<License> {
+        let of_hub = || License::named(self.origin.as_ref()?.license.as_deref()?);
+        license(&self.inputs.model).await.or_else(of_hub)
+    }
+
     fn parts_with(&self, adapter: Option<Adapter>) -> Result<Parts> {
-        let (files, head) = loaded(&self.model)?.export_files(&self.inputs.model)?;
+        let model = loaded(&self.model)?;
+        let (files, head) = model.export_files(&self.inputs.model)?;
         let record = self.trained.as_ref().map(|run| run.record.clone());
+        let mut record = record.unwrap_or_default();
+        record.base = self.origin.as_ref().map(|origin| origin.id.clone());
+        if let (None, true) = (record.task, adapter.is_some()) {
+            // Of an adapter that no run here trained, its head says it.
+            record.task = model.current_head()?.task().filter(|task| task.has_head());
+        }
         Ok(Parts {
             adapter,
             files,
             head,
-            record: record.unwrap_or_default(),
+            record,
         })
     }
 

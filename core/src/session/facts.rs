@@ -8,7 +8,7 @@ use crate::data::audit::Reading;
 use crate::data::{self, Content, Dataset, Example, Schema};
 use crate::device;
 use crate::error::Result;
-use crate::estimate::{estimate, estimate_with_work};
+use crate::estimate::{LastPace, estimate, estimate_with_work};
 use crate::head_spec::HeadKind;
 use crate::host::{Emit, Receiver};
 use crate::loaded_model::{LoadedModel, fit_inputs_to_data, loaded};
@@ -16,6 +16,7 @@ use crate::models::registry::{Kind, of_model_type};
 use crate::protocol::Event;
 use crate::task::Task;
 use crate::tasks::{Rows, TaskSpec};
+use crate::train::throughput::Pace;
 
 /// Of larger files, a front end that waits for advice has so many bytes made into tokens, which takes about a second in a browser.
 const PART_BYTES: u64 = 2 << 20;
@@ -221,13 +222,32 @@ impl Session {
         let adapter = self.adapter.as_ref().map(|adapter| &adapter.config);
         let limit = device::largest_buffer_bytes(device);
         let (memory, work) = estimate_with_work(&loaded.files, config, adapter, limit).await?;
-        let seconds_per_step = self.probe.zip(work).map(|(probe, work)| work.seconds(&probe));
+        let learnt = self.pace.as_ref().zip(work.as_ref());
+        let learnt = learnt.map(|(last, work)| last.forecast(work, memory.peak_bytes, self.probe.as_ref()));
+        let (seconds_per_step, learnt) = match learnt {
+            Some((seconds, learnt)) => (Some(seconds), Some(learnt)),
+            None => (self.probe.zip(work).map(|(probe, work)| work.seconds(&probe)), None),
+        };
         emit.event(Event::Estimate {
             memory,
             available_bytes: device::available_bytes(device),
             seconds_per_step,
+            learnt,
         });
         Ok(())
+    }
+
+    /// Keeps what a run by `config` took, for the forecasts of the next ones; of a run whose work is not known, nothing.
+    pub(super) async fn keep_pace(&mut self, pace: Pace, config: &RunConfig) {
+        self.pace = None;
+        let Ok(loaded) = loaded(&self.model) else { return };
+        let limit = device::largest_buffer_bytes(loaded.model.device());
+        let adapter = self.adapter.as_ref().map(|adapter| &adapter.config);
+        let known = estimate_with_work(&loaded.files, config, adapter, limit).await;
+        if let Ok((memory, Some(work))) = known {
+            let peak_bytes = memory.peak_bytes;
+            self.pace = Some(LastPace { pace, work, peak_bytes });
+        }
     }
 }
 

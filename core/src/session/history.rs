@@ -56,7 +56,7 @@ async fn label(shelf: &Rc<dyn Shelf>, id: &str, labels: RunLabels) -> Result<()>
 
 /// The curve of a run by the files of its folder: that which was kept, else what its newest checkpoint says. Where neither can be
 /// read there is none to show, and nothing else is wrong with the run.
-async fn curve(files: &[(String, Source)]) -> RunCurve {
+pub(super) async fn curve(files: &[(String, Source)]) -> RunCurve {
     if let Ok(Some(curve)) = read_curve(files).await {
         return curve;
     }

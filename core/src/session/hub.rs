@@ -7,7 +7,7 @@ use crate::error::{Error, Kind, Result};
 use crate::estimate::estimate;
 use crate::formats::ModelFiles;
 use crate::host::Emit;
-use crate::hub::{self, Chosen, Hub, HubId, MemoryPlace, Place, RemoteFile, Repository, ShelfPlace};
+use crate::hub::{self, Chosen, Hub, HubId, MemoryPlace, Origin, Place, RemoteFile, Repository, ShelfPlace};
 use crate::protocol::{Event, HubCommand, HubEvent, HubFile, HubListing, HubSource, MemoryEstimate, StoredModel};
 use crate::quant::BaseFormat;
 use crate::store::Source;
@@ -22,6 +22,7 @@ pub(super) struct InMemory {
     model: StoredModel,
     name: String,
     sources: Vec<Source>,
+    origin: Origin,
 }
 
 /// What a hub says of a model.
@@ -60,15 +61,17 @@ impl Session {
                 self.tell_models(emit).await
             }
             HubCommand::Load { folder } => {
-                let (name, sources) = match &self.shelf {
+                let (name, sources, origin) = match &self.shelf {
                     Some(shelf) => hub::open(shelf, &folder).await?,
                     None => {
                         let found = self.in_memory.iter().find(|one| one.model.folder == folder);
-                        let found = found.map(|one| (one.name.clone(), one.sources.clone()));
+                        let found = found.map(|one| (one.name.clone(), one.sources.clone(), one.origin.clone()));
                         found.ok_or_else(|| Error::config(msg::NotStored { folder }).remedy(msg::DownloadAnew))?
                     }
                 };
-                self.load_model(name, BaseFormat::default(), sources, emit).await
+                self.load_model(name, BaseFormat::default(), sources, emit).await?;
+                self.origin = Some(origin);
+                Ok(())
             }
         }
     }
@@ -95,6 +98,7 @@ impl Session {
             endpoint: hub.endpoint().to_owned(),
             chosen: chosen.gguf.clone(),
             files: chosen.files.clone(),
+            license: repository.license.clone(),
         };
         Ok(Found {
             hub,
@@ -185,6 +189,10 @@ impl Session {
             self.in_memory.push(InMemory {
                 name: record.id.rsplit('/').next().unwrap_or(&record.id).to_owned(),
                 sources,
+                origin: Origin {
+                    id: record.id.clone(),
+                    license: record.license,
+                },
                 model: StoredModel {
                     folder: folder.clone(),
                     id: record.id,

@@ -5,9 +5,11 @@ pub mod audit;
 mod cut;
 mod export;
 mod facts;
+mod files;
 mod find_rate;
 mod history;
 mod hub;
+mod opened;
 mod predict;
 mod prepared;
 mod preview;
@@ -20,11 +22,12 @@ use crate::data::audit::Reading;
 use crate::data::{self, Columns};
 use crate::device;
 use crate::error::{Error, Kind, Result};
+use crate::estimate::LastPace;
 use crate::finetune::{Data, Job, finetune};
 use crate::formats::{ModelFiles, peft::Adapter};
 use crate::head_spec::HeadRecord;
 use crate::host::{Control, Emit, Host, Receiver};
-use crate::hub::Fetch;
+use crate::hub::{Fetch, Origin};
 use crate::loaded_model::{
     LoadedModel, PretrainedHead, Weights, companions, fit_inputs_to_data, has_unset_sizes, loaded, no_model,
     read_again, read_weights,
@@ -36,12 +39,14 @@ use crate::protocol::{Command, DeviceChoice, DeviceInfo, Event, Keep, KnobInfo, 
 use crate::quant::BaseFormat;
 use crate::store::{self, Shelf, Sink, Source};
 use crate::train::checkpoint::Checkpoint;
-use crate::train::record::RecordFile;
+use crate::train::fingerprint::MOST_WHOLE_BYTES;
+use crate::train::record::{Heard, RecordFile};
 use burn::tensor::Device;
 use lorakeet_i18n::messages::run as msg;
 use lorakeet_i18n::{Language, Message};
 use runs::KeptRun;
 use serde_json::json;
+use std::cell::RefCell;
 use std::rc::Rc;
 
 /// Half a minute of training is the most that an interruption costs.
@@ -64,6 +69,9 @@ pub struct Session {
     pub fetch: Option<Rc<dyn Fetch>>,
     /// Milliseconds between two checkpoints of a run that is kept there.
     pub save_interval_ms: f64,
+    /// Of how large a model every weight is looked at when a run is to be known again; of a larger one it is a sample. In a browser
+    /// that is a gigabyte, natively any.
+    pub most_whole_bytes: u64,
     host: Host,
     control: Control,
     device: Option<(Device, DeviceInfo)>,
@@ -76,20 +84,27 @@ pub struct Session {
     inputs: Inputs,
     /// How data files are read that are still to come, where [`Command::ReadAs`] said it.
     reading: Reading,
+    /// Where the model comes from, where that is a hub.
+    origin: Option<Origin>,
     /// The run that the model's weights come from.
     trained: Option<export::LastRun>,
     /// What advice knows of the rows.
     measured: Option<facts::Measured>,
+    /// What the last run on the model and the device took.
+    pace: Option<LastPace>,
     /// Models that were fetched where there is no shelf.
     in_memory: Vec<hub::InMemory>,
 }
 
-/// The files that model and data were read from.
+/// The files that model, data and adapter were read from.
 #[derive(Default)]
 struct Inputs {
     model: Vec<Source>,
     data: Vec<Source>,
     validation: Vec<Source>,
+    adapter: Vec<Source>,
+    /// SHA-256 of those that were copied.
+    digests: RefCell<Vec<(Source, String)>>,
 }
 
 impl Session {
@@ -101,10 +116,13 @@ impl Session {
             resume: None,
             shelf: None,
             fetch: None,
+            origin: None,
             trained: None,
             measured: None,
+            pace: None,
             in_memory: Vec::new(),
             save_interval_ms: SAVE_INTERVAL_MS,
+            most_whole_bytes: MOST_WHOLE_BYTES,
             inputs: Inputs::default(),
             reading: Reading::default(),
             host,
@@ -144,7 +162,11 @@ impl Session {
             Command::Probe => self.measure(emit).await,
             Command::LoadModel { name, config, .. } => {
                 let base = config.as_deref().map(BaseFormat::from).unwrap_or_default();
-                self.load_model(name, base, files, emit).await
+                self.load_model(name, base, files, emit).await?;
+                if let Some((model, config)) = self.model.as_mut().zip(config) {
+                    model.lay_out_by(&config);
+                }
+                Ok(())
             }
             Command::LoadData { .. } => {
                 self.load_data(files).await?;
@@ -186,6 +208,7 @@ impl Session {
                 texts,
                 strength,
             } => predict::answer_texts(&mut self.model, &config, (&texts[..], strength), emit).await,
+            Command::Files(command) => self.serve_files(command, files, emit).await,
             Command::WriteReport(request) => export::write_report(&request, emit),
             Command::ScoreFile { .. } => self.score_file(files, emit).await,
             Command::Audit { config } => self.answer_audit(&config, files, emit).await,
@@ -219,6 +242,7 @@ impl Session {
             }
             Command::LabelRun { id, labels } => self.label_run(&id, labels, emit).await,
             Command::RunCurves { ids } => self.tell_curves(ids, emit).await,
+            Command::OpenRun { id, weights } => self.open_run(&id, weights, emit).await,
             Command::Hub(command) => self.serve_hub(command, emit).await,
             Command::Export(command) => self.serve_export(command, files, emit).await,
             // Commands are served one after the other, so nothing is under way; what is, hears of it by [`Control`].
@@ -277,7 +301,9 @@ impl Session {
         // The old model goes first: two may not fit.
         self.model = None;
         (self.trained, self.measured) = (None, None);
+        (self.origin, self.pace) = (None, None);
         self.inputs.model = files.clone();
+        self.inputs.adapter.clear();
         device::release(&device);
         let companions = companions(&files);
         let mut files = match files.is_empty() && crate::config::SMALL_MODELS.contains(&name.as_str()) {
@@ -311,6 +337,7 @@ impl Session {
             full: weights.full,
             base,
             companions,
+            digest: RefCell::default(),
         });
         Ok(())
     }
@@ -334,6 +361,10 @@ impl Session {
     /// As [`Session::load_adapter`]; files that cannot be read.
     pub async fn load_adapter_files(&mut self, files: Vec<Source>, receiver: Receiver<'_>) -> Result<()> {
         let emit = &mut self.emit(receiver);
+        self.put_on(files, emit).await
+    }
+
+    async fn put_on(&mut self, files: Vec<Source>, emit: &mut Emit<'_>) -> Result<()> {
         let config = files.iter().find(|file| file.name() == "config.json");
         let config = match config {
             Some(file) => {
@@ -415,6 +446,13 @@ impl Session {
     ) -> Result<()> {
         self.control.begin_run();
         loaded(&self.model)?;
+        let heard = Heard::default();
+        let (host, control) = (emit.host, emit.control.clone());
+        let mut listen = |event: Event, bytes| {
+            heard.take(&event);
+            emit.pass_on(event, bytes);
+        };
+        let emit = &mut Emit::new(&mut listen, host, control);
         self.read_as(&config, emit).await?;
         self.trained = None;
         let kept = match keep {
@@ -429,6 +467,9 @@ impl Session {
             (Some(run), _) => Some(run.file.clone()),
             (None, of_sink) => of_sink.map(|(record, sink)| Rc::new(RecordFile::new(sink, record))),
         };
+        if let Some(record) = &record {
+            heard.is_of(record.clone());
+        }
         let free_bytes = match &kept {
             Some(run) => run.free_bytes().await,
             None => None,
@@ -445,20 +486,30 @@ impl Session {
             record: record.clone(),
             save_interval_ms: kept.as_ref().map(|_| self.save_interval_ms),
             free_bytes,
+            most_whole_bytes: self.most_whole_bytes,
             resume: &mut self.resume,
         };
         let outcome = finetune(job, emit).await;
+        if let Some(pace) = outcome.as_ref().ok().and_then(|finished| finished.pace) {
+            self.keep_pace(pace, &config).await;
+        }
         let outcome = outcome.map(|finished| {
             let data = [self.data.as_ref(), self.validation.as_ref()];
-            self.trained = Some(export::LastRun::new(&config, &finished, data));
+            self.trained = Some(export::LastRun::new(&config, &finished, export::digests(data)));
+            heard.outcome.borrow_mut().kept = finished.kept;
             finished.summary
         });
+        let written = match (&record, &outcome) {
+            (Some(record), Ok(_)) => record.write_outcome(heard.outcome.take()).await,
+            _ => Ok(()),
+        };
         let ended = match (kept, record) {
             (Some(run), _) => run.end(&outcome).await,
             (None, Some(record)) => record.end(&outcome).await,
             (None, None) => Ok(()),
         };
-        if let Err(error) = ended {
+        // What refuses the one refuses the other: it is said once.
+        if let Err(error) = written.and(ended) {
             emit.warn(error.message());
         }
         emit.event(Event::Done(outcome?));

@@ -202,13 +202,14 @@ async fn predicted(
     Ok(spec.answers(&held_out.examples, &outputs, width))
 }
 
-/// The model, which makes vectors of texts as the run has it.
+/// The model, which lays conversations out and makes vectors of texts as the run has it.
 pub(super) fn pooled<'m>(
     slot: &'m mut Option<LoadedModel>,
     spec: &TaskSpec,
     config: &RunConfig,
 ) -> Result<&'m LoadedModel> {
     let model = slot.as_mut().ok_or_else(no_model)?;
+    model.lay_out_by(config);
     model.pool_texts_by((spec.task() == Task::Embedding).then_some(config));
     Ok(model)
 }

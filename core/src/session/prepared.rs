@@ -13,7 +13,7 @@ use crate::models::registry::{Kind, of_model_type};
 use crate::task::Task;
 use crate::tasks::TaskSpec;
 use crate::train::checkpoint::{self, state_files};
-use crate::train::fingerprint::Fingerprint;
+use crate::train::fingerprint::{Fingerprint, TRAIN, VALIDATION};
 use crate::train::optim::AdamW;
 use lorakeet_i18n::messages::export as msg;
 
@@ -72,13 +72,15 @@ impl Session {
         let (mut first_step, mut moments) = (0, None);
         if let Some(checkpoint) = resume {
             let mut fingerprint = Fingerprint::of(&spec.settled(config));
-            fingerprint.add_model(&model.files, &model.head.config).await?;
+            let known = (self.most_whole_bytes, Some(&checkpoint.fingerprint));
+            fingerprint.add_model(model, known, emit).await?;
             fingerprint.add_adapter(adapter)?;
-            fingerprint.add("train_file", Some(data.digest.clone()));
             let validation = self.validation.as_ref();
-            fingerprint.add("validation_file", validation.map(|data| data.digest.clone()));
+            fingerprint.add_data(TRAIN, Some(data));
+            fingerprint.add_data(VALIDATION, validation);
             fingerprint.add_rows([&split.train, &split.held_out]);
-            checkpoint::check(Some(&checkpoint), config, &plan, &fingerprint, None, emit)?;
+            let known = (&fingerprint, [Some(data), validation]);
+            checkpoint::check(Some(&checkpoint), config, &plan, known, None, emit)?;
             checkpoint.restore(&mut model.model, &mut optimizer)?;
             first_step = checkpoint.progress.step;
             let state = (&checkpoint.progress, None);

@@ -10,7 +10,7 @@ use crate::host::Emit;
 use crate::protocol::Event;
 use crate::store::{self, MemoryFile, Source};
 use crate::train::fingerprint::sha256;
-use lorakeet_i18n::messages::audit::{AuditTexts, NoRowsToDrop};
+use lorakeet_i18n::messages::audit::{AuditTexts, NoTextsInImages};
 use lorakeet_i18n::messages::run as msg;
 
 impl Session {
@@ -125,11 +125,11 @@ pub(super) async fn read_data(files: &[Source], reading: &Reading, trained: Opti
             let (rows, _) = Dataset::read_by(file.name(), &bytes, reading, trained, false)?;
             Ok(data(rows, sha256(&bytes)))
         }
-        [one, _] if reading.drops() => {
-            let error = Error::data(NoRowsToDrop).file(one.name()).field("drop_rows");
-            Err(error.remedy(AuditTexts))
-        }
         [one, other] => {
+            if let Some(knob) = reading.knob() {
+                let error = Error::data(NoTextsInImages).file(one.name()).field(knob);
+                return Err(error.remedy(AuditTexts));
+            }
             let (first, second) = (read(one).await?, read(other).await?);
             let digests = [sha256(&first), sha256(&second)].concat();
             let rows = Dataset::parse_images((one.name(), &first), (other.name(), &second))?;

@@ -7,8 +7,8 @@
 //! | `checkpoint-N/` | as [`checkpoint`] writes them: the two newest, and what a run that goes wrong goes back to |
 //! | the rest | what the run came to, as in an `output_dir` |
 //!
-//! A copy of a file is named after its contents, so that runs on the same file share it. It is there whole when it has the file's
-//! length, for it is written from front to back.
+//! A copy of a file is named by its SHA-256, so that runs on the same file share it, and files of one name that differ in any byte
+//! do not. It is there whole when it has the file's length, for it is written from front to back.
 
 use super::Inputs;
 use crate::config::RunConfig;
@@ -18,7 +18,7 @@ use crate::protocol::{
     COPIES, InputFile, Keep, RateChange, RunCurve, RunInput, RunRecord, RunState, RunSummary, Stage, StoredCopy,
     StoredRun,
 };
-use crate::store::{Claim, IndexedSink, Shelf, Sink, Source, sha256};
+use crate::store::{Claim, IndexedSink, Shelf, Sink, Source, sha256_watched};
 use crate::train::checkpoint::{self, Checkpoint};
 use crate::train::record::{RecordFile, read_curve, read_record, state_after};
 use lorakeet_i18n::Message;
@@ -32,8 +32,6 @@ const RUN: &str = "run-";
 const PIECE_BYTES: u64 = 4 << 20;
 /// Points of the small picture of a run's loss.
 const SPARKLINE_POINTS: usize = 60;
-/// What is looked at of each of three places of a file to tell it from another of the same length.
-const SAMPLE_BYTES: u64 = 1 << 20;
 
 /// A run under way that is kept.
 pub(super) struct KeptRun {
@@ -127,8 +125,9 @@ impl KeptRun {
             Some(&mut record.model),
             Some(&mut record.data),
             record.validation.as_mut(),
+            record.adapter.as_mut(),
         ];
-        let given = [&inputs.model, &inputs.data, &inputs.validation];
+        let given = [&inputs.model, &inputs.data, &inputs.validation, &inputs.adapter];
         for (input, sources) in of_record.into_iter().zip(given) {
             let Some(RunInput::Files(files)) = input else { continue };
             for file in files {
@@ -138,7 +137,7 @@ impl KeptRun {
                 if let Some(source) = source
                     && file.copy.is_none()
                 {
-                    file.copy = copy(shelf, source, emit).await?;
+                    file.copy = copy(shelf, (inputs, source), emit).await?;
                 }
             }
         }
@@ -147,20 +146,60 @@ impl KeptRun {
     }
 }
 
-/// Copies a file and gives back the copy's name; none where there is no room for it.
-async fn copy(shelf: &dyn Shelf, source: &Source, emit: &mut Emit<'_>) -> Result<Option<String>> {
-    let name = copy_name(source).await?;
-    if shelf.files(COPIES).await?.contains(&name) && shelf.open(COPIES, &name).await?.len_bytes() == source.len_bytes()
-    {
-        return Ok(Some(name));
+impl Inputs {
+    /// SHA-256 of one of them, which is read once.
+    ///
+    /// # Errors
+    /// It cannot be read, or a stop is asked for.
+    async fn digest(&self, source: &Source, emit: &mut Emit<'_>) -> Result<String> {
+        let is_it = |one: &Source, other: &Source| std::ptr::addr_eq(Rc::as_ptr(one), Rc::as_ptr(other));
+        let known = self
+            .digests
+            .borrow()
+            .iter()
+            .find(|(known, _)| is_it(known, source))
+            .cloned();
+        if let Some((_, digest)) = known {
+            return Ok(digest);
+        }
+        let total = source.len_bytes();
+        let watch = async |done| {
+            emit.progress(Stage::Check, done, total);
+            emit.yield_or_stop(msg::StoppedPreparingRows).await
+        };
+        let digest = sha256_watched(source, watch).await?;
+        let all = [&self.model, &self.data, &self.validation];
+        let mut digests = self.digests.borrow_mut();
+        digests.retain(|(known, _)| all.iter().any(|files| files.iter().any(|file| is_it(file, known))));
+        digests.push((source.clone(), digest.clone()));
+        Ok(digest)
     }
+}
+
+/// Copies a file and gives back the copy's name; none where there is no room for it.
+async fn copy(shelf: &dyn Shelf, (inputs, source): (&Inputs, &Source), emit: &mut Emit<'_>) -> Result<Option<String>> {
     let bytes = source.len_bytes();
+    let mut as_long = BTreeSet::new();
+    for name in shelf.files(COPIES).await? {
+        if shelf.open(COPIES, &name).await?.len_bytes() == bytes {
+            as_long.insert(name);
+        }
+    }
     let available = shelf.available_bytes().await;
     // What trains needs room, too.
-    if available.is_some_and(|available| bytes > available / 2) {
+    let has_room = available.is_none_or(|available| bytes <= available / 2);
+    // One that cannot be there and cannot be copied need not be read.
+    let name = match has_room || !as_long.is_empty() {
+        true => Some(inputs.digest(source, emit).await?),
+        false => None,
+    };
+    if let Some(name) = name.as_ref().filter(|name| as_long.contains(*name)) {
+        return Ok(Some(name.clone()));
+    }
+    let Some(name) = name.filter(|_| has_room) else {
         emit.warn(no_room(source));
         return Ok(None);
-    }
+    };
     match write_copy(shelf, &name, source, emit).await {
         Ok(()) => Ok(Some(name)),
         Err(error) if error.kind == Kind::File => {
@@ -189,17 +228,6 @@ async fn write_copy(shelf: &dyn Shelf, name: &str, source: &Source, emit: &mut E
 fn no_room(source: &Source) -> Message {
     let (file, size) = (source.name().to_owned(), source.len_bytes().div_ceil(1 << 20));
     msg::NoRoomForCopy { file, size }.into()
-}
-
-/// A name for a file after its length and three pieces of it.
-async fn copy_name(source: &Source) -> Result<String> {
-    let length = source.len_bytes();
-    let piece = SAMPLE_BYTES.min(length);
-    let mut sampled = length.to_le_bytes().to_vec();
-    for offset in [0, (length - piece) / 2, length - piece] {
-        sampled.extend(source.read_at(offset, piece as usize).await?);
-    }
-    Ok(sha256(&sampled))
 }
 
 /// The folder of a run, where its id is one that can name a folder.
@@ -373,7 +401,12 @@ pub(super) async fn copies(shelf: &Rc<dyn Shelf>, runs: &[StoredRun]) -> Result<
 
 /// The person's files that a run was made of.
 fn files_of(record: &RunRecord) -> impl Iterator<Item = &InputFile> {
-    let inputs = [Some(&record.model), Some(&record.data), record.validation.as_ref()];
+    let inputs = [
+        Some(&record.model),
+        Some(&record.data),
+        record.validation.as_ref(),
+        record.adapter.as_ref(),
+    ];
     let files = inputs.into_iter().flatten().filter_map(|input| match input {
         RunInput::Files(files) => Some(files),
         RunInput::Bundled(_) => None,

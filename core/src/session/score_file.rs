@@ -37,35 +37,70 @@ impl Session {
         let file = read_data(&files, &reading, None).await?.rows;
         emit.warn_all(file.notes.iter().cloned());
 
-        let mut spec = TaskSpec::from_checkpoint(config, loaded(&self.model)?, &file)?;
-        spec.emit_notes(emit);
-        let model = pooled(&mut self.model, &spec, config)?;
-        let mut rows = held_out(&spec, model, &file, config, false, emit).await?;
-        rows.ask(config, model, QUESTIONS)?;
-        let scored = score(&rows, model, &spec, config, emit).await?;
-        let found = match spec.objective.learns_texts() {
-            true => of_texts((&spec, model), config, &file, (rows, scored), emit).await?,
-            false => {
-                let baselines = baselines((&spec, model), config, learnt, &rows, emit).await?;
-                of_answers(&spec, config, &file, (&rows, &scored), &baselines)?
-            }
-        };
+        let learnt = learnt.map_or(Learnt::Gone, |(data, validation)| Learnt::From(data, validation));
+        let found = score_rows(&mut self.model, config, &file, learnt, emit).await?;
         emit.event(Event::FileScored(Box::new(found)));
         Ok(())
     }
+
+    /// Scores the model as it is, with an adapter that no run here trained or without one: on the validation data, or on all of the
+    /// data where there are none.
+    pub(super) async fn score_loaded(&mut self, config: &RunConfig, emit: &mut Emit<'_>) -> Result<()> {
+        loaded(&self.model)?;
+        self.read_as(config, emit).await?;
+        let data = self.validation.as_ref().or(self.data.as_ref()).ok_or_else(no_data)?;
+        let found = score_rows(&mut self.model, config, &data.rows, Learnt::Unknown, emit).await?;
+        emit.event(Event::FileScored(Box::new(found)));
+        Ok(())
+    }
+}
+
+/// What baselines can learn from.
+enum Learnt<'a> {
+    /// The run's data, and its validation data where those are a file of their own.
+    From(&'a Dataset, Option<&'a Dataset>),
+    /// The run's data are not loaded any more.
+    Gone,
+    /// Nobody knows what the adapter was trained on.
+    Unknown,
+}
+
+/// The scores of a model on all rows of a file.
+async fn score_rows(
+    slot: &mut Option<LoadedModel>,
+    config: &RunConfig,
+    file: &Dataset,
+    learnt: Learnt<'_>,
+    emit: &mut Emit<'_>,
+) -> Result<FileScore> {
+    let mut spec = TaskSpec::from_checkpoint(config, loaded(slot)?, file)?;
+    spec.emit_notes(emit);
+    let model = pooled(slot, &spec, config)?;
+    let mut rows = held_out(&spec, model, file, config, false, emit).await?;
+    rows.ask(config, model, QUESTIONS)?;
+    let scored = score(&rows, model, &spec, config, emit).await?;
+    if spec.objective.learns_texts() {
+        return of_texts((&spec, model), config, file, (rows, scored), emit).await;
+    }
+    let baselines = baselines((&spec, model), config, learnt, &rows, emit).await?;
+    of_answers(&spec, config, file, (&rows, &scored), &baselines)
 }
 
 /// What can be had without training on the rows of the file; none where the run's own rows are not there any more.
 async fn baselines(
     (spec, model): (&TaskSpec, &LoadedModel),
     config: &RunConfig,
-    learnt: Option<(&Dataset, Option<&Dataset>)>,
+    learnt: Learnt<'_>,
     rows: &HeldOut,
     emit: &mut Emit<'_>,
 ) -> Result<Vec<Baseline>> {
-    let Some((data, validation)) = learnt else {
-        emit.warn(msg::BaselinesNeedRunsData);
-        return Ok(Vec::new());
+    let (data, validation) = match learnt {
+        Learnt::From(data, validation) => (data, validation),
+        Learnt::Gone => {
+            emit.warn(msg::BaselinesNeedRunsData);
+            return Ok(Vec::new());
+        }
+        Learnt::Unknown => return Ok(Vec::new()),
     };
     // Without an adapter that could be left out, they would be those of the tuned model.
     if model.full {
@@ -98,7 +133,9 @@ async fn of_texts(
             Some(score(&rows, model, spec, config, emit).await?.texts)
         }
         false => {
-            emit.warn(msg::NoBaseToScore);
+            if model.full || model.model.has_adapter() {
+                emit.warn(msg::NoBaseToScore);
+            }
             None
         }
     };

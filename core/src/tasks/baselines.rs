@@ -10,7 +10,7 @@ use crate::device::{Pass, make_room};
 use crate::error::Result;
 use crate::host::Emit;
 use crate::metrics::answers::Predictions;
-use crate::models::{Model, read};
+use crate::models::{Model, Waits, read};
 use crate::protocol::{self, BaselineKind, Stage};
 use crate::task::Task;
 use lorakeet_i18n::messages::run as msg;
@@ -254,12 +254,15 @@ pub(super) async fn vectors(
     }
     let leaves = model.parameters.plain();
     let (mut values, mut width) = (Vec::new(), 1);
+    let mut waits = Waits::new(&emit.host);
     for rows in examples.chunks(ROWS) {
         if emit.control.is_stopped() {
             return Ok(None);
         }
         let batch = collate(&rows.iter().collect::<Vec<_>>(), model);
         make_room(model.device(), Pass::over(&batch, false));
+        let adapts = reads == Reads::HeadInputs;
+        let leaves = model.through_layers(&leaves, &batch, adapts, &mut waits).await?;
         let vectors = match reads {
             Reads::Vectors => model.vectors(&leaves, &batch, false, None),
             Reads::HeadInputs => model.head_inputs(&leaves, &batch)?,

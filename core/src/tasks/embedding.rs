@@ -12,7 +12,7 @@ use crate::host::Emit;
 use crate::loss::contrastive::cosines_of_pairs;
 use crate::loss::{Compared, Loss, Term, WeightedSum};
 use crate::metrics::answers::{ALIKE, Predictions};
-use crate::models::{Leaves, Model, read};
+use crate::models::{Leaves, Model, Waits, read};
 use crate::protocol::{BaselineKind, Stage};
 use burn::tensor::Tensor;
 use lorakeet_i18n::Message;
@@ -86,11 +86,13 @@ impl Rules for Embedding {
         let (model, loss) = (probed.model, &probed.spec.objective.loss);
         let leaves = model.parameters.plain();
         let (mut values, mut width) = (Vec::new(), 1);
+        let mut waits = Waits::new(&emit.host);
         for batch in probed.batches {
             if emit.control.is_stopped() {
                 return Ok(Vec::new());
             }
             make_room(model.device(), Pass::over(batch, false));
+            let leaves = model.through_layers(&leaves, batch, false, &mut waits).await?;
             let vectors = model.vectors(&leaves, batch, false, None);
             width = vectors.dims()[1];
             values.extend(read(vectors.reshape([batch.rows * width])).await?);

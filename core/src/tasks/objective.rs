@@ -8,6 +8,7 @@ use crate::data::Batch;
 use crate::error::{Error, Result};
 use crate::loss::{Compared, WeightedSum, usual};
 use crate::models::{Leaves, Model};
+use crate::ops::VocabularyChunks;
 use crate::task::Task;
 use burn::tensor::{Int, Tensor, TensorData};
 use lorakeet_i18n::messages::run::ModelHasNoHead;
@@ -99,6 +100,23 @@ impl Objective {
         }
         let outputs = self.outputs(model, leaves, batch, seed)?;
         self.value(outputs, batch, counts)
+    }
+
+    /// The same on `hidden` states of the model's last layer, a chunk of rows at a time, where it can be had so: the chunks, and the
+    /// factor of their losses.
+    pub(crate) fn loss_in_chunks<'m>(
+        &self,
+        model: &'m Model,
+        leaves: &'m Leaves,
+        (hidden, batch): (Tensor<2>, &Batch),
+        counts: &[f64],
+    ) -> Option<(VocabularyChunks<'m>, f32)> {
+        if !self.learns_texts() {
+            return None;
+        }
+        let (weight, targets) = self.of_target(counts);
+        let chunks = model.loss_in_chunks(leaves, hidden, batch)?;
+        Some((chunks, weight as f32 / targets as f32))
     }
 
     /// Factor and divisor of a target token's cross-entropy, where the next token is predicted.

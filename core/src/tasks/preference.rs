@@ -13,7 +13,7 @@ use crate::host::Emit;
 use crate::loaded_model::PretrainedHead;
 use crate::loss::{Compared, Loss, WeightedSum};
 use crate::metrics::answers::Predictions;
-use crate::models::{self, Leaves, Model, read, registry::names_for};
+use crate::models::{self, Leaves, Model, Waits, read, registry::names_for};
 use crate::protocol::{BaselineKind, Stage};
 use crate::task::Task;
 use burn::tensor::Tensor;
@@ -59,9 +59,11 @@ impl Rules for Preference {
         emit: &mut Emit<'_>,
     ) -> Result<()> {
         let leaves = model.parameters.plain();
+        let mut waits = Waits::new(&emit.host);
         for some in examples.chunks_mut(config.per_device_eval_batch_size) {
             let batch = collate(&some.iter().collect::<Vec<_>>(), model);
             make_room(model.device(), Pass::over(&batch, false));
+            let leaves = model.through_layers(&leaves, &batch, false, &mut waits).await?;
             let found = model.answer_log_probs(&leaves, &batch, false, None);
             let found = read(found.reshape([batch.rows])).await?;
             let (pairs, []) = found.as_chunks::<2>() else {

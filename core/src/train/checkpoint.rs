@@ -27,6 +27,7 @@ use super::optim::{AdamW, Moments};
 use super::resume::check_length;
 use crate::config::{Plan, RunConfig};
 use crate::error::{Error, Result};
+use crate::finetune::Data;
 use crate::formats::{
     blocks,
     safetensors::{self, Numbers},
@@ -149,7 +150,7 @@ pub(crate) fn check(
     resume: Option<&Checkpoint>,
     config: &RunConfig,
     plan: &Plan,
-    fingerprint: &Fingerprint,
+    (fingerprint, data): (&Fingerprint, [Option<&Data>; 2]),
     back: Option<RateChange>,
     emit: &mut Emit<'_>,
 ) -> Result<()> {
@@ -162,7 +163,7 @@ pub(crate) fn check(
     let saved = &checkpoint.fingerprint;
     let step = checkpoint.progress.step;
     let back = back.filter(|back| step <= back.step && back.learning_rate == config.learning_rate);
-    let changed = fingerprint.check(saved, back.map(|_| RATE))?;
+    let changed = fingerprint.check(saved, back.map(|_| RATE), data)?;
     if let Some(RateChange {
         before, learning_rate, ..
     }) = back
@@ -231,12 +232,7 @@ impl Checkpoint {
             values.push(floats(&self.weights, name, &parameter.shape)?);
             moments.push(self.moments(name, &parameter.shape)?);
         }
-        for (i, values) in values.into_iter().enumerate() {
-            let length = values.len();
-            model
-                .parameters
-                .set(i, Tensor::from_data(TensorData::new(values, [length]), &device));
-        }
+        put(model, values);
         optimizer.restore(self.progress.step, moments, &device)
     }
 
@@ -273,6 +269,29 @@ impl Checkpoint {
             m: moment(1, Map::Signed)?,
             v: moment(2, Map::Unsigned)?,
         })
+    }
+}
+
+/// Puts the weights of a file that a run left after full training into the model, all of whose weights are trained.
+///
+/// # Errors
+/// As [`Checkpoint::restore`]; the file cannot be read.
+pub(crate) async fn put_weights(source: &Source, model: &mut Model) -> Result<()> {
+    let tensors = read_tensors(source).await?;
+    let values = model.parameters.iter();
+    let values = values.map(|parameter| floats(&tensors, &parameter.name, &parameter.shape));
+    let values = values.collect::<Result<Vec<_>>>()?;
+    put(model, values);
+    Ok(())
+}
+
+/// Gives all trained tensors of a model their values.
+fn put(model: &mut Model, values: Vec<Vec<f32>>) {
+    let device = model.device().clone();
+    for (i, values) in values.into_iter().enumerate() {
+        let length = values.len();
+        let tensor = Tensor::from_data(TensorData::new(values, [length]), &device);
+        model.parameters.set(i, tensor);
     }
 }
 

@@ -9,7 +9,7 @@ use crate::loaded_model::LoadedModel;
 use crate::loss::IGNORE_INDEX;
 use crate::metrics::answers::Predictions;
 use crate::metrics::generation::{TextScore, TextScores};
-use crate::models::{Leaves, Model, read};
+use crate::models::{Leaves, Model, Waits, read};
 use crate::protocol::{EvalInfo, Stage};
 use crate::tasks::{Objective, Question, TaskSpec, collate};
 use burn::tensor::Tensor;
@@ -171,11 +171,12 @@ async fn outputs(
         width: 1,
         texts: TextScores::default(),
     };
+    let mut waits = Waits::new(&emit.host);
     for (i, batch) in batches.iter().enumerate() {
         if stopped() {
             return Ok(None);
         }
-        score_batch(model, objective, leaves, batch, &counts, &mut found).await?;
+        score_batch((model, objective, leaves), batch, &counts, &mut waits, &mut found).await?;
         emit.progress(Stage::Evaluate, i as u64 + 1, total);
         (emit.host.yield_now)().await;
     }
@@ -183,18 +184,17 @@ async fn outputs(
 }
 
 async fn score_batch(
-    model: &Model,
-    objective: &Objective,
-    leaves: &Leaves,
+    (model, objective, leaves): (&Model, &Objective, &Leaves),
     batch: &Batch,
     counts: &[f64],
+    waits: &mut Waits,
     found: &mut Outputs,
 ) -> Result<()> {
     make_room(model.device(), Pass::over(batch, false));
     if objective.learns_texts() {
         let (weight, targets) = objective.of_target(counts);
         let mut texts = vec![TextScore::default(); batch.rows];
-        for target in model.target_scores(leaves, batch).await? {
+        for target in model.target_scores(leaves, batch, waits).await? {
             let text = &mut texts[target.row];
             text.loss += f64::from(target.loss);
             text.hits += u64::from(target.hit);
@@ -205,6 +205,7 @@ async fn score_batch(
         found.texts.texts.extend(texts);
         return Ok(());
     }
+    let leaves = &model.through_layers(leaves, batch, true, waits).await?;
     let outputs = objective.outputs(model, leaves, batch, None)?;
     let [rows, width] = outputs.dims();
     let loss = objective.value(outputs.clone(), batch, counts)?;
@@ -242,8 +243,10 @@ pub(crate) async fn answer(
     emit: &Emit<'_>,
 ) -> Result<(Vec<f32>, usize)> {
     let (mut values, mut width) = (Vec::new(), 1);
+    let mut waits = Waits::new(&emit.host);
     for batch in batches {
         make_room(model.device(), Pass::over(batch, false));
+        let leaves = &model.through_layers(leaves, batch, true, &mut waits).await?;
         let outputs = objective.outputs(model, leaves, batch, None)?;
         let [rows, found] = outputs.dims();
         width = found;

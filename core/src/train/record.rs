@@ -1,16 +1,18 @@
 //! `run.json`: what a run is made of, where it stands and what it came to, in the run's folder. The layout is one for both homes of
-//! runs: a folder on disk, and one in the browser's store. In the latter `curve.json` stands in for the log that a folder on disk
+//! runs: a folder on disk, and one in the browser's store. `outcome.json` beside it is what the run said at its end: report, answers,
+//! a closer look at them. In the store `curve.json` stands in for the log that a folder on disk
 //! has: the run's whole curve in few points.
 
 use super::fingerprint::Fingerprint;
 use crate::config::RunConfig;
 use crate::error::{Error, Kind, Result};
 use crate::protocol::{
-    BaselineKind, EvalInfo, RateChange, RunCurve, RunRecord, RunSample, RunScore, RunState, RunSummary, StepInfo,
-    better_score,
+    BaselineKind, EvalInfo, Event, PredictionTable, RateChange, RunCurve, RunOutcome, RunRecord, RunSample, RunScore,
+    RunState, RunSummary, StepInfo, better_score,
 };
 use crate::store::{Sink, Source, read_all};
 use crate::task::Task;
+use lorakeet_i18n::Message;
 use lorakeet_i18n::messages::common;
 use lorakeet_i18n::messages::run as msg;
 use std::cell::{Cell, RefCell};
@@ -20,7 +22,13 @@ use std::rc::Rc;
 pub const RECORD: &str = "run.json";
 /// The curve of a run that is kept in the browser's store.
 pub const CURVE: &str = "curve.json";
-/// The longest of both that is read.
+/// What a run that has ended came to.
+pub const OUTCOME: &str = "outcome.json";
+/// The longest outcome that is written and read.
+const MOST_OUTCOME_BYTES: usize = 32 << 20;
+/// The most notes of a run.
+const MOST_NOTES: usize = 50;
+/// The longest of record and curve that is read.
 const MOST_RECORD_BYTES: u64 = 16 << 20;
 
 /// The record of a run under way.
@@ -185,6 +193,37 @@ impl RecordFile {
         });
     }
 
+    /// Adds a note, if it is none of those that are there.
+    pub(crate) fn note(&self, note: &Message) {
+        self.change(|record| {
+            if record.notes.len() < MOST_NOTES && !record.notes.contains(note) {
+                record.notes.push(note.clone());
+            }
+        });
+    }
+
+    /// Writes what the run came to. Where it is too long, the answers row by row are left out.
+    ///
+    /// # Errors
+    /// Storage refuses.
+    pub(crate) async fn write_outcome(&self, outcome: RunOutcome) -> Result<()> {
+        if !self.is_written.get() {
+            return Ok(());
+        }
+        let mut outcome = RunOutcome {
+            id: self.record.borrow().id.clone(),
+            ..outcome
+        };
+        let text = |outcome: &RunOutcome| serde_json::to_string(outcome).map_err(|error| unwritable(OUTCOME, error));
+        let mut written = text(&outcome)?;
+        if written.len() > MOST_OUTCOME_BYTES {
+            outcome.predictions = PredictionTable::default();
+            outcome.judgement = None;
+            written = text(&outcome)?;
+        }
+        self.sink.write(OUTCOME, written.as_bytes()).await
+    }
+
     /// Where the run went back to last.
     pub(crate) fn rate_change(&self) -> Option<RateChange> {
         self.record.borrow().rate_changes.last().copied()
@@ -204,6 +243,35 @@ impl RecordFile {
         write_record(self.sink.as_ref(), &record).await?;
         self.is_written.set(true);
         Ok(())
+    }
+}
+
+/// What is heard of a run under way, for its record.
+#[derive(Default)]
+pub(crate) struct Heard {
+    /// What it came to so far.
+    pub(crate) outcome: RefCell<RunOutcome>,
+    record: RefCell<Option<Rc<RecordFile>>>,
+    /// Notes from before there is a record.
+    early: RefCell<Vec<Message>>,
+}
+
+impl Heard {
+    /// Takes an event of the run.
+    pub(crate) fn take(&self, event: &Event) {
+        match (&*self.record.borrow(), event) {
+            (Some(record), Event::Warning { message }) => record.note(message),
+            (None, Event::Warning { message }) => self.early.borrow_mut().push(message.clone()),
+            (Some(_), event) => self.outcome.borrow_mut().take(event),
+            // Of a run that is not written down nothing is kept.
+            (None, _) => {}
+        }
+    }
+
+    /// This is the run's record.
+    pub(crate) fn is_of(&self, record: Rc<RecordFile>) {
+        self.early.take().iter().for_each(|note| record.note(note));
+        *self.record.borrow_mut() = Some(record);
     }
 }
 
@@ -253,4 +321,13 @@ pub(crate) async fn read_curve(files: &[(String, Source)]) -> Result<Option<RunC
     let read = serde_json::from_slice(&bytes);
     read.map(Some)
         .map_err(|why| Error::format(msg::RecordDamaged { why }).file(CURVE))
+}
+
+/// What the run of a record came to, by the files of its folder; none where that was not kept, is damaged, or is of an earlier run.
+pub async fn read_outcome(files: &[(String, Source)], record: &RunRecord) -> Option<RunOutcome> {
+    record.summary.as_ref()?;
+    let (_, source) = files.iter().find(|(path, _)| path == OUTCOME)?;
+    let bytes = read_all(source.as_ref(), MOST_OUTCOME_BYTES as u64).await.ok()?;
+    let outcome: RunOutcome = serde_json::from_slice(&bytes).ok()?;
+    (outcome.id == record.id).then_some(outcome)
 }

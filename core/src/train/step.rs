@@ -80,6 +80,10 @@ pub async fn train_step(
 pub(crate) struct Unread {
     /// Whether those of the next step are left there, too.
     pub(crate) defers: bool,
+    /// Whether the norms of the next step's gradients are read, of each tensor: a picture of them is due. Not of a step that defers.
+    pub(crate) wants_norms: bool,
+    /// The last norms that were read: before clipping, by the tensors' numbers, with the step.
+    pub(crate) norms: Option<(usize, Vec<f64>)>,
     steps: Vec<Asked>,
     /// The numbers of the step before them.
     last: Option<Tensor<1>>,
@@ -204,6 +208,9 @@ pub(crate) async fn step_in_turns(
         if found.error.is_some() {
             return Ok(Some(found));
         }
+        if unread.wants_norms {
+            unread.norms = Some((settings.step, gradients.norms().await?));
+        }
     }
     // They hold the old weights, which go one by one as the new ones come.
     drop(leaves);
@@ -288,8 +295,14 @@ async fn passes(
                 turn.pass(|| gradients.add(&leaves, loss));
             }
             Some(parts) => {
-                let loss = |leaves: &Leaves| objective.loss(model, leaves, batch, &counts, seed);
-                let Some(loss) = layer_by_layer(parts, (&leaves, &mut gradients), loss, turn).await? else {
+                let learnt = Learnt {
+                    model,
+                    objective,
+                    batch,
+                    counts: &counts,
+                    seed,
+                };
+                let Some(loss) = layer_by_layer(parts, (&leaves, &mut gradients), learnt, turn).await? else {
                     return Ok(None);
                 };
                 losses.push(loss);
@@ -318,12 +331,45 @@ async fn settle(device: &Device, reserved: Option<u64>) -> Result<()> {
     Ok(())
 }
 
+/// A micro-batch and what its loss is made of.
+#[derive(Clone, Copy)]
+struct Learnt<'a> {
+    model: &'a Model,
+    objective: &'a Objective,
+    batch: &'a Batch,
+    counts: &'a [f64],
+    seed: Option<u64>,
+}
+
+impl Learnt<'_> {
+    /// The loss on hidden states that are there; that of a frozen vocabulary chunk by chunk, with turns in between. `None` where a
+    /// stop ended it.
+    async fn loss(&self, leaves: &Leaves, hidden: Tensor<2>, turn: &mut Turn<'_, '_>) -> Result<Option<Tensor<1>>> {
+        let rows = (hidden.clone(), self.batch);
+        let begun = turn.pass(|| self.objective.loss_in_chunks(self.model, leaves, rows, self.counts));
+        let Some((mut chunks, scale)) = begun else {
+            let behind = leaves.behind(hidden);
+            let loss = || {
+                self.objective
+                    .loss(self.model, &behind, self.batch, self.counts, self.seed)
+            };
+            return turn.pass(loss).map(Some);
+        };
+        while let Some(newest) = turn.pass(|| chunks.learn_next(scale)) {
+            if !turn.after(self.model.device(), || Some(newest)).await? {
+                return Ok(None);
+            }
+        }
+        Ok(Some(turn.pass(|| chunks.loss(scale))))
+    }
+}
+
 /// The loss of one micro-batch, whose backward pass makes each layer's activations anew and adds the gradients of `leaves` to those
-/// of the step; `loss` is the objective's, on hidden states that are there. `None` where a stop ended it, and nothing was added.
+/// of the step. `None` where a stop ended it, and nothing was added.
 async fn layer_by_layer(
     mut parts: PassInParts<'_>,
     (leaves, gradients): (&Leaves, &mut GradientSum),
-    loss: impl Fn(&Leaves) -> Result<Tensor<1>>,
+    learnt: Learnt<'_>,
     turn: &mut Turn<'_, '_>,
 ) -> Result<Option<Tensor<1>>> {
     let plain = leaves.without_gradients();
@@ -332,7 +378,10 @@ async fn layer_by_layer(
             return Ok(None);
         }
     }
-    let loss = turn.pass(|| loss(&leaves.behind(parts.hidden(leaves))))?;
+    let hidden = turn.pass(|| parts.hidden(leaves));
+    let Some(loss) = learnt.loss(leaves, hidden, turn).await? else {
+        return Ok(None);
+    };
     let mut places = gradients.places();
     let mut of_head = turn.pass(|| places.within(|| loss.backward()));
     parts.begin_backward(&mut of_head);

@@ -9,6 +9,20 @@ const WINDOW: usize = 20;
 /// lengths may have it do, is that slow.
 const LEFT_OUT: usize = 3;
 
+/// Fewer steps say too little of those to come.
+const FEWEST: usize = 3;
+
+/// What the last steps of a run took.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Pace {
+    /// How many they are.
+    pub(crate) steps: usize,
+    /// The mean time of one.
+    pub(crate) seconds_per_step: f64,
+    /// What the GPU's allocator held, where that is counted.
+    pub(crate) held_bytes: Option<u64>,
+}
+
 /// Throughput over the last steps. Only time inside steps counts: evaluations, samples and pauses do not slow it, nor do the first
 /// steps that waited for kernels to be compiled.
 #[derive(Debug, Default)]
@@ -60,6 +74,16 @@ impl Throughput {
         }
     }
 
+    /// What the steps took that count; none where they are few, or the clock stands still.
+    pub(crate) fn pace(&self, held_bytes: Option<u64>) -> Option<Pace> {
+        let (steps, seconds) = (self.steps.len(), self.seconds());
+        (steps >= FEWEST && seconds > 0.0).then(|| Pace {
+            steps,
+            seconds_per_step: seconds / steps as f64,
+            held_bytes,
+        })
+    }
+
     fn seconds(&self) -> f64 {
         self.steps.iter().map(|step| step.0).sum()
     }
@@ -75,6 +99,7 @@ mod tests {
         assert!(speed.tokens_per_second().is_nan() && speed.eta_seconds(8).is_nan());
         assert_eq!(speed.eta_seconds(0), 0.0, "nothing is left to do");
         speed.add(100.0, 10);
+        assert_eq!(speed.pace(None), None, "one step says little");
         for _ in 0..WINDOW {
             speed.add(0.5, 50);
         }
@@ -83,6 +108,9 @@ mod tests {
             "the slow first step is forgotten"
         );
         assert!((speed.eta_seconds(8) - 4.0).abs() < 1e-9);
+        let pace = speed.pace(Some(7)).expect("many steps");
+        assert_eq!((pace.steps, pace.held_bytes), (WINDOW, Some(7)));
+        assert!((pace.seconds_per_step - 0.5).abs() < 1e-9);
     }
 
     #[test]

@@ -16,9 +16,10 @@ use super::record::RecordFile;
 use super::report::{baseline_of_texts, predictions, report, report_of_texts, written_answers};
 use super::schedule::Schedule;
 use super::step::Unread;
-use super::throughput::Throughput;
+use super::throughput::{Pace, Throughput};
 use crate::config::{FinetuningType, Plan, RunConfig};
 use crate::data::{Cursor, Example, FewValues};
+use crate::device;
 use crate::error::Result;
 use crate::host::Emit;
 use crate::loaded_model::LoadedModel;
@@ -27,7 +28,7 @@ use crate::metrics::bootstrap::Direction;
 use crate::models::read_all;
 use crate::pictures::OptimizerPath;
 use crate::protocol::{
-    BaselineKind, Command, Event, GenerateOptions, PictureRequest, PredictionTable, Prompt, RunInfo, RunSample,
+    BaselineKind, Command, Event, GenerateOptions, Metric, PictureRequest, PredictionTable, Prompt, RunInfo, RunSample,
     RunSummary,
 };
 use crate::store::Sink;
@@ -35,6 +36,7 @@ use crate::tasks::{Baseline, TaskSpec};
 use burn::tensor::{Tensor, TensorData};
 use lorakeet_i18n::messages::run as msg;
 use reading::Asked;
+use std::cell::Cell;
 use std::rc::Rc;
 
 /// Samples in the middle of a run, and how far apart they are at least: they cost as much as a step or two.
@@ -100,6 +102,8 @@ pub(crate) struct Trainer<'a> {
     steps_a_read: usize,
     /// The most tokens, padding counted, of a micro-batch that is known to fit.
     fits: usize,
+    /// Whether a picture has gradients in it: then those of the steps are looked at, after which it is drawn.
+    shows_gradients: Cell<bool>,
     /// Where the weights stood after each step, of a run with two of them.
     path: OptimizerPath,
 }
@@ -138,6 +142,7 @@ impl<'a> Trainer<'a> {
             throughput: Throughput::default(),
             compiling: Compiling::new(model.model.device()),
             unread: Unread::default(),
+            shows_gradients: Cell::new(false),
             asked: Vec::new(),
             steps_a_read: 1,
             fits: 0,
@@ -234,8 +239,15 @@ impl<'a> Trainer<'a> {
         step < self.plan.max_steps && step.is_multiple_of(rhythm)
     }
 
-    /// Scores, samples and saves what came of it; gives the summary without its time, and the step whose weights were kept.
-    pub(crate) async fn finish(mut self, emit: &mut Emit<'_>) -> Result<(RunSummary, usize)> {
+    /// What its last steps took.
+    pub(crate) fn pace(&self) -> Option<Pace> {
+        let held_bytes = device::reserved_of_gpu(self.model.model.device());
+        self.throughput.pace(held_bytes)
+    }
+
+    /// Scores, samples and saves what came of it; gives the summary without its time, the step whose weights were kept, and their
+    /// metrics.
+    pub(crate) async fn finish(mut self, emit: &mut Emit<'_>) -> Result<(RunSummary, usize, Vec<Metric>)> {
         let (step, finished) = (self.progress.step, self.is_finished());
         if self.patience_exhausted() {
             let (scores, metric) = (self.config.early_stopping_patience, &self.spec.metric);
@@ -265,10 +277,11 @@ impl<'a> Trainer<'a> {
             steps: step,
             train_loss: self.progress.loss_sum / step.max(1) as f64,
             eval_loss_before: self.progress.eval_loss_before,
-            eval_loss_after: last.map(|eval| eval.info.loss),
+            eval_loss_after: last.as_ref().map(|eval| eval.info.loss),
             seconds: 0.0,
         };
-        Ok((summary, kept))
+        let metrics = last.map(|eval| eval.info.metrics);
+        Ok((summary, kept, metrics.unwrap_or_default()))
     }
 
     /// Serves what was asked for meanwhile, holds while the run is paused, and tells whether it is to end.

@@ -123,9 +123,17 @@ impl<'t, 'e> Turn<'t, 'e> {
     /// # Errors
     /// The device failed.
     pub(crate) async fn after_part(&mut self, parts: &PassInParts<'_>) -> Result<bool> {
+        self.after(parts.device(), || parts.fence()).await
+    }
+
+    /// The same after any stretch of work, of which `fence` gives a number.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub(crate) async fn after(&mut self, device: &Device, fence: impl FnOnce() -> Option<Tensor<1>>) -> Result<bool> {
         self.look_at_compiling();
-        if device::is_gpu(parts.device()) {
-            self.wait_where_due(parts).await?;
+        if device::is_gpu(device) {
+            self.wait_where_due(device, fence).await?;
         }
         (self.host.yield_now)().await;
         let Some(OfRun { emit, step, .. }) = &mut self.run else {
@@ -145,13 +153,13 @@ impl<'t, 'e> Turn<'t, 'e> {
         Ok(!emit.control.is_stopped())
     }
 
-    async fn wait_where_due(&mut self, parts: &PassInParts<'_>) -> Result<()> {
+    async fn wait_where_due(&mut self, device: &Device, fence: impl FnOnce() -> Option<Tensor<1>>) -> Result<()> {
         let queued = device::queued();
         let last = queued.saturating_sub(std::mem::replace(&mut self.queued, queued));
         if !device::is_due(queued, last) {
             return Ok(());
         }
-        let Some(fence) = parts.fence() else { return Ok(()) };
+        let Some(fence) = fence() else { return Ok(()) };
         read(fence).await?;
         let now_ms = (self.host.now_ms)();
         // After a pause nobody knows when what was queued began.
@@ -160,7 +168,7 @@ impl<'t, 'e> Turn<'t, 'e> {
         }
         (self.queued, self.carried) = (0, 0);
         if device::latency_ms().is_none() {
-            measure_latency(parts.device(), &self.host).await?;
+            measure_latency(device, &self.host).await?;
             self.waited_ms = Some((self.host.now_ms)());
         }
         Ok(())

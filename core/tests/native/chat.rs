@@ -1,7 +1,7 @@
 //! Chat templates: rendered as transformers renders them, and answers told from the rest.
 
 use crate::common::{golden, json};
-use lorakeet_core::chat::{ChatTemplate, assistant_mask};
+use lorakeet_core::chat::{ChatTemplate, Conversation, assistant_mask};
 use lorakeet_core::protocol::ChatMessage;
 
 const CHATML: &str = "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] + \
@@ -181,4 +181,23 @@ fn tokens_that_touch_a_span_are_the_assistants() {
 fn tokens_of_nothing_but_space_belong_to_the_span_that_they_end_in() {
     let mask = assistant_mask(&[4..4, 5..5, 9..9, 10..10], std::slice::from_ref(&(4..9)));
     assert_eq!(mask, [false, true, true, false]);
+}
+
+#[test]
+fn a_template_is_told_whether_to_think_where_a_conversation_does_not_say_it() {
+    let source = "{% for m in messages %}{{ m.content }}{% endfor %}\
+                  {% if enable_thinking is defined and not enable_thinking %}<no>{% endif %}";
+    let mut switch = template(source);
+    let turns = messages(&[("user", "a")]);
+    assert!(switch.has_thinking_switch() && !template(CHATML).has_thinking_switch());
+    assert_eq!(switch.apply(&turns, true).unwrap(), "a");
+    switch.enable_thinking(Some(false));
+    assert_eq!(switch.apply(&turns, true).unwrap(), "a<no>");
+    let mut said = Conversation::from(turns.as_slice());
+    said.names.insert("enable_thinking".into(), true.into());
+    assert_eq!(switch.lay_out(&said, true).unwrap(), "a", "the row's own word counts");
+    assert!(!switch.is_told_in_vain());
+    let mut plain = template(CHATML);
+    plain.enable_thinking(Some(true));
+    assert!(plain.is_told_in_vain());
 }

@@ -1,7 +1,10 @@
 //! Run files, over the whole table of knobs and over random texts and settings.
 
 use lorakeet_core::Error;
-use lorakeet_core::config::{FinetuningType, HeadInit, KNOBS, Kind, PageQuery, Resolved, RunConfig, Source, find};
+use lorakeet_core::config::{
+    FinetuningType, HeadInit, KNOBS, Kind, PageQuery, Resolved, RunConfig, Source, find, named,
+};
+use lorakeet_i18n::Language::{Chinese, English};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -108,6 +111,41 @@ fn every_knob_has_a_valid_default_and_words_in_both_languages() {
     let reference: BTreeSet<_> = REFERENCE.lines().filter_map(|line| line.split(':').next()).collect();
     assert_eq!(essential, reference);
     assert!(KNOBS.is_sorted_by_key(|knob| knob.group), "groups stand together");
+}
+
+#[test]
+fn a_knob_s_reasons_are_short_and_in_both_languages() {
+    let mut of_knobs = 0;
+    for knob in KNOBS {
+        let (Some(english), Some(chinese)) = (knob.reasons(English), knob.reasons(Chinese)) else {
+            continue;
+        };
+        of_knobs += 1;
+        let name = knob.name;
+        assert!(
+            english.ends_with('.') && english.len() <= 340,
+            "{name}: {}",
+            english.len()
+        );
+        assert!(
+            chinese.ends_with('。') && chinese.chars().count() <= 180 && !chinese.contains(". "),
+            "{name}: {}",
+            chinese.chars().count()
+        );
+        let explained = knob.explain().replace('\n', " ");
+        assert!(
+            explained.contains(english) && explained.contains(knob.guidance_en),
+            "{explained}"
+        );
+    }
+    assert!(of_knobs > 70, "{of_knobs} knobs have reasons");
+}
+
+#[test]
+fn a_knob_is_named_by_its_aliases_and_a_mistyped_one_is_guessed() {
+    assert_eq!(named("lora_rank").map(|knob| knob.name).ok(), Some("lora_r"));
+    let error = named("lora_rnk").map(|knob| knob.name).expect_err("no such knob");
+    assert!(error.to_string().contains("lora_rank"), "{error}");
 }
 
 #[test]

@@ -20,6 +20,7 @@ mod gguf_blocks;
 mod hostile;
 mod inspect;
 mod labels;
+mod masking;
 mod packing;
 mod protocol;
 mod quant;

@@ -1,18 +1,19 @@
 //! The words between the engine and its front ends: every event comes through JSON as it went in.
-//! One file of 880 lines, because every event and command has its example here.
+//! One file of 900 lines, because every event and command has its example here.
 
 use lorakeet_core::Error;
 use lorakeet_core::advice::{Advice, Caution, Doubt, Recommendation};
 use lorakeet_core::config::RunConfig;
 use lorakeet_core::protocol::{
-    AuditDropped, AuditFinding, AuditKind, AuditPlace, AuditReport, Baseline, BaselineKind, CalibrationBin, ClassRow,
-    ColumnRole, ColumnUse, Command, Comparison, CurveEval, CurvePoint, DataInfo, DecisionKind, Decisions, DeviceInfo,
-    DeviceKind, Divergence, EvalInfo, Event, ExportCheck, ExportEvent, ExportForm, ExportOption, ExportScore,
-    FileScore, HubEvent, HubProgress, InputFile, Interval, Judgement, KnobInfo, MemoryEstimate, Metric, ModelInfo,
-    Picture, PictureRequest, PredictionTable, PreviewExample, Probe, RateChange, RatePoint, RateSearch, ReadBack,
-    Report, ReportForm, RunCurve, RunInfo, RunInput, RunLabels, RunPreview, RunRecord, RunSample, RunScore, RunState,
-    RunSummary, SearchEnd, Sign, Slice, SliceBy, Stage, StepInfo, StoredCopy, StoredRun, TensorError, TextPrediction,
-    TokenProbability, Verdict,
+    AuditDropped, AuditFinding, AuditKind, AuditPlace, AuditReport, AuditSetting, Baseline, BaselineKind,
+    CalibrationBin, ClassRow, ColumnRole, ColumnUse, Command, ComparedFiles, Comparison, CurveEval, CurvePoint,
+    DataInfo, DecisionKind, Decisions, DeviceInfo, DeviceKind, Divergence, EvalInfo, Event, ExportCheck, ExportEvent,
+    ExportForm, ExportOption, ExportScore, FileScore, FilesEvent, HubEvent, HubProgress, InputFile, Interval,
+    Judgement, KnobInfo, Learnt, MemoryEstimate, Metric, ModelInfo, OpenedRun, Picture, PictureRequest,
+    PredictionTable, PreviewExample, Probe, RateChange, RatePoint, RateSearch, ReadBack, Report, ReportForm, RunCurve,
+    RunInfo, RunInput, RunLabels, RunOutcome, RunPreview, RunRecord, RunSample, RunScore, RunState, RunSummary,
+    SearchEnd, Sign, Slice, SliceBy, Stage, StepInfo, StoredCopy, StoredRun, TensorChange, TensorError, TextPrediction,
+    TokenProbability, UncomparedTensor, Verdict,
 };
 use lorakeet_core::task::Task;
 use lorakeet_i18n::messages::formats as msg;
@@ -41,12 +42,14 @@ fn record(id: &str) -> RunRecord {
             copy: Some("d".to_owned()),
         }]),
         validation: None,
+        adapter: None,
         state: RunState::Stopped,
         summary: None,
         max_steps: Some(3),
         inputs: [("train_file".to_owned(), "e".to_owned())].into(),
         failure: Some(Error::config(Message::verbatim("f"))),
         samples: vec![sample()],
+        notes: vec![Message::verbatim("n")],
         rate_changes: vec![RateChange {
             step: 1,
             before: 0.3,
@@ -164,6 +167,8 @@ fn pictures(number: f64) -> Vec<Picture> {
             layers: vec![text()],
             modules: vec![text(), text(), text()],
             shares: cells(),
+            gradients: cells(),
+            gradient_step: Some(4),
         },
     ]
 }
@@ -233,6 +238,7 @@ fn events(number: f64) -> Vec<Event> {
             hidden_size: 1,
             max_position_embeddings: 1,
             has_chat_template: true,
+            has_thinking_switch: true,
             linear_modules: vec!["q_proj".into()],
         }),
         Event::Data(DataInfo {
@@ -281,6 +287,10 @@ fn events(number: f64) -> Vec<Event> {
             },
             available_bytes: Some(9),
             seconds_per_step: Some(0.125),
+            learnt: Some(Learnt {
+                steps: 10,
+                peak_bytes: Some(11),
+            }),
         },
         Event::Started(RunInfo {
             max_steps: 1,
@@ -473,8 +483,24 @@ fn events(number: f64) -> Vec<Event> {
         reports_a_point: 2,
     };
     events.push(Event::RunCurves {
-        curves: vec![("a".to_owned(), curve)],
+        curves: vec![("a".to_owned(), curve.clone())],
     });
+    let mut outcome = RunOutcome {
+        id: text(),
+        kept: 1,
+        ..RunOutcome::default()
+    };
+    events.iter().for_each(|event| outcome.take(event));
+    assert!(outcome.info.is_some() && outcome.report.is_some() && !outcome.baselines.is_empty());
+    assert!(outcome.judgement.is_some() && !outcome.predictions.rows.is_empty());
+    events.push(Event::RunOpened(Box::new(OpenedRun {
+        record: record("a"),
+        outcome,
+        curve,
+        has_weights: true,
+        has_data: false,
+        problem: Some(Error::config(said())),
+    })));
     let place = AuditPlace {
         row: 2,
         in_validation: true,
@@ -490,6 +516,10 @@ fn events(number: f64) -> Vec<Event> {
         effect: said(),
         remedy: said(),
         drop_as: Some(AuditKind::ExactLeakage),
+        setting: Some(AuditSetting {
+            knob: text(),
+            value: 512.into(),
+        }),
     };
     let dropped = AuditDropped {
         kind: AuditKind::EmptyRows,
@@ -593,6 +623,28 @@ fn events(number: f64) -> Vec<Event> {
     ] {
         events.push(Event::Export(event));
     }
+    let change = || TensorChange {
+        name: text(),
+        distance: number,
+        before: number,
+        after: number,
+    };
+    events.push(Event::Files(FilesEvent::Compared(Box::new(ComparedFiles {
+        are_adapters: true,
+        files: [vec![text()], vec![text()]],
+        is_same: false,
+        total: change(),
+        layers: vec![change()],
+        tensors: vec![change()],
+        only_a: vec![text()],
+        only_b: Vec::new(),
+        uncompared: vec![UncomparedTensor {
+            name: text(),
+            shapes: Some([vec![1], vec![2, 3]]),
+            format: None,
+            is_same: false,
+        }],
+    }))));
     let drawn = |picture| Event::Picture {
         id: None,
         step: Some(3),
@@ -646,6 +698,8 @@ fn kind(event: &Event) -> u32 {
         Event::ReportFile { .. } => 38,
         Event::Advice { .. } => 39,
         Event::Rate(_) => 40,
+        Event::Files(_) => 41,
+        Event::RunOpened(_) => 42,
     }
 }
 
@@ -653,7 +707,7 @@ fn kind(event: &Event) -> u32 {
 fn every_event_comes_through_json_as_it_went_in_whatever_its_numbers() {
     for number in [0.0, -0.0, 3.0, 2.345e-4, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         let events = events(number);
-        assert_eq!(events.iter().map(kind).collect::<BTreeSet<_>>().len(), 41);
+        assert_eq!(events.iter().map(kind).collect::<BTreeSet<_>>().len(), 43);
         for event in events {
             let written = serde_json::to_string(&event).expect("it is written");
             let read: Event = serde_json::from_str(&written).unwrap_or_else(|error| panic!("{written}: {error}"));

@@ -8,7 +8,10 @@ messages! { "audit";
     NoRowsToClean = "there are no rows with columns to choose from", "没有带列的数据可供筛选";
     CleanTable = "Choose a csv, tsv, json or jsonl file.", "请选择 csv、tsv、json 或 jsonl 文件。";
     NoRowsToDrop = "there are no rows of texts in columns that could be left out", "没有按列存放的文本数据可供舍去";
+    NoTextsToMask = "there are no texts in which personal data could be replaced", "没有可替换个人信息的文本";
+    NoTextsInImages = "these are images: no rows of texts are left out or changed", "这些是图像，没有可舍去或替换的文本";
     TakeDropOut = "Take words out of drop_rows, or choose another file.", "请减少 drop_rows 中的词，或选择其他文件。";
+    RowsMasked { count } = "Rows in which mask_personal put placeholders: {count}.", "按 mask_personal 替换为占位符的数据：{count} 条。";
     NothingLeft = "drop_rows leaves no row", "按 drop_rows 舍去后没有剩下数据";
     RowsLeftOut { count, kind } = "Rows left out by drop_rows: {count} ({kind}).", "按 drop_rows 舍去的数据：{count} 条（{kind}）。";
     NothingStays = "every row is empty, so that no row would be written", "每条数据都是空的，没有可写出的数据";
@@ -52,8 +55,8 @@ messages! { "audit";
     Imbalance { largest, most, smallest, fewest } = "The class '{largest}' has {most} rows, '{smallest}' has {fewest}.",
         "类别 '{largest}' 有 {most} 条数据，'{smallest}' 只有 {fewest} 条。";
     AccuracyFlatters = "Who always answers the largest class has a good accuracy.", "总是回答最大的类别也会有不错的准确率。";
-    JudgeByF1 = "Set metric_for_best_model: f1; loss: focal(gamma=2) gives rare classes more weight.",
-        "请设置 metric_for_best_model: f1；loss: focal(gamma=2) 可提高稀有类别的权重。";
+    JudgeByF1 = "Set metric_for_best_model: f1_macro; loss: focal(gamma=2) gives rare classes more weight.",
+        "请设置 metric_for_best_model: f1_macro；loss: focal(gamma=2) 可提高稀有类别的权重。";
 
     EmptyRows { count } = "Rows without a text, or without an answer: {count}.", "没有文本或没有回答的数据：{count} 条。";
     RunRefusesEmpty = "A run skips rows that are empty as a whole, and refuses the file where only a part of one is.",
@@ -95,8 +98,8 @@ messages! { "audit";
     PaymentCards { count } = "Rows with what looks like numbers of payment cards: {count}.", "疑似含有银行卡号的数据：{count} 条。";
     ResidentIds { count } = "Rows with Chinese resident identity numbers: {count}.", "含有居民身份证号的数据：{count} 条。";
     LearntByHeart = "The model can learn them by heart and tell them to anybody.", "模型可能背下它们并透露给任何人。";
-    MaskPersonal = "Replace them with a placeholder, such as EMAIL, or take the rows out.",
-        "请替换为占位符（如 EMAIL），或删去这些数据。";
+    MaskPersonal = "Have a run read placeholders for them (mask_personal), or leave the rows out (drop_rows).",
+        "可在训练中以占位符代替（mask_personal），或舍去这些数据（drop_rows）。";
 
     ExactDuplicates { count } = "Rows that are the same as an earlier one: {count}.", "与前面某条数据相同的数据：{count} 条。";
     NearDuplicates { count } = "Rows that are nearly the same as an earlier one: {count}.", "与前面某条数据近似重复的数据：{count} 条。";

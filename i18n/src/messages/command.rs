@@ -47,6 +47,18 @@ messages! { "command";
         "文件夹超过 {most} 个，其余的没有查看。";
     TableReplaces { knob } = "is {knob}, too, which the table would replace", "同时也是 {knob}，表格会覆盖它";
     AsksHub { name, host } = "{name} is not a path here: {host} is asked for it.", "此处没有路径 {name}：将向 {host} 请求。";
+    // trained.rs
+    WeightsOfCheckpoint { step } = "The run has not ended: the weights of step {step} are taken, those of its newest checkpoint.",
+        "训练尚未结束：使用最新检查点（第 {step} 步）的权重。";
+    NoWeightsYet = "has no weights yet: no adapter, no model, no whole checkpoint", "还没有权重：没有适配器、模型或完整的检查点";
+    FinishTheRun = "Let the run go on (resume_from_checkpoint: true), or name the folder of one that has ended.",
+        "请继续这次训练（resume_from_checkpoint: true），或指定一次已结束的训练的文件夹。";
+    NothingHeldOutByRun = "The run holds no rows out: all of its rows are scored, those that it was trained on.",
+        "这次训练没有留出数据：评估的是它的全部数据，即训练用过的数据。";
+    AnswersTrainedRows =
+        "These are all rows of the run's data, most of which it was trained on; predictions.csv in its folder has those that it held \
+         out. Name other rows with --data.",
+        "这是该训练的全部数据，其中大部分用于训练；其文件夹中的 predictions.csv 是留出数据的预测。可用 --data 指定其他数据。";
     NoDataToAudit = "there is no data to audit", "没有可检查的数据";
     NameTrainFile = "Name a data file, or a run file with train_file.", "请指定数据文件，或含有 train_file 的配置文件。";
     NoTokenizer { model } = "{model} has no tokenizer: lengths are estimated from letters.",

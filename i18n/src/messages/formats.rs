@@ -263,10 +263,11 @@ messages! { "formats";
         "the two adapters call their modules by other names: GGUF's of one architecture, and those of others",
         "两个适配器对模块的命名不同：一个使用某架构的 GGUF 名称，另一个不是";
     NameBaseOfBoth = "Name the base of both with --base.", "请用 --base 指定两者的基座模型。";
+    StoppedComparing = "stopped while the files were compared", "已停止（正在比较文件）";
     ModelAndAdapter = "one is a model and the other an adapter", "一个是模型，另一个是适配器";
     CompareAlike =
-        "Compare two adapters or two models; an adapter becomes a model by `lorakeet export --to merged`.",
-        "请比较两个适配器或两个模型；用 `lorakeet export --to merged` 可将适配器变为模型。";
+        "Compare two adapters or two models; an adapter becomes a model by exporting it as merged.",
+        "请比较两个适配器或两个模型；导出为 merged 可将适配器变为模型。";
 
     // stored_zip.rs, pickle.rs, torch_file.rs
     NoArchive = "is not a whole ZIP archive, as torch.save writes them", "不是 torch.save 所写的完整 ZIP 归档";

@@ -37,6 +37,8 @@ messages! { "hub";
     Longer = "there is more of it than was asked for", "内容比请求的更多";
     ShardMissing { name } = "the index names {name}, which is not there", "索引中的 {name} 不存在";
     OtherHash { found } = "its SHA-256 is {found}, and the hub states another one", "其 SHA-256 为 {found}，与仓库声明的不同";
+    OtherBlob { found } = "its git hash (SHA-1) is {found}, and the hub states another one",
+        "其 git 哈希（SHA-1）为 {found}，与仓库声明的不同";
     DownloadOnceMore =
         "It was thrown away; download it again. If that happens twice, something on the way changes files.",
         "该文件已丢弃，请重新下载。如果再次出现，说明传输途中有环节改动了文件。";

@@ -274,6 +274,13 @@ messages! { "run";
     OtherOptimizer = "the optimizer's state belongs to another model, adapter or optim",
         "优化器状态属于其他模型、适配器或 optim";
     ResumeSameFile = "Resume with the run file that wrote the checkpoint.", "请用写出该检查点的配置文件继续训练。";
+    NoStoreToOpen = "there is no storage here, and no run in it", "此处没有存储，也就没有已保存的训练";
+    RunHasNotEnded = "this run has not ended", "这次训练尚未结束";
+    ContinueRun = "Continue it.", "请继续该训练。";
+    RunLeftNoWeights = "the run did not leave this file", "该训练没有留下这个文件";
+    OtherModelThanRuns = "this model is not the one that the run began with", "此模型不是训练开始时所用的模型";
+    ChooseRunsModel = "Choose the run's model in step 2, and open the run again. All but its weights is shown.",
+        "请在第 2 步选择该训练所用的模型，再重新打开。除权重外的内容均已显示。";
     OtherRun { differences } = "this is not the run that wrote the checkpoint: {differences}",
         "这不是写出该检查点的训练：{differences}";
     SetBack =
@@ -285,10 +292,20 @@ messages! { "run";
     WasNotGiven { name } = "{name} was not given", "当时没有给出 {name}";
     WasGiven { name } = "{name} was given, and is not", "当时给出了 {name}，现在没有";
     NotGiven = "not given", "未设置";
-    OtherModel { name } = "{name} names a model with other weights or another config.json",
-        "{name} 指向权重或 config.json 不同的模型";
+    OtherModel { name } =
+        "{name} names a model with other weights or another config.json, not the one that the run began with",
+        "{name} 指向权重或 config.json 不同的模型，不是训练开始时所用的模型";
     OtherAdapter { name } = "{name} names another adapter", "{name} 指向另一个适配器";
-    OtherData { name } = "{name} holds other data", "{name} 中是不同的数据";
+    OtherData { name } = "{name} holds other data: this file is not the one that the run began with",
+        "{name} 中是不同的数据：此文件不是训练开始时所用的文件";
+    OtherDataAt { name, difference } =
+        "{name} holds other data: this file is not the one that the run began with, {difference}",
+        "{name} 中是不同的数据：此文件不是训练开始时所用的文件，{difference}";
+    RowDiffers { row } = "row {row} differs", "第 {row} 行不同";
+    RowsDiffer { first, last } = "one of the rows {first} to {last} differs", "第 {first} 行到第 {last} 行之间有不同";
+    RowCountWas { rows, were } = "it has {rows} rows in place of {were}",
+        "现有 {rows} 行，当时有 {were} 行";
+    NoRowDiffers = "its rows are the same, and the bytes around them are not", "各行相同，但其余字节不同";
     OtherTokens =
         "the tokenizer or the chat template makes other tokens of the same rows, or the checkpoint is of a release in \
          whose packed rows examples saw each other",

@@ -181,53 +181,100 @@ fn parts(picture: &Picture, words: &PictureWords) -> (&'static str, String, Stri
             layers,
             modules,
             shares,
-        } => layer_updates(layers, modules, shares, words),
+            gradients,
+            gradient_step,
+        } => {
+            let map = LayerMap { layers, modules, words };
+            let shown = layer_updates(&map, shares);
+            match gradient_step.filter(|_| !gradients.is_empty()) {
+                Some(step) => {
+                    let (title, summary, body) = shown;
+                    (title, summary, body + &layer_gradients(&map, gradients, step))
+                }
+                None => shown,
+            }
+        }
     }
 }
 
-/// The updates of all modules: an image of the layers from the top, a column a module, and a table in percent.
-fn layer_updates(
-    layers: &[String],
-    modules: &[String],
-    shares: &[f32],
-    words: &PictureWords,
-) -> (&'static str, String, String) {
-    let name = |layer: &String| match layer.is_empty() {
-        true => words.outside_of_layers.to_owned(),
-        false => escaped(layer),
-    };
-    let columns = modules.len();
-    let share = |place: usize| shares.get(place).copied().filter(|share| share.is_finite());
-    let places = (0..layers.len() * columns).filter_map(|place| Some((place, share(place)?)));
-    let largest = places.max_by(|a, b| a.1.total_cmp(&b.1)).map(|(place, share)| {
-        let (layer, module) = (&layers[place / columns], escaped(&modules[place % columns]));
-        let path = match layer.is_empty() {
-            true => module,
-            false => format!("{}.{module}", escaped(layer)),
-        };
-        (path, part_in_percent(share))
-    });
-    let named: Vec<String> = modules
+/// Numbers of modules, in rows of layers and columns of modules.
+struct LayerMap<'a> {
+    layers: &'a [String],
+    modules: &'a [String],
+    words: &'a PictureWords,
+}
+
+impl LayerMap<'_> {
+    fn name(&self, layer: &str) -> String {
+        match layer.is_empty() {
+            true => self.words.outside_of_layers.to_owned(),
+            false => escaped(layer),
+        }
+    }
+
+    /// The largest number with its module.
+    fn largest(&self, cells: &[f32], show: fn(f32) -> String) -> Option<(String, String)> {
+        let columns = self.modules.len();
+        let places = cells.iter().copied().take(self.layers.len() * columns).enumerate();
+        let places = places.filter(|(_, number)| number.is_finite());
+        places.max_by(|a, b| a.1.total_cmp(&b.1)).map(|(place, number)| {
+            let (layer, module) = (&self.layers[place / columns], escaped(&self.modules[place % columns]));
+            let path = match layer.is_empty() {
+                true => module,
+                false => format!("{}.{module}", escaped(layer)),
+            };
+            (path, show(number))
+        })
+    }
+
+    /// An image of the layers from the top, a column a module, and the same as a table.
+    fn drawn(&self, cells: &[f32], show: fn(f32) -> String, (summary, caption): (&str, &str)) -> String {
+        // An image's text has no tags.
+        let spoken = summary.replace("<code>", "").replace("</code>", "");
+        let columns = self.modules.len();
+        let drawn = image(cells, self.layers.len(), columns, Scale::From(0.0), &spoken);
+        let heads = self.modules.iter().map(|module| escaped(module));
+        let heads: Vec<String> = [String::new()].into_iter().chain(heads).collect();
+        let number = |place: usize| cells.get(place).copied().filter(|number| number.is_finite());
+        let rows = rows_of(self.layers.iter().enumerate(), LAYERS_IN_TABLE, |(row, layer)| {
+            let places = row * columns..(row + 1) * columns;
+            let cells = places.map(|place| number(place).map_or("–".to_owned(), show));
+            [self.name(layer)].into_iter().chain(cells).collect()
+        });
+        let table = numbers(caption, &heads, &rows);
+        format!(
+            "<div class=\"layer-updates\">{drawn}</div>{}",
+            folded(self.words, &table)
+        )
+    }
+}
+
+/// The updates of all modules, in percent.
+fn layer_updates(map: &LayerMap<'_>, shares: &[f32]) -> (&'static str, String, String) {
+    let words = map.words;
+    let modules = map
+        .modules
         .iter()
-        .map(|module| format!("<code>{}</code>", escaped(module)))
-        .collect();
-    let ends = layers.first().map(name).zip(layers.last().map(name));
-    let summary = (words.layer_updates_summary)(ends, &named.join(", "), largest);
-    // An image's text has no tags.
-    let spoken = summary.replace("<code>", "").replace("</code>", "");
-    let drawn = image(shares, layers.len(), columns, Scale::From(0.0), &spoken);
-    let heads: Vec<String> = [String::new()]
-        .into_iter()
-        .chain(modules.iter().map(|module| escaped(module)))
-        .collect();
-    let rows = rows_of(layers.iter().enumerate(), LAYERS_IN_TABLE, |(row, layer)| {
-        let cells =
-            (row * columns..(row + 1) * columns).map(|place| share(place).map_or("–".to_owned(), part_in_percent));
-        [name(layer)].into_iter().chain(cells).collect()
-    });
-    let table = numbers(words.layer_updates_table, &heads, &rows);
-    let drawn = format!("<div class=\"layer-updates\">{drawn}</div>{}", folded(words, &table));
+        .map(|module| format!("<code>{}</code>", escaped(module)));
+    let modules: Vec<String> = modules.collect();
+    let ends = map.layers.first().zip(map.layers.last());
+    let ends = ends.map(|(first, last)| (map.name(first), map.name(last)));
+    let largest = map.largest(shares, part_in_percent);
+    let summary = (words.layer_updates_summary)(ends, &modules.join(", "), largest);
+    let drawn = map.drawn(shares, part_in_percent, (&summary, words.layer_updates_table));
     (words.layer_updates, summary, drawn)
+}
+
+/// The norms of their gradients in a step, below the updates.
+fn layer_gradients(map: &LayerMap<'_>, norms: &[f32], step: usize) -> String {
+    let words = map.words;
+    let show = |norm: f32| format::small(f64::from(norm));
+    let summary = (words.layer_gradients_summary)(step, map.largest(norms, show));
+    let drawn = map.drawn(norms, show, (&summary, words.layer_gradients_table));
+    format!(
+        "<p class=\"picture-name\">{}</p><p>{summary}</p>{drawn}",
+        words.layer_gradients
+    )
 }
 
 /// A share of any size in percent: at the beginning of a run updates are thousandths of one.
@@ -421,6 +468,8 @@ mod tests {
             layers: vec!["layers.0".into(), "layers.1".into(), String::new()],
             modules: vec!["self_attn.q_proj".into(), "<wte>".into()],
             shares: vec![0.01, f32::NAN, 0.031, f32::NAN, f32::NAN, 0.002],
+            gradients: vec![0.25, f32::NAN, 0.5, f32::NAN, f32::NAN, 0.125],
+            gradient_step: Some(40),
         };
         let text = html(&picture, Some(4), Language::English);
         assert!(
@@ -435,7 +484,11 @@ mod tests {
             !text.contains("alt=\"<code>") && !text.contains("&lt;code&gt;"),
             "{text}"
         );
-        assert_eq!(text.matches("<th scope=\"row\">").count(), 3);
+        assert_eq!(text.matches("<th scope=\"row\">").count(), 2 * 3, "a table each");
+        assert!(
+            text.contains("step 40") && text.contains("0.5000 in <code>layers.1.self_attn.q_proj</code>"),
+            "{text}"
+        );
         for share in ["1.0 %", "3.1 %", "0.200 %"] {
             assert!(
                 text.contains(&format!("<td class=\"number-cell\">{share}</td>")),
@@ -447,6 +500,8 @@ mod tests {
             layers: Vec::new(),
             modules: Vec::new(),
             shares: Vec::new(),
+            gradients: Vec::new(),
+            gradient_step: None,
         };
         assert!(html(&none, None, Language::Chinese).contains("<img "));
     }
@@ -500,7 +555,9 @@ mod tests {
             Picture::LayerUpdates {
                 layers: vec!["layers.0".into(), "layers.1".into()],
                 modules: vec!["q".into(), "v".into()],
-                shares: grid,
+                shares: grid.clone(),
+                gradients: grid,
+                gradient_step: Some(2),
             },
         ];
         for picture in pictures {

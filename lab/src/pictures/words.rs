@@ -98,6 +98,12 @@ pub struct PictureWords {
     pub layer_updates_summary: fn(Both, &str, Both) -> String,
     /// Caption.
     pub layer_updates_table: &'static str,
+    /// Title of the gradients below.
+    pub layer_gradients: &'static str,
+    /// The step, and the largest norm with its module.
+    pub layer_gradients_summary: fn(usize, Both) -> String,
+    /// Caption.
+    pub layer_gradients_table: &'static str,
     /// A row of modules that belong to no layer.
     pub outside_of_layers: &'static str,
 }
@@ -208,6 +214,14 @@ static ENGLISH: PictureWords = PictureWords {
         format!("‖ΔW‖ / ‖W‖ of every module with an adapter; darker is more, grey has none.{rows}{largest}")
     },
     layer_updates_table: "‖ΔW‖ / ‖W‖ with ΔW = s·B·A",
+    layer_gradients: "Gradient norms by layer",
+    layer_gradients_summary: |step, largest| {
+        let largest = largest.map_or(String::new(), |(module, norm)| {
+            format!(" The largest is {norm} in <code>{module}</code>.")
+        });
+        format!("‖g‖ of A and B in step {step}, before clipping; rows and columns as above.{largest}")
+    },
+    layer_gradients_table: "‖g‖ of A and B together",
     outside_of_layers: "outside of the layers",
 };
 
@@ -296,5 +310,13 @@ static CHINESE: PictureWords = PictureWords {
         format!("每个带适配器的模块的 ‖ΔW‖ / ‖W‖；颜色越深越大，灰色表示没有适配器。{rows}{largest}")
     },
     layer_updates_table: "‖ΔW‖ / ‖W‖，其中 ΔW = s·B·A",
+    layer_gradients: "各层的梯度范数",
+    layer_gradients_summary: |step, largest| {
+        let largest = largest.map_or(String::new(), |(module, norm)| {
+            format!("最大的是 <code>{module}</code>：{norm}。")
+        });
+        format!("第 {step} 步中 A 与 B 的 ‖g‖（裁剪之前）；行和列同上。{largest}")
+    },
+    layer_gradients_table: "A 与 B 合计的 ‖g‖",
     outside_of_layers: "层以外",
 };

@@ -10,6 +10,9 @@ use lorakeet_tests::{
     tiny,
 };
 
+/// The positions of the tiny model.
+const MOST_TOKENS: usize = 128;
+
 fn file(name: &str, bytes: &[u8]) -> Source {
     MemoryFile::source(name, bytes.to_vec())
 }
@@ -45,6 +48,12 @@ fn an_audit_is_of_the_loaded_data_in_tokens_of_the_model_or_of_files_beside_it()
     let what = found.what.english();
     assert_eq!((found.rows[0].row, found.count), (4, 1));
     assert!(what.contains("(32 tokens)") && !what.contains("Estimated"), "{what}");
+    // Three rows bear none that is cut; the model has positions for so many tokens.
+    let setting = found.setting.as_ref().expect("a length is proposed");
+    assert_eq!(
+        (setting.knob.as_str(), &setting.value),
+        ("cutoff_len", &MOST_TOKENS.into())
+    );
 
     // Also of rows that a run refuses, which cannot be loaded.
     let refused = file("pairs.csv", b"prompt,completion\na,\nb,c\n");

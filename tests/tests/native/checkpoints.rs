@@ -246,6 +246,60 @@ fn a_file_that_is_missing_or_cut_off_or_has_a_flipped_bit_is_named() {
     }
 }
 
+/// The tiny model with a tensor that is too large for three pieces of it to be all of it, filled with one byte but for one place.
+fn with_large_tensor(other: Option<usize>) -> Vec<Source> {
+    const LENGTH: usize = 1 << 16;
+    let files = tiny::model_files().into_iter().map(|file| {
+        let bytes = block_on(read_all(file.as_ref(), u64::MAX)).expect("it is read");
+        if file.name() != "model.safetensors" {
+            return MemoryFile::source(file.name(), bytes);
+        }
+        let start = 8 + u64::from_le_bytes(bytes[..8].try_into().expect("a length")) as usize;
+        let mut header: serde_json::Value = serde_json::from_slice(&bytes[8..start]).expect("a header");
+        let end = bytes.len() - start;
+        header["extra.weight"] =
+            serde_json::json!({ "dtype": "F32", "shape": [LENGTH / 4], "data_offsets": [end, end + LENGTH] });
+        let header = header.to_string();
+        let header = format!("{header:<width$}", width = header.len().next_multiple_of(8));
+        let mut extra = vec![0; LENGTH];
+        if let Some(place) = other {
+            extra[place] = 1;
+        }
+        let length = (header.len() as u64).to_le_bytes();
+        let parts = [length.as_slice(), header.as_bytes(), &bytes[start..], &extra];
+        MemoryFile::source(file.name(), parts.concat())
+    });
+    files.collect()
+}
+
+#[test]
+fn every_weight_tells_a_model_from_another_and_of_a_large_one_a_sample_that_says_so() {
+    let opened_with = |most: u64, other| {
+        let mut session = TestSession::with(DeviceChoice::Cpu, with_large_tensor(other), tiny::data_file());
+        session.inner.most_whole_bytes = most;
+        session
+    };
+    for (most, is_whole) in [(u64::MAX, true), (1 << 16, false)] {
+        let sink = Rc::new(MemorySink::new());
+        let mut session = opened_with(most, None);
+        session.inner.sink = Some(sink.clone());
+        session.train(short());
+        let state = String::from_utf8(sink.files()["checkpoint-2/trainer_state.json"].clone()).expect("text");
+        assert_eq!(state.contains("\"sampled:"), !is_whole, "{state}");
+        // Neither the length nor the place is one that three pieces show. What is looked at is what was looked at before.
+        let other = goes_on(&sink, opened_with(u64::MAX, Some(5000)), short());
+        match is_whole {
+            true => {
+                let text = refusal(&other).what.english();
+                assert!(text.contains("not the one that the run began with"), "{text}");
+            }
+            false => assert!(other.summary().finished),
+        }
+        let same = goes_on(&sink, opened_with(most, None), short());
+        assert!(same.summary().finished);
+    }
+}
+
 /// Goes on from a checkpoint of [`short`] after two steps.
 fn goes_on(sink: &MemorySink, mut session: TestSession, config: RunConfig) -> TestSession {
     session.inner.resume = Some(opened(sink, 2));
@@ -348,7 +402,13 @@ fn another_run_than_the_one_that_wrote_a_checkpoint_is_refused_by_the_names_of_w
     rows[letter] = if rows[letter] == b'a' { b'b' } else { b'a' };
     let data = MemoryFile::source(tiny::data_file().name(), rows);
     let error = refusal(&goes_on(&sink, with(tiny::model_files(), data), same()));
-    assert!(error.what.english().contains("train_file holds other data"), "{error}");
+    let text = error.what.english();
+    assert!(
+        text.contains("train_file holds other data") && text.contains("row 24 differs"),
+        "{error}"
+    );
+    let error = refusal(&goes_on(&sink, with(tiny::model_files(), tiny::rows(20)), same()));
+    assert!(error.what.english().contains("20 rows in place of 24"), "{error}");
     let mut session = TestSession::open();
     block_on(session.inner.load_validation(vec![tiny::data_file()])).expect("it is read");
     let error = refusal(&goes_on(&sink, session, same()));

@@ -1,5 +1,6 @@
 //! What is exported for other programs: read back by this one, or computed from as the other program would.
 
+mod cards;
 mod checked;
 mod gguf;
 mod pieces;

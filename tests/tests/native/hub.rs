@@ -1,6 +1,6 @@
 //! Models from a hub, fetched over HTTP from one that speaks huggingface.co's protocol: what comes is what the hub has, nothing is
 //! fetched twice but the piece that was cut off, and each refusal is told with its way out.
-//! One file of 660 lines, because its tests share a hub, a client and a place for what they fetch.
+//! One file of 685 lines, because its tests share a hub, a client and a place for what they fetch.
 
 use lorakeet_core::config::RunConfig;
 use lorakeet_core::error::{Error, Kind, Result};
@@ -9,7 +9,8 @@ use lorakeet_core::hub::cache::{self, CachePlace};
 use lorakeet_core::hub::native::NativeFetch;
 use lorakeet_core::hub::{Hub, HubId, MemoryPlace, Pieces, Place, Repository, choose, download};
 use lorakeet_core::protocol::{
-    Command, DeviceChoice, Event, HubCommand, HubEvent, HubListing, HubSource, HubToken, StoredModel,
+    Command, DeviceChoice, Event, ExportCommand, ExportEvent, ExportForm, HubCommand, HubEvent, HubListing, HubSource,
+    HubToken, StoredModel,
 };
 use lorakeet_core::store::{Shelf, Source};
 use lorakeet_tests::fake_hub::{FakeHub, Faults};
@@ -106,6 +107,24 @@ fn models(session: &mut TestSession) -> Vec<StoredModel> {
     }
 }
 
+/// The model card of what was trained.
+fn card(session: &mut TestSession) -> String {
+    let command = ExportCommand::Write {
+        form: ExportForm::Peft,
+        dtype: None,
+        dequantized: false,
+        ahead: 0,
+        license: None,
+    };
+    let mut card = Vec::new();
+    let mut take = |event: Event, bytes: Option<Vec<u8>>| match event {
+        Event::Export(ExportEvent::Piece { path, .. }) if path == "README.md" => card.extend(bytes.unwrap_or_default()),
+        _ => {}
+    };
+    block_on(session.inner.handle(Command::Export(command), Vec::new(), &mut take));
+    String::from_utf8(card).expect("text")
+}
+
 /// Loads what was fetched, and trains on it.
 fn train(session: &mut TestSession, folder: String) {
     ask(session, HubCommand::Load { folder });
@@ -153,6 +172,12 @@ fn a_model_is_looked_at_fetched_and_trained() {
     assert!(stored[0].is_whole && !stored[0].is_under_way && stored[0].folder == folder);
     assert_eq!(stored[0].name(), format!("{ID}@main"));
     train(&mut session, folder.clone());
+    let card = card(&mut session);
+    let of_hub = [
+        format!("base_model: \"{ID}\"\n"),
+        "license: \"apache-2.0\"\n".to_owned(),
+    ];
+    assert!(of_hub.iter().all(|line| card.contains(line)), "{card}");
 
     // Once more: nothing is fetched.
     hub.forget();
@@ -600,6 +625,17 @@ fn each_refusal_has_its_words_and_its_way_out() {
                 None,
             ),
             ["SHA-256", "download it again"],
+        ),
+        (
+            refused(
+                wrong(Faults {
+                    other_small_bytes: true,
+                    ..faults()
+                }),
+                ID,
+                None,
+            ),
+            ["git hash (SHA-1)", "download it again"],
         ),
         (
             refused(

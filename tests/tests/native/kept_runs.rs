@@ -5,7 +5,7 @@ use lorakeet_core::error::Kind;
 use lorakeet_core::protocol::{
     Command, DeviceChoice, Event, InputFile, Keep, RunInput, RunRecord, RunState, StepInfo, StoredRun,
 };
-use lorakeet_core::store::{IndexedSink, Shelf, Sink, Source};
+use lorakeet_core::store::{IndexedSink, Shelf, Sink, Source, sha256};
 use lorakeet_core::task::Task;
 use lorakeet_tests::golden::block_on;
 use lorakeet_tests::memory_shelf::{Disk, MemoryShelf};
@@ -47,12 +47,14 @@ pub(super) fn record(id: &str, started_ms: f64) -> RunRecord {
         model: files(&tiny::model_files()),
         data: files(&[tiny::data_file()]),
         validation: None,
+        adapter: None,
         state: RunState::Open,
         summary: None,
         max_steps: None,
         inputs: Default::default(),
         failure: None,
         samples: Vec::new(),
+        notes: Vec::new(),
         rate_changes: Vec::new(),
         score: None,
         labels: Default::default(),
@@ -311,13 +313,13 @@ fn copies_of_files_are_shared_by_runs_and_go_with_the_last_of_them() {
     let copy = kept[0].copy.clone().expect("a copy");
     let original = tiny::data_file();
     let bytes = block_on(original.read_at(0, original.len_bytes() as usize)).expect("bytes");
+    assert_eq!(copy, sha256(&bytes), "every byte counts");
     assert_eq!(disk.change("inputs", |files| files[&copy].clone()), bytes);
     let forget = |id: Option<&str>| Command::ForgetRun {
         id: id.map(str::to_owned),
     };
     session.ask(forget(Some("first")), Vec::new());
     assert_eq!((copies(&disk), disk.folders().len()), (inputs, 2));
-    // They are told of with what they are, and one can be removed by itself.
     let told = |session: &TestSession| match session.events.last() {
         Some(Event::Runs { copies, .. }) => copies.clone(),
         other => panic!("the copies were not told: {other:?}"),

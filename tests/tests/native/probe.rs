@@ -9,6 +9,7 @@ use lorakeet_core::{
 };
 use lorakeet_tests::{generated::Decoder, golden::block_on, test_session::TestSession, tiny};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 /// Opens the device, and loads the tiny model on it.
@@ -74,6 +75,62 @@ fn what_was_measured_is_forgotten_with_its_device() {
     probed(&mut session);
     open(&mut session, DeviceChoice::Gpu);
     assert_eq!(seconds_per_step(&mut session), None);
+}
+
+/// A host whose clock goes on by a millisecond whenever somebody looks at it.
+fn ticking() -> Host {
+    fn now_ms() -> f64 {
+        static LOOKS: AtomicU64 = AtomicU64::new(0);
+        LOOKS.fetch_add(1, Ordering::Relaxed) as f64
+    }
+    Host {
+        now_ms,
+        yield_now: || Box::pin(std::future::ready(())),
+    }
+}
+
+#[test]
+fn what_a_run_took_scales_the_next_forecast_until_another_model_is_loaded() {
+    let mut session = TestSession::open_on(ticking());
+    let estimated = |session: &mut TestSession, config: RunConfig| {
+        let config = Box::new(config);
+        session.ask(Command::Estimate { config }, Vec::new());
+        match session.events.last() {
+            Some(Event::Estimate {
+                seconds_per_step,
+                learnt,
+                ..
+            }) => (*seconds_per_step, *learnt),
+            other => panic!("no estimate: {other:?}"),
+        }
+    };
+    assert_eq!(estimated(&mut session, tiny::config()), (None, None));
+    session.train(tiny::config());
+    let last_but_one = session.steps().into_iter().rev().nth(1).expect("several steps");
+    let (seconds, learnt) = estimated(&mut session, tiny::config());
+    let (seconds, learnt) = seconds.zip(learnt).expect("a run was measured");
+    assert_eq!(
+        (learnt.steps, learnt.peak_bytes),
+        (12, None),
+        "a CPU does not tell what it holds"
+    );
+    // What was left to do of the run was one step.
+    let measured = last_but_one.eta_seconds;
+    assert!(
+        (seconds / measured - 1.0).abs() < 0.5,
+        "{seconds}, not about {measured}"
+    );
+    let twice = RunConfig {
+        gradient_accumulation_steps: 2 * tiny::config().gradient_accumulation_steps,
+        ..tiny::config()
+    };
+    let (twice, _) = estimated(&mut session, twice);
+    assert!((twice.expect("it is scaled") / seconds - 2.0).abs() < 1e-9);
+
+    let (files, name) = (Vec::new(), String::new());
+    let config = None;
+    session.ask(Command::LoadModel { files, name, config }, tiny::model_files());
+    assert_eq!(estimated(&mut session, tiny::config()), (None, None));
 }
 
 const SHAPE: Decoder = Decoder {

@@ -1,9 +1,10 @@
 //! The lab and the page by WCAG 2.2's rules, as far as a program can tell them: axe-core in light and dark, nothing wider than
 //! the window, targets of 24 pixels; from 280 pixels (1280 at 400 %, and less) to 1440.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use lorakeet_tests::accessibility::{Faults, THEMES};
 use lorakeet_tests::browser::{Options, Page};
+use lorakeet_tests::contact_sheet::ContactSheet;
 use lorakeet_tests::file_site::FileSite;
 use lorakeet_tests::lab_walk::{OPENED, lessons};
 use lorakeet_tests::site::{Site, dist};
@@ -15,6 +16,11 @@ const NARROW: u32 = 280;
 /// Whether a stored run is shown, and its curve.
 const RUN_LISTED: &str = "return !!document.querySelector('[data-testid=\"run-choice\"]')";
 const CURVE_DRAWN: &str = "return !!document.querySelector('[data-testid=\"run-curve\"]')?.getAttribute('d')";
+
+/// The settings' step unfolded; whether the way to what to do next is there, and the judging step unfolded.
+const SETTINGS_UNFOLDED: &str = "document.getElementById('settings').open = true";
+const TOLD_NEXT: &str =
+    "return !!document.querySelector('[data-testid=\"next\"]') && document.getElementById('judge').open";
 
 fn without_webgpu(width: u32, query: String) -> Options {
     Options {
@@ -134,13 +140,36 @@ async fn the_shell_is_usable_before_start_and_where_the_lab_cannot_be_had() -> R
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_is_usable_before_and_after_a_run_at_every_width() -> Result<()> {
     let mut faults = Faults::default();
+    let mut sheet = ContactSheet::default();
     for (width, language) in [(NARROW, "zh-Hans"), (1440, "en")] {
+        // Every state has to be looked at once.
+        let is_looked_at = width == 1440;
         let page = Page::open(&without_webgpu(width, "?device=cpu".into())).await?;
         page.wait_enabled("train", READY).await?;
         page.set_field("language", language).await?;
+        if is_looked_at {
+            sheet.add(&page, "ready").await?;
+            page.run(SETTINGS_UNFOLDED, Vec::new()).await?;
+            page.press("more-learning_rate").await?;
+            sheet.add(&page, "settings, and why a hint says so").await?;
+        }
         faults.add(&format!("before, {width}"), page.accessibility_faults(&THEMES).await?);
+        faults.add(&format!("before, {width}"), page.covered_by_bar().await?);
         page.shorten("3").await?;
         page.train_to_the_end().await?;
+        let said = page.content("[data-testid=verdict] .verdict-said").await?;
+        let row = page.content("#judge .step-summary").await?;
+        ensure!(
+            !said.is_empty() && said == row,
+            "the verdict is {said:?}, in its row {row:?}"
+        );
+        ensure!(
+            page.run(TOLD_NEXT, Vec::new()).await? == true,
+            "what to do next is said"
+        );
+        if is_looked_at {
+            sheet.add(&page, "after a run").await?;
+        }
         faults.add(
             &format!("after a run, {width}"),
             page.accessibility_faults(&THEMES).await?,
@@ -153,7 +182,11 @@ async fn the_page_is_usable_before_and_after_a_run_at_every_width() -> Result<()
             &format!("stored runs, {width}"),
             page.accessibility_faults(&THEMES).await?,
         );
+        if is_looked_at {
+            sheet.add(&page, "stored runs").await?;
+        }
         page.close().await?;
     }
+    println!("all states at a glance: {}", sheet.write()?.display());
     faults.none()
 }

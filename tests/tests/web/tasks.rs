@@ -353,7 +353,7 @@ async fn a_file_given_for_validation_is_scored_and_images_are_given_with_their_l
     fits(&page, 400).await?;
 
     page.train_to_the_end().await?;
-    let status = page.content(".status").await?;
+    let status = page.content("[data-testid=extent]").await?;
     ensure!(status.contains("120 training examples, 45 held out"), "{status}");
     let scored = "return [...document.querySelectorAll('[data-testid=\"confusion\"] tbody td')]\
                   .reduce((sum, cell) => sum + Number(cell.textContent), 0)";
@@ -363,7 +363,7 @@ async fn a_file_given_for_validation_is_scored_and_images_are_given_with_their_l
     page.press("remove-validation").await?;
     page.wait_enabled("validation-input", REACTION).await?;
     page.train_to_the_end().await?;
-    let status = page.content(".status").await?;
+    let status = page.content("[data-testid=extent]").await?;
     ensure!(status.contains("110 training examples, 10 held out"), "{status}");
     let run_file = page.run_file().await?;
     ensure!(!run_file.contains("validation_file"), "{run_file}");

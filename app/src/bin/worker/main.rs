@@ -78,7 +78,7 @@ struct CommandQueue {
     waiting: RefCell<VecDeque<(Command, Vec<File>)>>,
     /// Whether a run is under way.
     trains: Cell<bool>,
-    /// Whether a search for a learning rate is.
+    /// Whether a search for a learning rate is, or work on files that can be stopped as well.
     searches: Cell<bool>,
     /// Whether the private file system was asked for, which is done when it is needed.
     is_shelf_open: Cell<bool>,
@@ -126,10 +126,14 @@ impl CommandQueue {
         }
     }
 
-    /// Whether a run, or a search, is under way or waits for its turn.
+    /// Whether a run, a search or work on files is under way or waits for its turn.
     fn runs(&self) -> bool {
-        let is_run =
-            |(command, _): &(Command, Vec<File>)| matches!(command, Command::Train { .. } | Command::FindRate { .. });
+        let is_run = |(command, _): &(Command, Vec<File>)| {
+            matches!(
+                command,
+                Command::Train { .. } | Command::FindRate { .. } | Command::Files(_)
+            )
+        };
         self.trains.get() || self.searches.get() || self.waiting.borrow().iter().any(is_run)
     }
 
@@ -144,7 +148,8 @@ impl CommandQueue {
                     }
                     let mut emit = |event: Event, bytes: Option<Vec<u8>>| post(&event, bytes, false);
                     self.trains.set(matches!(command, Command::Train { .. }));
-                    self.searches.set(matches!(command, Command::FindRate { .. }));
+                    self.searches
+                        .set(matches!(command, Command::FindRate { .. } | Command::Files(_)));
                     session.handle(command, sources, &mut emit).await;
                     self.trains.set(false);
                     self.searches.set(false);
@@ -167,6 +172,7 @@ fn needs_shelf(command: &Command) -> bool {
                 | Command::ForgetCopy { .. }
                 | Command::LabelRun { .. }
                 | Command::RunCurves { .. }
+                | Command::OpenRun { .. }
                 | Command::Hub(_)
         ),
     }
@@ -204,7 +210,7 @@ async fn with_sources(mut command: Command, files: Vec<File>) -> Result<(Command
         Command::LoadModel { files, .. } => files.iter_mut().collect(),
         Command::LoadData { file } | Command::ScoreFile { file } => vec![file],
         Command::LoadValidation { file } => file.iter_mut().collect(),
-        Command::Export(ExportCommand::Check { .. }) => return Ok((command, dropped(files))),
+        Command::Export(ExportCommand::Check { .. }) | Command::Files(_) => return Ok((command, dropped(files))),
         _ => return Ok((command, Vec::new())),
     };
     if !files.is_empty() {

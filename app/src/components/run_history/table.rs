@@ -1,7 +1,7 @@
 //! The table of stored runs: one row a run, the newest first, with its name and tags to be changed in place.
 
 use crate::components::focus::{focus, focus_soon};
-use crate::components::stored_runs::{can_go_on, is_free, moment, standing};
+use crate::components::stored_runs::{can_be_opened, can_go_on, can_open_now, is_free, moment, standing};
 use crate::curves::Axis;
 use crate::format;
 use crate::history::MOST;
@@ -311,6 +311,13 @@ fn Actions(id: String, run: Memo<Option<StoredRun>>) -> impl IntoView {
             state.take_settings(&run);
         }
     };
+    let is_over = Memo::new(move |_| run.with(|run| run.as_ref().is_some_and(can_be_opened)));
+    let open = move |_| {
+        if let Some(run) = run.get_untracked() {
+            focus("train");
+            state.open_run(run.record);
+        }
+    };
     let forget_id = forget_id(&id);
     let remove = move |_| {
         state.forget(Stored::Run(id.clone()));
@@ -321,6 +328,11 @@ fn Actions(id: String, run: Memo<Option<StoredRun>>) -> impl IntoView {
             <Show when=move || goes_on.get()>
                 <button type="button" data-testid="run-go-on" prop:disabled=move || !is_free(state) on:click=go_on>
                     {state.text(|w| w.runs.go_on)}
+                </button>
+            </Show>
+            <Show when=move || is_over.get()>
+                <button type="button" data-testid="run-open" prop:disabled=move || !can_open_now(state) on:click=open>
+                    {state.text(|w| w.runs.open_again)}
                 </button>
             </Show>
             <button type="button" data-testid="run-use" prop:disabled=move || !is_free(state) on:click=take>

@@ -19,6 +19,7 @@ pub(super) fn key(knob: &'static str) -> Option<&'static str> {
         | "max_samples"
         | "cutoff_len"
         | "packing"
+        | "enable_thinking"
         | "finetuning_type"
         | "lora_alpha"
         | "lora_dropout"

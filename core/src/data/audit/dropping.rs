@@ -5,7 +5,7 @@
 //! are wrong by themselves go first; of copies the first one of what is left stays.
 
 use super::rows::{AuditRow, rows};
-use super::{copies, faults, personal};
+use super::{copies, faults, masking, personal};
 use crate::config::RunConfig;
 use crate::data::{Columns, Dataset, Schema, Told, form, parse};
 use crate::error::{Error, Result};
@@ -21,6 +21,8 @@ pub struct Reading {
     pub told: Told,
     /// Whose rows are left out.
     drop: Vec<AuditKind>,
+    /// What is read as placeholders.
+    mask: Vec<AuditKind>,
     /// The columns in which these are looked for.
     columns: Columns,
 }
@@ -30,24 +32,38 @@ impl Reading {
     pub fn of(config: &RunConfig) -> Self {
         let drop = config.drop_rows.iter().filter_map(|word| AuditKind::named(word));
         let drop: Vec<AuditKind> = drop.collect();
+        let mask = masking::kinds(&config.mask_personal);
         Self {
             told: Told::of(config),
-            columns: match drop.is_empty() {
+            columns: match drop.is_empty() && mask.is_empty() {
                 true => Columns::default(),
                 false => Columns::of(config),
             },
             drop,
+            mask,
         }
+    }
+
+    /// The knob that changes what is read of a file beyond its encoding, where one does.
+    pub fn knob(&self) -> Option<&'static str> {
+        match (self.drop.is_empty(), self.mask.is_empty()) {
+            (false, _) => Some("drop_rows"),
+            (true, false) => Some("mask_personal"),
+            (true, true) => None,
+        }
+    }
+
+    pub(super) fn masked(&self) -> &[AuditKind] {
+        &self.mask
+    }
+
+    pub(super) fn columns(&self) -> &Columns {
+        &self.columns
     }
 
     /// Whether rows that are held out depend on those that are trained on.
     pub fn compares_files(&self) -> bool {
         self.wants(AuditKind::ExactLeakage) || self.wants(AuditKind::NearLeakage)
-    }
-
-    /// Whether any rows are left out.
-    pub fn drops(&self) -> bool {
-        !self.drop.is_empty()
     }
 
     fn wants(&self, kind: AuditKind) -> bool {
@@ -56,12 +72,13 @@ impl Reading {
 }
 
 impl Dataset {
-    /// As [`Dataset::parse_as`], without the rows that are to be left out, and how many those were. Of a validation file `trained`
-    /// has the rows that are trained on. With `is_lenient`, for an audit, rows that no run can use are no error.
+    /// As [`Dataset::parse_as`], with placeholders where those are wanted, without the rows that are to be left out, and how many
+    /// those were. Of a validation file `trained` has the rows that are trained on. With `is_lenient`, for an audit, rows that no run
+    /// can use are no error.
     ///
     /// # Errors
-    /// As [`Dataset::parse_as`]; where rows are to be left out, a file without columns, a column that is not there, no row that
-    /// stays.
+    /// As [`Dataset::parse_as`]; numbers, a column that is not there; where rows are to be left out, a file without columns, no row
+    /// that stays.
     pub fn read_by(
         name: &str,
         bytes: &[u8],
@@ -69,13 +86,23 @@ impl Dataset {
         trained: Option<&Self>,
         is_lenient: bool,
     ) -> Result<(Self, Vec<AuditDropped>)> {
-        if !reading.drops() {
+        if reading.knob().is_none() {
             return Ok((Self::read(name, bytes, &reading.told, is_lenient)?, Vec::new()));
         }
-        let whole = Self::read(name, bytes, &reading.told, true)?;
-        if whole.form == Schema::Numbers || whole.table.is_none() {
+        let mut whole = Self::read(name, bytes, &reading.told, true)?;
+        if !reading.drop.is_empty() && (whole.form == Schema::Numbers || whole.table.is_none()) {
             let error = Error::data(msg::NoRowsToDrop).file(name).field("drop_rows");
             return Err(error.remedy(msg::TakeDropOut));
+        }
+        if whole.form == Schema::Numbers {
+            let error = Error::data(msg::NoTextsToMask).file(name).field("mask_personal");
+            return Err(error.remedy(msg::AuditTexts));
+        }
+        if whole.table.is_none() {
+            whole = Self::read(name, bytes, &reading.told, is_lenient)?;
+        }
+        if !reading.mask.is_empty() {
+            whole = whole.with_placeholders(reading)?;
         }
         let found = to_drop(&whole, trained, reading)?;
         let dropped = found.iter().map(|(kind, rows)| AuditDropped {

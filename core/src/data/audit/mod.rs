@@ -8,6 +8,7 @@ mod copies;
 mod dropping;
 mod faults;
 mod labels;
+mod masking;
 mod mislabelled;
 mod personal;
 mod report;
@@ -104,7 +105,9 @@ pub fn audit(
         .collect();
     scripts.sort_by(|one, other| other.1.cmp(&one.1).then_with(|| one.0.cmp(&other.0)));
     let main = scripts.first().map(|(name, _)| name.clone());
-    let lengths = Lengths {
+    let mut lengths = Lengths {
+        of_long: Vec::new(),
+        of_masked: None,
         tokenizer,
         cutoff: config.cutoff_len,
         is_cut: !read.labels.is_empty() || !Settings::new(config, data, config.cutoff_len).packing,
@@ -141,6 +144,7 @@ pub fn audit(
         findings: findings.worded(&report::Wording {
             cutoff: config.cutoff_len,
             is_in_tokens: tokenizer.is_some(),
+            roomy: lengths.roomy(seen.len()),
             is_validated: validation.is_some(),
             has_columns: data.table.is_some(),
             classes: &classes,
@@ -213,21 +217,47 @@ struct Lengths<'a> {
     is_cut: bool,
     /// Whether prompts are not learnt.
     is_masked: bool,
+    /// The tokens of each row that is cut, and the most of those whose answers are cut away.
+    of_long: Vec<usize>,
+    of_masked: Option<usize>,
 }
 
+/// The share of rows that may still be cut after a remedy.
+const MAY_BE_CUT: f64 = 0.01;
+/// Lengths that are proposed are multiples of this.
+const LENGTH_STEP: usize = 32;
+
 impl Lengths<'_> {
-    fn check(&self, row: &Seen, findings: &mut Findings) -> Result<()> {
+    /// The `cutoff_len` that holds all but a hundredth of so many rows, where the present one does not, and the one that holds those
+    /// whose answers are cut away. None without a tokenizer.
+    fn roomy(mut self, rows: usize) -> [Option<usize>; 2] {
+        self.of_long.sort_unstable_by(|a, b| b.cmp(a));
+        let may_be_cut = (rows as f64 * MAY_BE_CUT) as usize;
+        let of_nearly_all = self.of_long.get(may_be_cut).copied();
+        let is_counted = self.tokenizer.is_some();
+        let proposed = |tokens: Option<usize>| {
+            tokens
+                .filter(|_| is_counted)
+                .map(|tokens| tokens.next_multiple_of(LENGTH_STEP))
+        };
+        [of_nearly_all, self.of_masked].map(proposed)
+    }
+
+    fn check(&mut self, row: &Seen, findings: &mut Findings) -> Result<()> {
         let (text, place) = (row.text(), row.place());
         // No token has less than a byte.
         if !self.is_cut || text.len() <= self.cutoff && self.tokenizer.is_some() {
             return Ok(());
         }
-        if self.tokens(text)? > self.cutoff {
+        let tokens = self.tokens(text)?;
+        if tokens > self.cutoff {
+            self.of_long.push(tokens);
             findings.add(AuditKind::TooLong, place, text, None);
         }
         if let Some(prompt) = row.prompt().filter(|_| self.is_masked)
             && self.tokens(&text[..prompt])? >= self.cutoff
         {
+            self.of_masked = self.of_masked.max(Some(tokens));
             findings.add(AuditKind::AllMasked, place, text, None);
         }
         Ok(())

@@ -4,7 +4,7 @@ use super::labels::Classes;
 use super::rows::AuditRow;
 use crate::config::DROP_WORDS;
 use crate::error::shortened;
-use crate::protocol::{AuditFinding, AuditKind, AuditPlace};
+use crate::protocol::{AuditFinding, AuditKind, AuditPlace, AuditSetting};
 use lorakeet_i18n::Message;
 use lorakeet_i18n::messages::audit as msg;
 use std::collections::BTreeMap;
@@ -90,6 +90,7 @@ impl Findings {
                 effect,
                 remedy,
                 drop_as: wording.drop_as(kind),
+                setting: wording.setting(kind),
             }
         });
         let mut findings: Vec<AuditFinding> = findings.collect();
@@ -129,6 +130,8 @@ fn is_serious(kind: AuditKind) -> bool {
 pub(super) struct Wording<'a> {
     pub cutoff: usize,
     pub is_in_tokens: bool,
+    /// The `cutoff_len` that holds nearly all rows, and the one that holds those whose answers are cut away; where tokens are counted.
+    pub roomy: [Option<usize>; 2],
     /// Whether there is a validation file.
     pub is_validated: bool,
     /// Whether there are rows that can be left out.
@@ -145,6 +148,19 @@ impl Wording<'_> {
             kind => kind,
         };
         (self.has_columns && DROP_WORDS.contains(&word.name())).then_some(word)
+    }
+
+    /// The setting that is the remedy.
+    fn setting(&self, kind: AuditKind) -> Option<AuditSetting> {
+        let [of_nearly_all, of_masked] = self.roomy;
+        let (knob, value) = match kind {
+            AuditKind::TooLong => ("cutoff_len", of_nearly_all?.into()),
+            AuditKind::AllMasked => ("cutoff_len", of_masked?.into()),
+            AuditKind::Imbalance => ("metric_for_best_model", "f1_macro".into()),
+            _ => return None,
+        };
+        let knob = knob.to_owned();
+        Some(AuditSetting { knob, value })
     }
 
     /// What it is, what it does, what to do.

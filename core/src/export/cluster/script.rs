@@ -50,7 +50,7 @@ const SETTINGS: [&str; 24] = [
 ];
 
 /// Knobs whose effect is in the files: in rows, their order, the adapter and the steps.
-const IN_FILES: [&str; 43] = [
+const IN_FILES: [&str; 45] = [
     "model_name_or_path",
     "adapter_name_or_path",
     "task",
@@ -59,6 +59,7 @@ const IN_FILES: [&str; 43] = [
     "validation_file",
     "encoding",
     "drop_rows",
+    "mask_personal",
     "header",
     "prompt_columns",
     "completion_column",
@@ -70,6 +71,7 @@ const IN_FILES: [&str; 43] = [
     "cutoff_len",
     "packing",
     "completion_only_loss",
+    "enable_thinking",
     "data_seed",
     "lora_r",
     "lora_alpha",

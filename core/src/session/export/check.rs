@@ -22,6 +22,7 @@ use crate::task::Task;
 use burn::tensor::Device;
 use lorakeet_i18n::Message;
 use lorakeet_i18n::messages::export as msg;
+use std::cell::RefCell;
 
 /// The model card, which holds no weights.
 const CARD: &str = "README.md";
@@ -179,5 +180,6 @@ async fn load(written: Vec<Source>, device: &Device, emit: &mut Emit<'_>) -> Res
         full: weights.full,
         base: weights.base,
         companions: Vec::new(),
+        digest: RefCell::default(),
     }))
 }

@@ -3,7 +3,8 @@
 
 use super::{AdamW, GradientSum, State, in_eight_bits};
 use crate::config::Optimizer;
-use crate::models::Parameters;
+use crate::error::Result;
+use crate::models::{Parameters, read};
 use crate::ops::{self, GradientPlaces};
 use burn::tensor::Tensor;
 use std::collections::BTreeMap;
@@ -122,6 +123,30 @@ pub(crate) fn group_sizes(elements: &[usize], optim: Optimizer) -> Vec<usize> {
 }
 
 impl GradientSum {
+    /// ‖g‖ of each tensor by its number, read at once; 0 where nothing depended on one.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub(crate) async fn norms(&self) -> Result<Vec<f64>> {
+        let single = self.single.iter().enumerate();
+        let single = single.filter_map(|(number, gradient)| Some((number, gradient.clone()?)));
+        let grouped = self.flat.iter().flat_map(|flat| {
+            let of = move |member: &Member| Some((member.number, member.of(flat.sum.as_ref()?)));
+            flat.members.iter().filter_map(of)
+        });
+        let squares = single.chain(grouped);
+        let squares = squares.map(|(number, gradient)| (number, ops::sum_squares(gradient, 1)));
+        let (numbers, squares): (Vec<usize>, Vec<Tensor<1>>) = squares.unzip();
+        let mut norms = vec![0.0; self.single.len()];
+        if squares.is_empty() {
+            return Ok(norms);
+        }
+        for (number, square) in numbers.into_iter().zip(read(Tensor::cat(squares, 0)).await?) {
+            norms[number] = f64::from(square).sqrt();
+        }
+        Ok(norms)
+    }
+
     /// Where the gradients of the next micro-batch are made.
     pub(crate) fn places(&self) -> GradientPlaces {
         GradientPlaces::of(self.flat.iter().map(|flat| flat.values.clone()))

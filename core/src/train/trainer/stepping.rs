@@ -49,6 +49,8 @@ impl Trainer<'_> {
         let cursor = self.cursor;
         let rows = self.next_rows();
         self.unread.defers = self.defers(step, &rows, emit).await?;
+        let is_drawn = self.samples_at(step) || step == self.plan.max_steps;
+        self.unread.wants_norms = self.shows_gradients.get() && is_drawn;
         let started_ms = (emit.host.now_ms)();
         let settings = self.settings(step);
         let taken = self.take(&rows, settings, emit).await;

@@ -39,10 +39,14 @@ impl Trainer<'_> {
     }
 
     async fn picture(&self, request: &PictureRequest, emit: &Emit<'_>) -> Result<Picture> {
+        if matches!(request, PictureRequest::LayerUpdates {}) {
+            self.shows_gradients.set(true);
+        }
         let run = Run {
             objective: &self.spec.objective,
             train: &self.train,
             path: &self.path,
+            gradients: self.unread.norms.as_ref(),
         };
         let scene = Scene {
             examples: &self.train,

@@ -28,6 +28,7 @@ pub(super) fn written(
         dtype: dtype.map(str::to_owned),
         dequantized: false,
         ahead,
+        license: None,
     });
     let control = session.control.clone();
     let (mut files, mut said, mut count) = (BTreeMap::<String, Vec<u8>>::new(), Vec::new(), 0);
@@ -136,7 +137,7 @@ fn each_form_has_a_size_or_a_reason() {
         panic!("{:?}", session.events.last());
     };
     let forms: Vec<ExportOption> = forms.clone();
-    assert_eq!(forms.len(), 9);
+    assert_eq!(forms.len(), 16);
     for option in forms {
         let wanted = (option.form, option.dtype.as_deref(), 0);
         let (files, said) = written(&mut session, wanted, |_, _| ());

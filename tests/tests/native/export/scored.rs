@@ -248,6 +248,7 @@ fn a_run_that_packed_its_base_can_have_it_dequantized_in_the_export_and_the_loss
             dtype: None,
             dequantized,
             ahead: 0,
+            license: None,
         };
         let mut files = BTreeMap::<String, Vec<u8>>::new();
         block_on(

@@ -2,7 +2,7 @@
 
 use super::exported;
 use lorakeet_core::{
-    config::RunConfig,
+    config::{RunConfig, TargetModules},
     protocol::{Command, Event, Picture, PictureRequest},
     store::Source,
 };
@@ -196,4 +196,41 @@ fn a_surface_asked_for_in_the_middle_of_a_run_has_the_path_so_far() {
         _ => None,
     });
     assert_eq!(drawn, Some((6, 9)), "{:?}", session.events.last());
+}
+
+#[test]
+fn the_gradients_of_all_modules_together_are_the_step_s_norm() {
+    // Two linears of every layer, so that nothing else is trained.
+    let config = RunConfig {
+        target_modules: TargetModules::Names(vec!["q_proj".into(), "down_proj".into()]),
+        ..tiny::config()
+    };
+    let (mut plain, mut session) = (TestSession::open(), TestSession::open());
+    plain.train(config.clone());
+    session.train_watching(config, vec![PictureRequest::LayerUpdates {}]);
+    assert_eq!(session.numbers(), plain.numbers(), "watching changes nothing");
+    let drawn = session.watched();
+    let of = |picture: &Picture| match picture {
+        Picture::LayerUpdates {
+            gradients,
+            gradient_step,
+            ..
+        } => (gradients.clone(), *gradient_step),
+        other => panic!("another picture: {other:?}"),
+    };
+    let found: Vec<_> = drawn.iter().map(|(step, picture)| (*step, of(picture))).collect();
+    assert_eq!(found[0].1, (Vec::new(), None), "no step was taken yet");
+    let steps: Vec<usize> = found.iter().map(|(step, _)| *step).collect();
+    assert_eq!(steps, [0, 5, 10, 12]);
+    for (step, (gradients, of_step)) in &found[1..] {
+        assert_eq!(*of_step, Some(*step));
+        let squares = gradients.iter().map(|&norm| f64::from(norm).powi(2));
+        let info = session.steps().into_iter().find(|info| info.step == *step);
+        let wanted = info.expect("each step is reported").grad_norm;
+        let norm = squares.sum::<f64>().sqrt();
+        assert!(
+            (norm - wanted).abs() < 1e-4 * wanted,
+            "step {step}: {norm}, not {wanted}"
+        );
+    }
 }

@@ -123,6 +123,7 @@ fn the_update_of_every_module_is_that_of_the_dense_product() {
             layers,
             modules,
             shares,
+            ..
         } => (layers, modules, shares),
         other => panic!("another picture: {other:?}"),
     };

@@ -4,7 +4,7 @@ use super::{bert, config, predictions};
 use lorakeet_core::{
     config::{FinetuningType, RunConfig},
     metrics::threshold::Cuts,
-    protocol::{Command, DecisionKind, Event, FileScore, GenerateOptions, Judgement, Prompt, SliceBy},
+    protocol::{Command, DecisionKind, Event, FileScore, GenerateOptions, Judgement, Metric, Prompt, SliceBy},
     store::Source,
     task::Task,
 };
@@ -203,6 +203,24 @@ fn typed_texts_are_answered_at_any_strength_and_a_model_trained_whole_has_none()
     assert_eq!(ask(&mut whole, 0.5), Message::from(msg::StrengthWithoutAdapter));
 }
 
+/// A row of a file of classes.
+fn labelled((text, same): (String, bool)) -> String {
+    format!("{text},{}", if same { "same" } else { "other" })
+}
+
+/// Two scorings of the same rows have the same values.
+#[track_caller]
+fn assert_same(way: &str, found: &[Metric], wanted: &[Metric]) {
+    assert!(!wanted.is_empty() && found.len() == wanted.len(), "{way}: {found:?}");
+    for (found, wanted) in found.iter().zip(wanted) {
+        let is_close = (found.value - wanted.value).abs() < 1e-6 || found.value.is_nan() && wanted.value.is_nan();
+        assert!(
+            found.name == wanted.name && is_close,
+            "{way}: {found:?}, not {wanted:?}"
+        );
+    }
+}
+
 fn file_score(session: &mut TestSession, file: Source) -> FileScore {
     let name = file.name().to_owned();
     session.ask(Command::ScoreFile { file: name }, vec![file]);
@@ -229,6 +247,23 @@ fn another_file_is_scored_beside_the_baselines_that_the_run_had() {
         "{:?}",
         found.report.metrics
     );
+    // The rows that were held out, as a file, score as they did in the run: the model, and all that it has to beat.
+    let mut session_of_file = bert(classes(260));
+    let held_out = || table("text,label", pairs_of_letters(330).into_iter().skip(260).map(labelled));
+    let command_of_file = Command::LoadValidation {
+        file: Some("rows.csv".into()),
+    };
+    session_of_file.ask(command_of_file, vec![held_out()]);
+    session_of_file.train(config());
+    let wanted = report(&session_of_file);
+    let again = file_score(&mut session_of_file, held_out()).report;
+    assert_same("the tuned model", &again.metrics, &wanted.metrics);
+    assert_eq!(again.baselines.len(), wanted.baselines.len());
+    for (found, wanted) in again.baselines.iter().zip(&wanted.baselines) {
+        assert_eq!(found.kind, wanted.kind);
+        assert_same(&found.name, &found.metrics, &wanted.metrics);
+    }
+    assert_eq!(again.outcome(), wanted.outcome());
     let kinds = |report: &lorakeet_core::protocol::Report| -> Vec<_> {
         report.baselines.iter().map(|baseline| baseline.kind).collect()
     };

@@ -5,13 +5,16 @@ use anyhow::{Context, Result, ensure};
 use lorakeet_core::config::RunConfig;
 use lorakeet_core::export::{Form, RunRecord, SHARD_BYTES, Settings, Trained, export};
 use lorakeet_core::formats::{ModelFiles, gguf, peft::Adapter, safetensors};
+use lorakeet_core::protocol::{Command, DeviceChoice};
 use lorakeet_core::quant::BaseFormat;
 use lorakeet_core::store::{MemoryFile, MemorySink, Source};
-use lorakeet_tests::browser::Page;
+use lorakeet_tests::browser::{Options, Page};
 use lorakeet_tests::golden::block_on;
 use lorakeet_tests::gpu_shim::GpuShim;
-use lorakeet_tests::user_actions::{REACTION, unpack};
+use lorakeet_tests::test_session::TestSession;
+use lorakeet_tests::user_actions::{REACTION, READY, unpack};
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 type Files = BTreeMap<String, Vec<u8>>;
 
@@ -181,12 +184,15 @@ async fn an_export_is_read_back_and_scored_before_it_is_downloaded() -> Result<(
     page.train_to_the_end().await?;
     page.run("document.getElementById('export').open = true", vec![])
         .await?;
-    for (form, name, storage) in [
-        ("gguf-adapter", "lorakeet-adapter.gguf", "F32"),
-        ("gguf-q8_0", "lorakeet-model.gguf", "Q8_0"),
+    for (form, format, name, storage) in [
+        ("gguf-adapter", None, "lorakeet-adapter.gguf", "F32"),
+        ("gguf", Some("q8_0"), "lorakeet-model.gguf", "Q8_0"),
     ] {
         page.wait_enabled("download-adapter", REACTION).await?;
         page.press(&format!("export-{form}")).await?;
+        if let Some(format) = format {
+            page.set_field(&format!("export-format-{form}"), format).await?;
+        }
         page.click("download-adapter").await?;
         // It is not offered before it was read back.
         let told = "return !!document.querySelector('[data-testid=\"export-check\"]')";
@@ -226,6 +232,85 @@ async fn a_form_that_cannot_hold_what_was_trained_says_why_and_what_to_export_in
     let choice = "return document.querySelector('[data-testid=\"export-gguf-adapter\"]').closest('div').textContent";
     let said = page.run(choice, vec![]).await?.to_string();
     ensure!(said.contains("DoRA") && said.contains("merged model"), "{said}");
+    page.no_panic()?;
+    page.close().await
+}
+
+/// The files of an adapter that a native run of one step trained by the page's own run file.
+fn trained_natively(run_file: &str, folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut config = RunConfig::parse(run_file, "run.yaml")?.config;
+    config.max_steps = 1;
+    let (model, data) = bundled(&config)?;
+    let mut session = TestSession::with(DeviceChoice::Cpu, model, data);
+    session.train(config);
+    session.ask(Command::ExportAdapter, Vec::new());
+    std::fs::create_dir_all(folder)?;
+    let mut paths = Vec::new();
+    for (name, bytes) in &session.exported {
+        let path = folder.join(name);
+        std::fs::write(&path, bytes)?;
+        paths.push(path);
+    }
+    ensure!(paths.len() == 2, "{:?}", session.events.last());
+    Ok(paths)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_adapter_is_shown_scored_exported_and_looked_into_without_a_run() -> Result<()> {
+    let page = Page::open(&Options {
+        query: "?device=cpu".into(),
+        ..Options::default()
+    })
+    .await?;
+    page.wait_enabled("train", READY).await?;
+    shorten(&page, "1").await?;
+    let run_file = page.run_file().await?;
+    let folder = std::env::temp_dir().join(format!("lorakeet-adapter-{}", std::process::id()));
+    let place = folder.clone();
+    let paths = tokio::task::spawn_blocking(move || trained_natively(&run_file, &place)).await??;
+    let files: Vec<&Path> = paths.iter().map(PathBuf::as_path).collect();
+    let rows = folder.join("rows.jsonl");
+    std::fs::write(
+        &rows,
+        "{\"text\": \"Once upon a time there was a parrot.\"}\n".repeat(8),
+    )?;
+    page.upload("data-input", &[&rows]).await?;
+    page.upload("adapter-input", &files).await?;
+    let is_on = "return !!document.querySelector('[data-testid=\"adapter-facts\"]')";
+    page.wait_until("the adapter is on the model", REACTION, is_on).await?;
+    let facts = page.content("[data-testid=\"adapter-facts\"]").await?;
+    ensure!(
+        facts.contains("an adapter of PEFT") && facts.contains("modules:"),
+        "{facts}"
+    );
+    page.wait_enabled("score-adapter", REACTION).await?;
+    page.press("score-adapter").await?;
+    let is_scored = "return !!document.querySelector('[data-testid=\"adapter\"] [data-testid=\"file-score\"]')";
+    page.wait_until("it is scored", REACTION, is_scored).await?;
+
+    page.run("document.getElementById('export').open = true", vec![])
+        .await?;
+    let adapter = download(&page, "gguf-adapter", "lorakeet-adapter.gguf").await?;
+    ensure!(!tensors_of(&adapter)?.is_empty());
+    page.run("document.getElementById('files').open = true", vec![]).await?;
+    page.wait_enabled("inspect-input", REACTION).await?;
+    page.upload("inspect-input", &files).await?;
+    let is_told = "return !!document.querySelector('[data-testid=\"inspected\"][data-kind=\"adapter\"]')";
+    page.wait_until("it is told what they are", REACTION, is_told).await?;
+    page.upload("compare-a", &files).await?;
+    page.upload("compare-b", &files).await?;
+    let is_same =
+        "return document.querySelector('[data-testid=\"compared-total\"]')?.textContent === 'Nothing differs.'";
+    page.wait_until("they are compared", REACTION, is_same).await?;
+    page.screenshot("files").await?;
+    std::fs::remove_dir_all(&folder)?;
+
+    // Without it the model itself is what is to be had.
+    page.press("remove-adapter").await?;
+    page.wait_enabled("export-model", REACTION).await?;
+    page.press("export-model").await?;
+    let model = download(&page, "gguf", "lorakeet-model.gguf").await?;
+    ensure!(!tensors_of(&model)?.is_empty());
     page.no_panic()?;
     page.close().await
 }

@@ -144,6 +144,31 @@ async fn a_run_goes_on_after_the_page_was_closed() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_finished_run_is_opened_again_after_a_reload() -> Result<()> {
+    let page = open().await?;
+    shorten(&page, "3").await?;
+    page.train_to_the_end().await?;
+    page.wait_enabled("download-adapter", REACTION).await?;
+    let shown = async || Ok::<_, anyhow::Error>((page.text("samples").await?, page.text("report-sentence").await?));
+    let wanted = shown().await?;
+    page.client.refresh().await?;
+    page.wait_enabled("train", READY).await?;
+    page.run(UNFOLD, Vec::new()).await?;
+    page.wait_enabled("open-run", REACTION).await?;
+    page.click("open-run").await?;
+    let is_open = format!("return {STATUS} === 'done'");
+    page.wait_until("the run is shown", READY, &is_open).await?;
+    page.wait_enabled("download-adapter", READY).await?;
+    ensure!(shown().await? == wanted, "{:?} for {wanted:?}", shown().await?);
+    page.screenshot("opened-run").await?;
+    // The trained model writes as it did at the run's end.
+    page.click("generate").await?;
+    page.wait_enabled("generate", READY).await?;
+    page.no_panic()?;
+    page.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_goes_wrong_goes_back_to_its_last_good_checkpoint_by_a_press() -> Result<()> {
     let page = open().await?;
     shorten(&page, "2000").await?;

@@ -66,7 +66,8 @@ async fn no_english_sentence_reaches_the_chinese_page() -> Result<()> {
     .await?;
     page.wait_enabled("train", READY).await?;
     page.set_field("language", "zh-Hans").await?;
-    let open = "for (const fold of document.querySelectorAll('details')) fold.open = true;";
+    let open = "for (const fold of document.querySelectorAll('details')) fold.open = true;\
+                for (const button of document.querySelectorAll('.tell-more')) button.click();";
     page.run(open, vec![]).await?;
     is_chinese(&page, "when it is ready").await?;
 

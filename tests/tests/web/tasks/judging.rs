@@ -4,7 +4,7 @@
 use super::lesson::{Files, Lesson, ask, fits, number, on_cpu};
 use anyhow::{Context, Result, ensure};
 use lorakeet_tests::browser::Page;
-use lorakeet_tests::rows::classes;
+use lorakeet_tests::rows::{self, classes, pairs_of_letters};
 use lorakeet_tests::tiny;
 use lorakeet_tests::user_actions::REACTION;
 use serde_json::Value;
@@ -32,7 +32,16 @@ async fn a_classifier_is_judged_by_its_mistakes_a_threshold_its_strength_and_ano
     let lesson = Lesson {
         name: "judged",
         model: tiny::bert_files,
-        data: || classes(200),
+        data: || {
+            let rows = pairs_of_letters(200).into_iter().enumerate();
+            rows::table(
+                "text,label,source",
+                rows.map(|(row, (text, same))| {
+                    let label = if same { "same" } else { "other" };
+                    format!("{text},{label},{}", ["mail", "forum"][row % 2])
+                }),
+            )
+        },
         knobs: &[("val_size", "60"), ("max_steps", "30"), ("eval_steps", "30")],
     };
     let page = lesson.open(&on_cpu(400)).await?;
@@ -45,6 +54,18 @@ async fn a_classifier_is_judged_by_its_mistakes_a_threshold_its_strength_and_ano
     .await?;
     let head = page.content("[data-testid=\"report\"] thead tr").await?;
     ensure!(head.contains("95% interval"), "{head}");
+
+    // The parts that the other column makes are all of the rows, each with its score.
+    let slices = "return [...document.querySelectorAll('[data-testid=\"slices\"] tbody tr')].map((row) => \
+                  [...row.children].map((cell) => cell.textContent.trim()))";
+    let slices: Vec<Vec<String>> = serde_json::from_value(page.run(slices, vec![]).await?).context("a table")?;
+    let by_source = slices.iter().filter(|row| row[0].starts_with("source = "));
+    let held_out: f64 = by_source.clone().map(|row| number(&row[1])).sum();
+    ensure!(by_source.clone().count() == 2 && held_out == 60.0, "{slices:?}");
+    ensure!(
+        by_source.clone().all(|row| (0.0..=1.0).contains(&number(&row[2]))),
+        "{slices:?}"
+    );
 
     // Only the mistakes, of which there are as many as the table has.
     let rows = table(&page).await?;

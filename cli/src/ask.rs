@@ -1,0 +1,253 @@
+//! `lorakeet eval`, `predict` and `generate`: a model is scored, answers rows, writes. A run's folder says all of it.
+
+use crate::commands::{EventSink, HOST, INTERRUPTED, load, load_model, resolve_any, with_flags};
+use crate::interrupt::on_interrupt;
+use crate::log::cannot_write;
+use crate::output::refuse_table;
+use crate::screen::{say, scores_line};
+use crate::trained;
+use clap::Args;
+use lorakeet_core::config::RunConfig;
+use lorakeet_core::error::Result;
+use lorakeet_core::protocol::{ChatMessage, Command, DeviceChoice, Event, GenerateOptions, Prompt};
+use lorakeet_core::session::Session;
+use lorakeet_i18n::messages::command as msg;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+#[derive(Args)]
+pub struct Eval {
+    /// A run's output_dir: what it learnt, its task, settings and data are taken from its record. Or a run file: its model, adapter,
+    /// data and layout are used.
+    #[arg(required_unless_present_all = ["model", "data"])]
+    run: Option<PathBuf>,
+    /// Override a key of the run; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// The model, instead of the run's; a path, or ORG/NAME on a hub.
+    #[arg(long)]
+    model: Option<PathBuf>,
+    /// The data, instead of the run's; all rows of it are taken.
+    #[arg(long)]
+    data: Option<PathBuf>,
+    /// An adapter of PEFT, llama.cpp (a GGUF file) or mlx-lm: its folder or file, or ORG/NAME on a hub.
+    #[arg(long)]
+    adapter: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub struct Predict {
+    #[command(flatten)]
+    eval: Eval,
+    /// Where the table goes; standard output without.
+    #[arg(long, value_name = "FILE.csv")]
+    output: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub struct Generate {
+    /// The text to continue.
+    prompt: String,
+    /// A run's output_dir, a folder in Hugging Face's layout, a GGUF file, or a model of a hub: ORG/NAME, with @REVISION and :FILE
+    /// where wanted. Of a run its base and what it learnt are loaded as the run had them.
+    #[arg(long)]
+    model: PathBuf,
+    /// An adapter of PEFT, llama.cpp (a GGUF file) or mlx-lm: its folder or file, or ORG/NAME on a hub.
+    #[arg(long)]
+    adapter: Option<PathBuf>,
+    /// Take the prompt as a question to the model's chat template.
+    #[arg(long)]
+    chat: bool,
+    /// A system message in front; implies --chat.
+    #[arg(long, value_name = "TEXT")]
+    system: Option<String>,
+    /// Tokens to add at most.
+    #[arg(long, default_value_t = 128)]
+    max_new_tokens: usize,
+    /// Draw instead of taking the likeliest token; implied by the next three.
+    #[arg(long)]
+    do_sample: bool,
+    /// Above 0; below 1 sharpens, above 1 flattens.
+    #[arg(long)]
+    temperature: Option<f64>,
+    /// Keep the k likeliest; 0 keeps all.
+    #[arg(long)]
+    top_k: Option<usize>,
+    /// Keep the likeliest whose probabilities sum to this.
+    #[arg(long)]
+    top_p: Option<f64>,
+    /// Seed of the sampler.
+    #[arg(long, default_value_t = 42)]
+    seed: u64,
+    /// A text that ends the generation; may be repeated.
+    #[arg(long, value_name = "TEXT")]
+    stop: Vec<String>,
+}
+
+impl Generate {
+    /// How it is to be written.
+    pub fn options(&self) -> GenerateOptions {
+        let default = GenerateOptions::default();
+        let asked = self.temperature.is_some() || self.top_k.is_some() || self.top_p.is_some();
+        GenerateOptions {
+            max_new_tokens: self.max_new_tokens,
+            do_sample: self.do_sample || asked,
+            temperature: self.temperature.unwrap_or(default.temperature),
+            top_k: self.top_k.unwrap_or(default.top_k),
+            top_p: self.top_p.unwrap_or(default.top_p),
+            seed: self.seed,
+            stop: self.stop.clone(),
+            adapter_strength: default.adapter_strength,
+        }
+    }
+}
+
+/// Scores a model on data.
+pub async fn score(eval: Eval, device: DeviceChoice, events: &mut EventSink) -> Result<ExitCode> {
+    let of_run = eval.data.is_none() && eval.is_of_run();
+    let (mut session, config) = open(eval, device, events).await?;
+    let take = &mut |event: Event, _: Option<Vec<u8>>| events.take(&event);
+    // Of a run's own rows those that it was not trained on tell something.
+    let held_out = match of_run {
+        true => session.evaluate_held_out(&config, take).await?,
+        false => None,
+    };
+    let scored = match held_out {
+        Some(scored) => scored,
+        None => {
+            if of_run {
+                let message = msg::NothingHeldOutByRun.into();
+                take(Event::Warning { message }, None);
+            }
+            session.evaluate(&config, take).await?
+        }
+    };
+    events.take(&Event::Eval(scored));
+    events.screen.written()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Answers rows.
+pub async fn answer(predict: Predict, device: DeviceChoice, events: &mut EventSink) -> Result<ExitCode> {
+    let Predict { mut eval, output } = predict;
+    let of_run = eval.data.is_none() && eval.is_of_run();
+    if of_run {
+        eval.data = held_out_file(&eval).await?;
+    }
+    let of_trained_rows = of_run && eval.data.is_none();
+    let (mut session, config) = open(eval, device, events).await?;
+    if of_trained_rows {
+        let message = msg::AnswersTrainedRows.into();
+        events.take(&Event::Warning { message });
+    }
+    if let Some(path) = &output {
+        refuse_table(path, &config)?;
+    }
+    let (table, scored) = session.predict(&config, &mut |event, _| events.take(&event)).await?;
+    match scored {
+        Some(scored) if events.is_json() => events.take(&Event::Eval(scored)),
+        // Standard output has the rows alone.
+        Some(scored) => say(&format!("scores   {}", scores_line(&scored))),
+        None => {}
+    }
+    if let Some(path) = output {
+        fs::write(&path, table.to_csv()).map_err(|error| cannot_write(&path, &error))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    events.screen.show_table(table);
+    events.screen.written()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+impl Eval {
+    /// Whether a run's folder says what is scored.
+    fn is_of_run(&self) -> bool {
+        self.run.as_deref().is_some_and(Path::is_dir)
+    }
+}
+
+/// The validation file of a run's folder.
+async fn held_out_file(eval: &Eval) -> Result<Option<PathBuf>> {
+    match &eval.run {
+        Some(folder) => {
+            let config = with_flags(trained::settings_of(folder).await?, &eval.set)?.config;
+            Ok(config.validation_file.map(PathBuf::from))
+        }
+        None => Ok(None),
+    }
+}
+
+/// A session with the model, the adapter and the data that a scoring names.
+async fn open(eval: Eval, device: DeviceChoice, events: &mut EventSink) -> Result<(Session, RunConfig)> {
+    let mut config = match eval.run {
+        Some(folder) if folder.is_dir() => with_flags(trained::settings_of(&folder).await?, &eval.set)?,
+        run => resolve_any(run, eval.set)?,
+    }
+    .config;
+    let text = |path: PathBuf| path.display().to_string();
+    if let Some(model) = eval.model {
+        config.model_name_or_path = text(model);
+    }
+    if let Some(data) = eval.data {
+        config.train_file = text(data);
+        config.validation_file = None;
+    }
+    config.adapter_name_or_path = eval.adapter.map(text).or(config.adapter_name_or_path);
+    config.require_paths()?;
+    let mut session = Session::new(HOST);
+    load(&mut session, &config, device, events).await?;
+    Ok((session, config))
+}
+
+/// Continues a text.
+pub async fn write_text(generate: Generate, device: DeviceChoice, events: &mut EventSink) -> Result<ExitCode> {
+    let options = generate.options();
+    let mut session = Session::new(HOST);
+    let control = session.control();
+    let interrupted = on_interrupt(move || {
+        control.cancel_generate();
+        control.cancel_download();
+    })?;
+    let of_run = match trained::is_folder_of_run(&generate.model) {
+        true => Some(trained::settings_of(&generate.model).await?.config),
+        false => None,
+    };
+    let model = of_run
+        .as_ref()
+        .map_or(generate.model, |run| PathBuf::from(&run.model_name_or_path));
+    let adapter = of_run.as_ref().and_then(|run| run.adapter_name_or_path.as_ref());
+    let adapter = generate.adapter.or(adapter.map(PathBuf::from));
+    load_model(
+        &mut session,
+        (&model, of_run.as_ref()),
+        adapter.as_deref(),
+        device,
+        events,
+    )
+    .await?;
+    let message = |role: &str, content: String| ChatMessage {
+        role: role.into(),
+        content,
+    };
+    let prompt = match (generate.chat, generate.system) {
+        (false, None) => Prompt::Text(generate.prompt),
+        (_, system) => {
+            let system = system.map(|text| message("system", text));
+            Prompt::Messages(system.into_iter().chain([message("user", generate.prompt)]).collect())
+        }
+    };
+    let command = Command::Generate {
+        id: 0,
+        prompt,
+        options,
+        adapter: adapter.is_some(),
+    };
+    events.ask(&mut session, command, Vec::new()).await?;
+    events.screen.written()?;
+    Ok(if interrupted() {
+        ExitCode::from(INTERRUPTED)
+    } else {
+        ExitCode::SUCCESS
+    })
+}
