@@ -53,6 +53,23 @@ self.engineAddress = import.meta.url;
 // What keeps runs; fetched when one is to be kept.
 self.openShelf = async () => (await import("./shelf.js")).openShelf();
 
+// What opens spreadsheets, Parquet files and archives: fetched when one was given, by a worker that ends when it is done.
+self.openTable = (file) =>
+  new Promise((done, failed) => {
+    const worker = new Worker(new URL("./tables_worker.js", import.meta.url), { type: "module" });
+    const end = (answer, value) => {
+      worker.terminate();
+      answer(value);
+    };
+    worker.onmessage = ({ data }) => (data.rows ? end(done, data.rows) : end(failed, data.error));
+    // A script that could not be fetched is told by a plain event, which has no message.
+    worker.onerror = (event) => {
+      event.preventDefault();
+      end(failed, event.message || "tables_worker.js");
+    };
+    worker.postMessage(file);
+  });
+
 // What asks a hub for a model; fetched when one was named.
 self.askHub = async (...request) => (await import("./hub.js")).ask(...request);
 self.letPass = (ms) => new Promise((resolve) => setTimeout(resolve, ms));

@@ -14,6 +14,9 @@ const NAME = PREFIX + VERSION;
 // Files of equal contents are one entry, whatever the version that they came with.
 const key = (path) => `${new URL(path, scope).href}?${encodeURIComponent(FILES[path])}`;
 
+// Few people have a file that is opened by these: they are fetched when one is, and kept from then on.
+const isLate = (path) => path.startsWith("tables");
+
 async function store() {
   if (!FILES) throw new Error("this page was built without a list of its files");
   const cache = await caches.open(NAME);
@@ -24,11 +27,14 @@ async function store() {
       await cache.put(entry, known);
       continue;
     }
-    const answer = await fetch(new URL(path, scope).href, { integrity: FILES[path], cache: "no-cache" });
+    if (isLate(path)) continue;
+    const answer = await fetched(path);
     if (!answer.ok) throw new Error(`${path}: ${answer.status}`);
     await cache.put(entry, answer);
   }
 }
+
+const fetched = (path) => fetch(new URL(path, scope).href, { integrity: FILES[path], cache: "no-cache" });
 
 async function forgetOthers() {
   for (const name of await caches.keys()) {
@@ -38,7 +44,11 @@ async function forgetOthers() {
 
 async function answer(path, request) {
   const cache = await caches.open(NAME);
-  return (await cache.match(key(path))) ?? fetch(request);
+  const kept = await cache.match(key(path));
+  if (kept || !isLate(path)) return kept ?? fetch(request);
+  const answer = await fetched(path);
+  if (answer.ok) await cache.put(key(path), answer.clone());
+  return answer;
 }
 
 self.addEventListener("install", (event) => event.waitUntil(store()));

@@ -63,6 +63,8 @@ pub struct Loaded {
     pub preview_place: RwSignal<(usize, usize)>,
     /// What the columns are to a run.
     pub columns: RwSignal<Vec<ColumnUse>>,
+    /// Whether a person said here what the columns are, or the first row.
+    pub told_columns: RwSignal<bool>,
     /// What a run would take under the present settings, and the most that the device can give where that is known.
     pub estimate: RwSignal<Option<(MemoryEstimate, Option<u64>)>>,
     /// About how long a step of it would take, where the device was measured.
@@ -93,6 +95,7 @@ impl Loaded {
             preview: RwSignal::new(Vec::new()),
             preview_place: RwSignal::new((0, 0)),
             columns: RwSignal::new(Vec::new()),
+            told_columns: RwSignal::new(false),
             estimate: RwSignal::new(None),
             seconds_per_step: RwSignal::new(None),
             learnt: RwSignal::new(None),

@@ -2,6 +2,7 @@
 
 mod advice;
 mod audit;
+pub mod columns;
 mod events;
 mod export;
 mod files;
@@ -258,6 +259,7 @@ impl PageState {
         self.loaded.adapter_score.set(None);
         self.worker.clear_error(&[Job::Data, Job::Preview, Job::Train]);
         self.take_all_in();
+        self.forget_told_columns();
         self.load_data();
     }
 

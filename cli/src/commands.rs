@@ -22,7 +22,7 @@ use crate::sweep;
 use crate::train;
 use crate::{Action, Check, Cli, Exported, Info, RunFile};
 use lorakeet_core::config::{FinetuningType, Resolved, RunConfig, SMALL_MODELS, Source as From, named};
-use lorakeet_core::data::labels_of;
+use lorakeet_core::data::{self, Choice, labels_of};
 use lorakeet_core::error::{Error, Result};
 use lorakeet_core::estimate::estimate_with_work;
 use lorakeet_core::export::Form;
@@ -32,7 +32,7 @@ use lorakeet_core::host::{Control, Host};
 use lorakeet_core::models::notes;
 use lorakeet_core::protocol::{Command, DeviceChoice, Event};
 use lorakeet_core::session::Session;
-use lorakeet_core::store::{DiskFile, Source};
+use lorakeet_core::store::{DiskFile, MemoryFile, Source};
 use lorakeet_i18n::Message;
 use lorakeet_i18n::messages::command as msg;
 use std::collections::BTreeMap;
@@ -368,9 +368,36 @@ pub async fn load_model(
     }
 }
 
-/// A data file; behind IDX images their labels, where they lie beside.
+/// The data among the files of a folder, as one file: the one table, or all texts.
+fn data_folder(path: &Path) -> Result<Source> {
+    let unreadable = |error: std::io::Error| cannot_read(path, &error);
+    let mut names = Vec::new();
+    for entry in fs::read_dir(path).map_err(unreadable)? {
+        let entry = entry.map_err(unreadable)?;
+        if entry.path().is_file() {
+            names.push(entry.file_name().to_string_lossy().into_owned());
+        }
+    }
+    let shown = path.display().to_string();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let Choice { places, notes } = data::chosen(&names).map_err(|error| error.file(&shown))?;
+    let (mut files, mut length) = (Vec::with_capacity(places.len()), 0);
+    for place in places {
+        let file = path.join(names[place]);
+        length += fs::metadata(&file).map_err(|error| cannot_read(&file, &error))?.len();
+        data::check_size(&shown, length.max(1))?;
+        let bytes = fs::read(&file).map_err(|error| cannot_read(&file, &error))?;
+        files.push((names[place].to_owned(), bytes));
+    }
+    Ok(MemoryFile::source(&shown, data::joined(&shown, files, notes)?))
+}
+
+/// A data file, or a folder of texts or with one table; behind IDX images their labels, where they lie beside.
 pub fn data_sources(path: &str) -> Result<Vec<Source>> {
     let path = Path::new(path);
+    if path.is_dir() {
+        return Ok(vec![data_folder(path)?]);
+    }
     let mut files: Vec<Source> = vec![DiskFile::source(path)?];
     let labels = labels_of(files[0].name()).map(|name| path.with_file_name(name));
     if let Some(labels) = labels.filter(|labels| labels.is_file()) {

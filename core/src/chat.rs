@@ -88,10 +88,22 @@ impl Conversation {
         }
     }
 
+    /// Of each message of the assistant whether it is learnt.
+    pub fn learnt_answers(&self) -> Vec<bool> {
+        self.answers()
+            .map(|message| is_learnt(&self.messages[message]))
+            .collect()
+    }
+
     /// The messages of the assistant.
     fn answers(&self) -> impl DoubleEndedIterator<Item = usize> {
         (0..self.messages.len()).filter(|message| self.role(*message) == "assistant")
     }
+}
+
+/// Whether a message is learnt where it is the assistant's: by OpenAI's `weight`, one of 0 is context alone.
+pub fn is_learnt(message: &Map<String, Json>) -> bool {
+    message.get("weight").and_then(Json::as_f64) != Some(0.0)
 }
 
 /// The text of a part of a message's content.

@@ -1,5 +1,5 @@
 //! What the tests of Lorakeet have in common: a session to talk to, a tiny model and rows that it learns, models of any shape,
-//! golden cases and training steps on them, GGUF files and ggml's formats as they are written, broken copies of files, every
+//! golden cases and training steps on them, GGUF files, ggml's formats and spreadsheets as they are written, broken copies of files, every
 //! reader of files with sound ones for it, the recorder of lessons, GPUs with less than others, real browsers and what a person
 //! does in the page and in the lab, servers that show them the built page or a test's own, and a look at how much memory a
 //! process takes.
@@ -31,6 +31,7 @@ pub mod memory;
 pub mod memory_shelf;
 #[path = "../../core/tests/common/mutations.rs"]
 pub mod mutations;
+pub mod packed;
 pub mod reader_seeds;
 pub mod readers;
 pub mod rows;

@@ -1,7 +1,7 @@
 //! The stage `lint`: everything that reads the code without running it, the quickest checks first.
 
 use crate::phase::{Phase, Plan};
-use crate::places::{FUZZ_MANIFEST, LAB_PACKAGE, PAGE_PACKAGE, Places, WASM_TARGET, say};
+use crate::places::{FUZZ_MANIFEST, LAB_PACKAGE, PAGE_PACKAGE, Places, TABLES_PACKAGE, WASM_TARGET, say};
 use crate::process::{find, run};
 use crate::wasm::{self, Compiler};
 use crate::{imports, licences, messages, packages, supported, tree, units};
@@ -94,19 +94,35 @@ pub fn ensure_clippy_for_wasm() -> Result<()> {
     packages::install(&["rust-web-clippy"], "linting the page", otherwise)
 }
 
-/// The page, its worker and the bench's, as they are compiled for the browser.
+/// The page, its worker, the bench's and what opens spreadsheets, as they are compiled for the browser.
 ///
 /// This compiles them once more, quickly, beside the dependencies that the page has compiled: `cargo clippy` would check
 /// all dependencies first, which takes minutes and serves nothing else here.
 pub fn clippy_for_wasm(places: &Places) -> Result<()> {
     ensure_clippy_for_wasm()?;
     let compiler = wasm::compiler()?;
+    let page = [PAGE_PACKAGE, LAB_PACKAGE];
+    let bench = format!("{PAGE_PACKAGE}/bench");
+    clippy_of(places, compiler, &page, Some(&bench))?;
+    // By itself: beside the page it would have the page's dependencies compiled with its features.
+    clippy_of(places, compiler, &[TABLES_PACKAGE], None)
+}
+
+fn clippy_of(places: &Places, compiler: Compiler, packages: &[&str], features: Option<&str>) -> Result<()> {
     let mut command = places.cargo("build");
     compiler.apply(&mut command);
+    command.args([
+        "--quiet",
+        "--locked",
+        "--profile",
+        "web",
+        "--target",
+        WASM_TARGET,
+        "--bins",
+    ]);
+    command.args(packages.iter().flat_map(|package| ["--package", package]));
+    command.args(features.into_iter().flat_map(|features| ["--features", features]));
     command
-        .args(["--quiet", "--locked", "--profile", "web", "--target", WASM_TARGET])
-        .args(["--package", PAGE_PACKAGE, "--package", LAB_PACKAGE, "--bins"])
-        .args(["--features", &format!("{PAGE_PACKAGE}/bench")])
         // What is handed out stays as the other commands compiled it.
         .env("CARGO_TARGET_DIR", places.target.join("clippy"))
         // This is how `cargo clippy` hands its driver the arguments.

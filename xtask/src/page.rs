@@ -1,7 +1,7 @@
 //! Building the page, and showing it; building what measures the engine in a browser.
 
 use crate::phase::{Phase, Plan};
-use crate::places::{LAB_PACKAGE, PAGE_PACKAGE, Places, WASM_TARGET, say};
+use crate::places::{LAB_PACKAGE, PAGE_PACKAGE, Places, TABLES_PACKAGE, WASM_TARGET, say};
 use crate::process::{find, run};
 use crate::{bundle, packages, serve, wasm};
 use anyhow::{Context, Result, bail};
@@ -25,6 +25,10 @@ const LAB_BYTES: usize = 150_000;
 /// The shell of the widget, all that a page with a lab loads before somebody presses Start, and how large it may be in brotli.
 const SHELL: (&str, usize) = ("lab.js", 12_000);
 
+/// What opens spreadsheets, Parquet files and archives, which is loaded when there is one: how its files begin, and how large they
+/// may be in brotli.
+const TABLES: (&str, usize) = ("tables", 700_000);
+
 /// The parts of [`build`].
 pub fn phases(places: &Places) -> Vec<Phase> {
     let is_cold = !places.has_compiled(true);
@@ -35,6 +39,7 @@ pub fn phases(places: &Places) -> Vec<Phase> {
             ..Phase::new("compile the engine for the browser", if is_cold { 600 } else { 60 })
         },
         Phase::new("compile the page", 60),
+        Phase::new("compile what opens spreadsheets", if is_cold { 90 } else { 20 }),
         Phase::new("compile the lab", 40),
         Phase::new("generate the JavaScript bindings", 20),
     ]
@@ -46,6 +51,7 @@ pub fn build(places: &Places, plan: &mut Plan) -> Result<PathBuf> {
     let compiler = plan.run(wasm::compiler)?;
     plan.run(|| compile(places, compiler, "web", PAGE_PACKAGE, "worker", Some("engine")))?;
     plan.run(|| compile(places, compiler, "web", PAGE_PACKAGE, "app", None))?;
+    plan.run(|| compile(places, compiler, "web", TABLES_PACKAGE, "tables", None))?;
     plan.run(|| compile(places, compiler, "lab", LAB_PACKAGE, "lesson", None))?;
     plan.run(|| {
         let lesson = places.target.join(WASM_TARGET).join("lab/lesson.wasm");
@@ -109,20 +115,29 @@ pub fn ensure_brotli() -> Result<()> {
 /// The page's own code, without the engine that its worker loads, stays small enough to be there at once.
 pub fn check_size(dist: &Path) -> Result<()> {
     ensure_brotli()?;
-    let mut total = 0;
+    let (mut total, mut tables) = (0, 0);
     let entries = std::fs::read_dir(dist).with_context(|| format!("cannot read {}", dist.display()))?;
     for path in entries.flatten().map(|entry| entry.path()) {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let of_page = [".html", ".js", ".css", ".wasm", ".svg"]
             .iter()
             .any(|ending| name.ends_with(ending));
-        if of_page && !name.starts_with("worker") && name != SHELL.0 && !LAB.contains(&&*name) {
+        if of_page && name.starts_with(TABLES.0) {
+            tables += packed_bytes(&path)?;
+        } else if of_page && !name.starts_with("worker") && name != SHELL.0 && !LAB.contains(&&*name) {
             total += packed_bytes(&path)?;
         }
     }
     say(format!("the page without its engine: {} KB in brotli", total / 1000));
     if total == 0 || total > PAGE_BYTES {
         bail!("the page without its engine is {total} bytes in brotli; it may be {PAGE_BYTES} at most");
+    }
+    say(format!("what opens spreadsheets: {} KB in brotli", tables / 1000));
+    if tables == 0 || tables > TABLES.1 {
+        bail!(
+            "what opens spreadsheets is {tables} bytes in brotli; it may be {} at most",
+            TABLES.1
+        );
     }
     let mut lab = 0;
     for name in LAB {

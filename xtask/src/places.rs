@@ -14,6 +14,8 @@ use std::process::Command;
 pub const PAGE_PACKAGE: &str = "lorakeet-app";
 /// The package of the lab.
 pub const LAB_PACKAGE: &str = "lorakeet-lab";
+/// What opens spreadsheets, Parquet files and archives, natively and in the page.
+pub const TABLES_PACKAGE: &str = "lorakeet-tables";
 /// What it is compiled for.
 pub const WASM_TARGET: &str = "wasm32-unknown-unknown";
 /// The manifest of the workspace.

@@ -3,17 +3,34 @@
 use crate::report::writes;
 use crate::run::Phase;
 use crate::state::PageState;
+use crate::state::columns::{HEADER, WrittenColumns};
 use leptos::prelude::*;
+use lorakeet_core::config::find;
 use lorakeet_core::protocol::{ColumnRole, ColumnUse};
 use lorakeet_core::task::Task;
 
-/// Roles that `text_columns` and `label_columns` give, with the values of their options.
-const CHOICES: [(ColumnRole, &str); 4] = [
+/// Roles with the values of their options.
+type Choices = &'static [(ColumnRole, &'static str)];
+
+/// Roles that `text_columns` and `label_columns` give.
+const ANSWERED: Choices = &[
     (ColumnRole::Text, "text"),
     (ColumnRole::SecondText, "second_text"),
     (ColumnRole::Label, "label"),
     (ColumnRole::Ignored, "ignored"),
 ];
+
+/// Roles that `prompt_columns`, `completion_column` and `system_column` give.
+const WRITTEN: Choices = &[
+    (ColumnRole::Text, "text"),
+    (ColumnRole::Prompt, "prompt"),
+    (ColumnRole::Completion, "completion"),
+    (ColumnRole::System, "system"),
+    (ColumnRole::Ignored, "ignored"),
+];
+
+/// Prompts that a run reads: what to do, and what with.
+const MOST_PROMPTS: usize = 2;
 
 /// The columns with their roles.
 #[component]
@@ -21,15 +38,21 @@ pub fn Columns() -> impl IntoView {
     let state = expect_context::<PageState>();
     let uses = state.loaded.columns;
     let is_there = Memo::new(move |_| uses.with(|uses| !uses.is_empty()));
-    let can_choose = Memo::new(move |_| {
+    let choices = Memo::new(move |_| -> Choices {
         let task = state
             .loaded
             .outlook
             .with(|outlook| outlook.as_ref().map(|outlook| outlook.task));
+        let has = |role| uses.with(|uses| uses.iter().any(|of| of.role == role));
         match task {
-            Some(task) => matches!(task, Task::Classification | Task::MultiLabel | Task::Regression),
+            Some(Task::Classification | Task::MultiLabel | Task::Regression) => ANSWERED,
+            // Turns have their columns by the names that data sets give them.
+            Some(Task::Generation) if !has(ColumnRole::Conversation) => WRITTEN,
+            Some(_) => &[],
             // Nothing was found: the columns may be why.
-            None => !writes(state.task()) || uses.with(|uses| uses.iter().any(|of| of.role == ColumnRole::Label)),
+            None if !writes(state.task()) || has(ColumnRole::Label) => ANSWERED,
+            None if !has(ColumnRole::Conversation) => WRITTEN,
+            None => &[],
         }
     });
     // A column stays in its row whatever its role becomes, and the keyboard with it.
@@ -42,14 +65,14 @@ pub fn Columns() -> impl IntoView {
     let itself = |named: &(usize, String)| named.clone();
     let row = move |(place, column): (usize, String)| {
         let role = Memo::new(move |_| role_at(state, place));
-        let is_choice = Memo::new(move |_| {
-            let role = role.get();
-            can_choose.get() && CHOICES.iter().any(|(known, _)| Some(*known) == role)
+        let offered = Memo::new(move |_| {
+            let (role, choices) = (role.get(), choices.get());
+            choices.iter().any(|(known, _)| Some(*known) == role).then_some(choices)
         });
         let name = column.clone();
-        let field = move || match is_choice.get() {
-            true => choice(state, place, column.clone()),
-            false => {
+        let field = move || match offered.get() {
+            Some(choices) => choice(state, place, column.clone(), choices),
+            None => {
                 let name = move || role.get().map(|role| (state.words().audit.role_name)(role));
                 view! { <span>{name}</span> }.into_any()
             }
@@ -67,8 +90,28 @@ pub fn Columns() -> impl IntoView {
                     </tr></thead>
                     <tbody><For each=move || names.get() key=itself children=row/></tbody>
                 </table>
+                <FirstRow/>
             </div>
         </Show>
+    }
+}
+
+/// Whether the first row of the table names its columns.
+#[component]
+fn FirstRow() -> impl IntoView {
+    let state = expect_context::<PageState>();
+    let text = Memo::new(move |_| find(HEADER).map(|knob| state.settings.text(knob)).unwrap_or_default());
+    let option = move |value: &'static str| move || text.with(|text| text == value);
+    view! {
+        <label class="inline-field">
+            {state.text(|w| w.audit.first_row)} " "
+            <select data-testid="first-row" prop:disabled=move || state.training.phase.with(Phase::is_under_way)
+                on:change=move |event| state.say_header(&event_target_value(&event))>
+                <option value="" prop:selected=option("")>{state.text(|w| w.audit.encoding_found)}</option>
+                <option value="true" prop:selected=option("true")>{state.text(|w| w.audit.first_row_names)}</option>
+                <option value="false" prop:selected=option("false")>{state.text(|w| w.audit.first_row_data)}</option>
+            </select>
+        </label>
     }
 }
 
@@ -79,12 +122,13 @@ fn role_at(state: PageState, place: usize) -> Option<ColumnRole> {
 }
 
 /// The choice of a column's role.
-fn choice(state: PageState, place: usize, column: String) -> AnyView {
-    let options = CHOICES.map(|(known, value)| {
+fn choice(state: PageState, place: usize, column: String, choices: Choices) -> AnyView {
+    let options = choices.iter().map(|&(known, value)| {
         // Looked at whenever the engine tells the roles, changed or not: it may not have taken what was chosen.
         let is_it = move || role_at(state, place) == Some(known);
         view! { <option value=value prop:selected=is_it>{move || (state.words().audit.role_name)(known)}</option> }
     });
+    let options = options.collect_view();
     let testid = format!("role-{column}");
     let label = {
         let column = column.clone();
@@ -92,14 +136,20 @@ fn choice(state: PageState, place: usize, column: String) -> AnyView {
     };
     let change = move |event| {
         let value = event_target_value(&event);
-        let chosen = CHOICES.iter().find(|(_, known)| *known == value);
-        if let Some((role, _)) = chosen {
-            let (texts, labels) = state
-                .loaded
-                .columns
-                .with_untracked(|uses| assigned(uses, &column, *role));
+        let Some(&(role, _)) = choices.iter().find(|(_, known)| *known == value) else {
+            return;
+        };
+        let uses = state.loaded.columns;
+        if choices == ANSWERED {
+            let (texts, labels) = uses.with_untracked(|uses| assigned(uses, &column, role));
             state.set_names("text_columns", &texts);
             state.set_names("label_columns", &labels);
+        } else {
+            match uses.with_untracked(|uses| written(uses, &column, role)) {
+                Some(columns) => state.name_columns(&columns),
+                // The choice goes back to what the column is.
+                None => uses.notify(),
+            }
         }
     };
     let view = view! {
@@ -129,9 +179,87 @@ fn assigned(uses: &[ColumnUse], column: &str, role: ColumnRole) -> (Vec<String>,
     (texts, labels)
 }
 
+/// The columns of texts that are written once one of them has another role. There is one answer: prompt and answer change places where
+/// one becomes the other, and where the answer loses its role, the first column takes it that has none. A third prompt takes the place of
+/// the second. `None` where no column is left to be learnt.
+fn written(uses: &[ColumnUse], column: &str, role: ColumnRole) -> Option<WrittenColumns> {
+    let of = |role: ColumnRole| {
+        let of_role = uses.iter().filter(move |of| of.role == role && of.column != column);
+        of_role.map(|of| of.column.clone())
+    };
+    let is_answer = |of: &ColumnUse| matches!(of.role, ColumnRole::Completion | ColumnRole::Text);
+    let former = uses.iter().find(|of| of.column == column);
+    let mut prompts: Vec<String> = of(ColumnRole::Prompt).take(MOST_PROMPTS).collect();
+    let mut completion = of(ColumnRole::Completion).chain(of(ColumnRole::Text)).next();
+    let mut system = of(ColumnRole::System).next();
+    let itself = Some(column.to_owned());
+    match role {
+        ColumnRole::Text => (prompts, completion) = (Vec::new(), itself),
+        ColumnRole::Completion => {
+            let was_prompt = former.is_some_and(|of| of.role == ColumnRole::Prompt);
+            prompts.extend(completion.filter(|_| was_prompt));
+            completion = itself;
+        }
+        ColumnRole::System => system = itself,
+        ColumnRole::Prompt => {
+            if former.is_some_and(is_answer) && !prompts.is_empty() {
+                completion = Some(prompts.remove(0));
+            }
+            prompts.truncate(MOST_PROMPTS - 1);
+            prompts.extend(itself);
+        }
+        _ => {}
+    }
+    let completion = completion.or_else(|| of(ColumnRole::Ignored).next())?;
+    prompts.sort_by_key(|name| uses.iter().position(|of| of.column == *name));
+    // It is told in front of a prompt.
+    let system = system.filter(|_| !prompts.is_empty());
+    Some(WrittenColumns {
+        prompts,
+        completion,
+        system,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_table_has_one_answer_whatever_is_chosen() {
+        let of = |column: &str, role| ColumnUse {
+            column: column.to_owned(),
+            role,
+        };
+        let uses = [
+            of("about", ColumnRole::Ignored),
+            of("ask", ColumnRole::Prompt),
+            of("say", ColumnRole::Completion),
+        ];
+        let changed = |column, role| {
+            let columns = written(&uses, column, role).expect("an answer is left");
+            (
+                columns.prompts.join(" "),
+                columns.completion,
+                columns.system.unwrap_or_default(),
+            )
+        };
+        let want = |prompts: &str, completion: &str, system: &str| {
+            (prompts.to_owned(), completion.to_owned(), system.to_owned())
+        };
+        assert_eq!(changed("about", ColumnRole::Prompt), want("about ask", "say", ""));
+        assert_eq!(changed("about", ColumnRole::System), want("ask", "say", "about"));
+        assert_eq!(changed("about", ColumnRole::Completion), want("ask", "about", ""));
+        assert_eq!(changed("say", ColumnRole::Prompt), want("say", "ask", ""));
+        assert_eq!(changed("ask", ColumnRole::Completion), want("say", "ask", ""));
+        assert_eq!(changed("say", ColumnRole::Ignored), want("ask", "about", ""));
+        assert_eq!(changed("ask", ColumnRole::Ignored), want("", "say", ""));
+        assert_eq!(changed("ask", ColumnRole::Text), want("", "ask", ""));
+        assert_eq!(
+            written(&[of("only", ColumnRole::Text)], "only", ColumnRole::Prompt),
+            None
+        );
+    }
 
     #[test]
     fn a_column_takes_the_place_of_the_one_that_had_its_role() {

@@ -7,6 +7,7 @@ use super::drop_zone::DropZone;
 use super::labels::Labels;
 use super::notice::Notice;
 use super::notice::worded;
+use super::paste::Paste;
 use super::preview::Preview;
 use super::step::{Step, StepStatus};
 use super::validation::Validation;
@@ -79,6 +80,7 @@ pub fn Data() -> impl IntoView {
             </fieldset>
             <DropZone id="data-input" label=Signal::derive(state.text(|w| w.data_drop))
                 hint=Signal::derive(state.text(|w| w.data_drop_hint)) disabled=locked take/>
+            <Paste/>
             {move || state.loaded.data.get().map(|info| view! { <Facts info/> })}
             <Audit/>
             <Columns/>

@@ -37,6 +37,7 @@ pub mod moment;
 pub mod new_version;
 pub mod notice;
 pub mod other_file;
+pub mod paste;
 pub mod predictions;
 pub mod preview;
 pub mod rate_finder;

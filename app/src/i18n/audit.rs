@@ -69,6 +69,18 @@ pub struct AuditWords {
     pub role_name: fn(ColumnRole) -> &'static str,
     /// What the choice of a column's role is called.
     pub role_of: fn(&str) -> String,
+    /// The choice of what the first row of a table is.
+    pub first_row: &'static str,
+    /// It names the columns.
+    pub first_row_names: &'static str,
+    /// It is a row like the others.
+    pub first_row_data: &'static str,
+    /// Where rows are pasted or typed.
+    pub paste: &'static str,
+    /// What can be pasted.
+    pub paste_hint: &'static str,
+    /// The button that takes what was pasted.
+    pub paste_use: &'static str,
     /// What is cut off.
     pub preview_cut: &'static str,
     /// Of an example: how many tokens were cut off.
@@ -149,11 +161,18 @@ pub static ENGLISH: AuditWords = AuditWords {
         ColumnRole::Label => "label",
         ColumnRole::Prompt => "prompt",
         ColumnRole::Completion => "completion",
+        ColumnRole::System => "system prompt",
         ColumnRole::Conversation => "conversation",
         ColumnRole::Named => "used by its name",
         ColumnRole::Ignored => "ignored",
     },
     role_of: |column| format!("Role of column {column}"),
+    first_row: "First row",
+    first_row_names: "names of the columns",
+    first_row_data: "data",
+    paste: "Paste or type rows",
+    paste_hint: "Rows copied from a spreadsheet, CSV, JSON or JSON lines, or plain text.",
+    paste_use: "Use these rows",
     preview_cut: "cut off",
     cut: |tokens| match tokens {
         1 => "1 token cut off by cutoff_len".to_owned(),
@@ -225,11 +244,18 @@ pub static CHINESE: AuditWords = AuditWords {
         ColumnRole::Label => "标签",
         ColumnRole::Prompt => "提示",
         ColumnRole::Completion => "回答",
+        ColumnRole::System => "系统提示词",
         ColumnRole::Conversation => "对话",
         ColumnRole::Named => "按列名使用",
         ColumnRole::Ignored => "忽略",
     },
     role_of: |column| format!("列 {column} 的用途"),
+    first_row: "第一行",
+    first_row_names: "列名",
+    first_row_data: "数据",
+    paste: "粘贴或输入数据",
+    paste_hint: "可粘贴从电子表格复制的行、CSV、JSON、JSON Lines 或纯文本。",
+    paste_use: "使用这些数据",
     preview_cut: "被截断",
     cut: |tokens| format!("{tokens} 个 token 被 cutoff_len 截断"),
     answer_cut: |tokens| {

@@ -137,7 +137,7 @@ pub static WORDS: Words = Words {
         .into()
     },
     data_bundled: "Bundled data sets",
-    data_drop: "Drop a .txt, .jsonl, .json, .csv or .ts file here",
+    data_drop: "Drop a .txt, .jsonl, .json, .csv, .xlsx or .parquet file here, or a zip or folder of texts",
     data_drop_hint: "Plain text, or rows with prompt and completion, instruction and output, or messages; text and label; query, document \
         and grade; prompt, chosen and rejected; columns of numbers and a label. Images in the IDX format: the images file and the \
         labels file together.",

@@ -131,7 +131,7 @@ pub static WORDS: Words = Words {
         .into()
     },
     data_bundled: "内置数据集",
-    data_drop: "把 .txt、.jsonl、.json、.csv 或 .ts 文件拖到这里",
+    data_drop: "把 .txt、.jsonl、.json、.csv、.xlsx 或 .parquet 文件，或文本的 zip 压缩包或文件夹拖到这里",
     data_drop_hint: "纯文本；或每行含有 prompt 与 completion、instruction 与 output、messages；text 与 label；query、document 与 grade；prompt、chosen 与 rejected；或数值列加一个标签列。IDX 格式的图像：请同时提供图像文件和标签文件。",
     validation_file: "验证文件（可选）",
     validation_drop: "把验证文件拖到这里",

@@ -202,6 +202,11 @@ Data {
         "数据文件的编码，用 Python 的名称；不填则根据字节判断。",
         "Give it where a note names the wrong one, or texts look garbled. gb18030 reads GBK, cp1252 Latin-1.",
         "提示的编码不对或文本出现乱码时请指定。gb18030 可读 GBK，cp1252 可读 Latin-1。";
+    header: Option<bool> = None, Kind::Flag,
+        "Whether the first row of a .csv, .tsv or .xlsx names its columns; not given: told from the rows.",
+        ".csv、.tsv 或 .xlsx 的第一行是否为列名；不填则根据各行内容判断。",
+        "false where the table begins with a row like the others: its columns are then called column_1, column_2 and so on.",
+        "若表格没有表头，请设为 false：各列将命名为 column_1、column_2 等。";
     drop_rows: Vec<String> = Vec::new(), Kind::Names,
         "Rows that are left out: findings of the audit by name, such as empty_rows, exact_duplicates or exact_leakage.",
         "不参与的数据：填数据检查中的问题名称，如 empty_rows、exact_duplicates、exact_leakage。",
@@ -212,6 +217,21 @@ Data {
         "以占位符（EMAIL、PHONE、IBAN、CARD、ID）代替的个人信息：email_addresses、phone_numbers、ibans、payment_cards、resident_ids。",
         "The model then learns that there is an address, and none of them. Labels and the file itself stay as they are.",
         "这样模型只会学到此处有地址，而不会记住具体内容。标签和文件本身不会改动。";
+    prompt_columns: Vec<String> = Vec::new(), Kind::Names, aliases: ["prompt_column", "question_column"],
+        "Columns of the prompt of an answer that is learnt, or of an instruction and its input; not given: found by their names.",
+        "提示词所在的列，或指令列和输入列；不填则按列名查找。",
+        "Give them with completion_column where the columns have names of their own. Two are read as instruction and input.",
+        "列名不常见时，请与 completion_column 一起指定；指定两列时分别作为指令和输入。";
+    completion_column: Option<String> = None, Kind::Text, aliases: ["response_column", "answer_column"],
+        "Column of the answer that is learnt; without prompt_columns, of the text that is continued.",
+        "要学习的回答所在的列；没有 prompt_columns 时为要续写的文本。",
+        "With it a model that writes is trained to write, whatever other columns there are.",
+        "指定后，生成模型就按生成任务训练，不受其他列影响。";
+    system_column: Option<String> = None, Kind::Text,
+        "Column of the system prompt of each row; not given: one called system.",
+        "每条数据的系统提示词所在的列；不填则使用名为 system 的列。",
+        "It needs prompt_columns and completion_column. Rows without one go without.",
+        "需要同时指定 prompt_columns 和 completion_column；该列为空的数据不带系统提示词。";
     text_columns: Vec<String> = Vec::new(), Kind::Names,
         aliases: ["text_column", "text_column_name", "text_column_names"],
         "Columns with the text, the two texts of a pair, or numeric inputs; not given: found by their names.",

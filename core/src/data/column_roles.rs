@@ -1,5 +1,6 @@
 //! What the columns of a table are to a run, for a front end that shows it.
 
+use super::form::HISTORY;
 use super::parse::{Table, key};
 use super::{Columns, Dataset, Schema};
 use crate::protocol::{ColumnRole, ColumnUse};
@@ -58,6 +59,8 @@ impl Dataset {
         }
         match (is_in(&self.used), self.answer.as_deref()) {
             (_, Some(answer)) if answer == column => ColumnRole::Completion,
+            (true, _) if self.system.as_deref() == Some(column) => ColumnRole::System,
+            (true, _) if self.form == Schema::Alpaca && column == HISTORY => ColumnRole::Named,
             (true, _) if matches!(self.form, Schema::Messages | Schema::ShareGpt) => ColumnRole::Conversation,
             (true, Some(_)) if column != "rejected" => ColumnRole::Prompt,
             (true, None) => ColumnRole::Text,

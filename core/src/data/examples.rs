@@ -469,15 +469,17 @@ fn tokenize(
         }
         (Layout::Pieces(pieces), _) => {
             tokens.push(&specials.before, !answers_only);
-            for Piece { text, answer } in pieces {
-                tokens.push(&encode_long(tokenizer, &text)?, answer || !answers_only);
+            for Piece { text, answer, learnt } in pieces {
+                tokens.push(&encode_long(tokenizer, &text)?, learnt && (answer || !answers_only));
                 if answer {
-                    tokens.push(eos_unless_there(&tokens, eos).as_slice(), true);
+                    tokens.push(eos_unless_there(&tokens, eos).as_slice(), learnt);
                 }
             }
         }
-        (Layout::Chat(conversation), Some(template)) if answers_only => {
-            tokens = chat(&conversation, tokenizer, template)?;
+        (Layout::Chat(conversation), Some(template))
+            if answers_only || conversation.learnt_answers().contains(&false) =>
+        {
+            tokens = chat(&conversation, tokenizer, template, answers_only)?;
         }
         // A template whose answers cannot be told from the rest still serves to train on everything.
         (Layout::Chat(conversation), Some(template)) => {
@@ -556,12 +558,35 @@ fn eos_unless_there(tokens: &Tokens, eos: Option<u32>) -> Option<u32> {
     eos.filter(|&eos| tokens.ids.last() != Some(&eos))
 }
 
-/// A conversation in the model's own layout; learnt are the answers and what ends each of them.
-fn chat(conversation: &Conversation, tokenizer: &Tokenizer, template: &ChatTemplate) -> Result<Tokens> {
+/// A conversation in the model's own layout; learnt are the answers and what ends each of them, or all, without the answers whose
+/// weight is 0.
+fn chat(
+    conversation: &Conversation,
+    tokenizer: &Tokenizer,
+    template: &ChatTemplate,
+    answers_only: bool,
+) -> Result<Tokens> {
     let rendered = template.lay_out_with_spans(conversation)?;
     let (ids, covered) = tokenizer.encode_with_offsets(&rendered.text, false)?;
-    let said = assistant_mask(&covered, &rendered.generation_spans);
-    let label = |(&id, said)| if said { id as i32 } else { IGNORE_INDEX };
-    let labels = ids.iter().zip(said).map(label).collect();
+    let (mut spans, learnt) = (rendered.generation_spans, conversation.learnt_answers());
+    if learnt.contains(&false) {
+        if spans.len() != learnt.len() {
+            return Err(Error::data(msg::WeightsUnclear)
+                .field("weight")
+                .remedy(msg::LeaveWeightOut));
+        }
+        // Those that are learnt, or those that are not.
+        let mut which = learnt.into_iter();
+        spans.retain(|_| which.next() == Some(answers_only));
+    }
+    let in_span = assistant_mask(&covered, &spans);
+    let label = |(&id, in_span)| {
+        if in_span == answers_only {
+            id as i32
+        } else {
+            IGNORE_INDEX
+        }
+    };
+    let labels = ids.iter().zip(in_span).map(label).collect();
     Ok(Tokens { ids, labels, seams: 0 })
 }

@@ -3,14 +3,14 @@
 use super::parse::{Record, Records, Skipped, Table, key, kind, listed, note_unused};
 use super::roles::{self, Guess};
 use super::table::is_unnamed;
+use super::told::Told;
+use super::turns::conversation;
 use super::value::Value;
 use super::{Content, Instruction, Row, Schema, labelled, numeric, preference, token_classification};
-use crate::chat::Conversation;
 use crate::error::{Error, Result};
 use lorakeet_i18n::Message;
 use lorakeet_i18n::messages::common;
 use lorakeet_i18n::messages::data as msg;
-use serde_json::{Map, Value as Json, json};
 
 /// Pairs of columns that are a prompt and what should follow it.
 const PAIRS: &[(&str, &str)] = &[
@@ -38,8 +38,42 @@ const PAIRS: &[(&str, &str)] = &[
 /// Names of the column that holds the answer of an `instruction`.
 const OUTPUTS: &[&str] = &["output", "response", "completion", "answer"];
 
+/// The column of earlier rounds.
+pub(super) const HISTORY: &str = "history";
+
 /// Names of the column of a text to be continued.
 const CORPUS_TEXTS: &[&str] = &["text", "content"];
+
+/// Further names that decide a form, or belong to one.
+const OTHERS: &[&str] = &[
+    "instruction",
+    "input",
+    "system",
+    "history",
+    "messages",
+    "conversations",
+    "tools",
+    "chosen",
+    "rejected",
+    "tokens",
+];
+
+/// Whether a column's name, in small letters, is one that decides a form.
+pub(super) fn is_column_name(key: &str) -> bool {
+    let is_of_pair = PAIRS
+        .iter()
+        .any(|(prompt, completion)| [prompt, completion].contains(&&key));
+    let lists = [OUTPUTS, CORPUS_TEXTS, OTHERS];
+    is_of_pair || lists.into_iter().any(|names| names.contains(&key)) || labelled::is_known(key)
+}
+
+/// The columns of an instruction and its answer; empty names are those of none.
+struct Instructed {
+    system: String,
+    instruction: String,
+    input: String,
+    output: String,
+}
 
 /// The columns in use.
 enum Plan {
@@ -48,7 +82,7 @@ enum Plan {
     Guessed(Guess),
     Conversation(String),
     Pair(String, String),
-    Alpaca(String),
+    Alpaca(Instructed),
     /// A prompt with a better and a worse answer: the better one.
     Preferred,
     /// Words in a list.
@@ -72,6 +106,8 @@ pub(super) struct Texts {
     pub columns: Vec<String>,
     /// Of these, the one that holds the answer, where there is one.
     pub answer: Option<String>,
+    /// And the one of what the assistant is told about itself.
+    pub system: Option<String>,
 }
 
 /// The form and the rows of a file.
@@ -79,7 +115,7 @@ pub(super) struct Texts {
 /// # Errors
 /// Columns of which nothing is known; a row that is wrong, where the columns are none that other tasks use. With `is_lenient` both
 /// are the `problem` of what is given back.
-pub(super) fn texts(records: &Records, is_lenient: bool) -> Result<Texts> {
+pub(super) fn texts(records: &Records, told: &Told, is_lenient: bool) -> Result<Texts> {
     let table = match records {
         Records::Document(text) => {
             return Ok(Texts {
@@ -93,12 +129,15 @@ pub(super) fn texts(records: &Records, is_lenient: bool) -> Result<Texts> {
                 guess: None,
                 columns: Vec::new(),
                 answer: None,
+                system: None,
             });
         }
         Records::Table(table) => table,
     };
     let mut notes = Vec::new();
-    let (form, plan) = match plan(table, &mut notes) {
+    let given = given(table, told)?;
+    let is_given = given.is_some();
+    let (form, plan) = match given.map_or_else(|| plan(table, &mut notes), Ok) {
         Err(error) if is_lenient => {
             return Ok(Texts {
                 form: Schema::Table,
@@ -108,6 +147,7 @@ pub(super) fn texts(records: &Records, is_lenient: bool) -> Result<Texts> {
                 guess: None,
                 columns: table.columns().iter().map(|name| key(name)).collect(),
                 answer: None,
+                system: None,
             });
         }
         planned => planned?,
@@ -115,7 +155,7 @@ pub(super) fn texts(records: &Records, is_lenient: bool) -> Result<Texts> {
     let guess = match &plan {
         Plan::Guessed(guess) => Some(guess.clone()),
         // A corpus has columns of all kinds beside its text.
-        Plan::Text(text) if !CORPUS_TEXTS.contains(&text.as_str()) => roles::by_name(table),
+        Plan::Text(text) if !is_given && !CORPUS_TEXTS.contains(&text.as_str()) => roles::by_name(table),
         _ => None,
     };
     let mut texts = Texts {
@@ -126,6 +166,7 @@ pub(super) fn texts(records: &Records, is_lenient: bool) -> Result<Texts> {
         guess,
         columns: plan.columns(),
         answer: plan.answer(),
+        system: plan.system(),
     };
     if matches!(form, Schema::Numbers) {
         return Ok(texts);
@@ -159,6 +200,61 @@ pub(super) fn is_blank(value: &Value) -> bool {
     }
 }
 
+/// The columns that a run names, if it does.
+///
+/// # Errors
+/// A column that is not there or that is two things; a prompt without its answer.
+fn given(table: &Table, told: &Told) -> Result<Option<(Schema, Plan)>> {
+    let column = |name: &String, knob: &'static str| -> Result<String> {
+        let known = table
+            .columns()
+            .iter()
+            .map(|column| key(column))
+            .find(|column| *column == key(name));
+        known.ok_or_else(|| {
+            let (column, columns) = (name, listed(table.columns()));
+            let error = Error::data(msg::NoSuchColumn { column, columns }).field(name);
+            error.remedy(msg::Correct { key: knob })
+        })
+    };
+    let prompts = told.prompts.iter().map(|name| column(name, "prompt_columns"));
+    let prompts = prompts.collect::<Result<Vec<_>>>()?;
+    let system = told
+        .system
+        .as_ref()
+        .map(|name| column(name, "system_column"))
+        .transpose()?;
+    let Some(completion) = &told.completion else {
+        return match prompts.is_empty() && system.is_none() {
+            true => Ok(None),
+            false => Err(Error::config(msg::PromptWithoutCompletion).field("completion_column")),
+        };
+    };
+    let completion = column(completion, "completion_column")?;
+    let all: Vec<&String> = prompts.iter().chain(&system).chain([&completion]).collect();
+    let twice = (1..all.len()).find(|place| all[..*place].contains(&all[*place]));
+    if let Some(place) = twice {
+        return Err(Error::config(msg::ColumnIsTwoThings).field(all[place]));
+    }
+    Ok(Some(match (prompts.as_slice(), system) {
+        ([], None) => (Schema::Text, Plan::Text(completion)),
+        ([prompt], None) => (Schema::PromptCompletion, Plan::Pair(prompt.clone(), completion)),
+        ([instruction, inputs @ ..], system) if inputs.len() < 2 => {
+            let columns = Instructed {
+                system: system.unwrap_or_default(),
+                instruction: instruction.clone(),
+                input: inputs.first().cloned().unwrap_or_default(),
+                output: completion,
+            };
+            (Schema::Alpaca, Plan::Alpaca(columns))
+        }
+        (prompts, _) => {
+            let got = prompts.len();
+            return Err(Error::config(msg::NotOneOrTwoTexts { got }).field("prompt_columns"));
+        }
+    }))
+}
+
 /// Chooses the form by the columns' names; the order of the questions is the order of preference.
 fn plan(table: &Table, notes: &mut Vec<Message>) -> Result<(Schema, Plan)> {
     let keys: Vec<String> = table.columns().iter().map(|name| key(name)).collect();
@@ -172,7 +268,13 @@ fn plan(table: &Table, notes: &mut Vec<Message>) -> Result<(Schema, Plan)> {
     if has("instruction")
         && let Some(output) = OUTPUTS.iter().find(|name| has(name))
     {
-        return Ok((Schema::Alpaca, Plan::Alpaca(output.to_string())));
+        let columns = Instructed {
+            system: "system".to_owned(),
+            instruction: "instruction".to_owned(),
+            input: "input".to_owned(),
+            output: output.to_string(),
+        };
+        return Ok((Schema::Alpaca, Plan::Alpaca(columns)));
     }
     if let Some((prompt, completion)) = PAIRS.iter().find(|(prompt, completion)| has(prompt) && has(completion)) {
         return Ok((
@@ -258,10 +360,22 @@ impl Plan {
             Self::Preferred => ["prompt", "chosen", "rejected"].map(String::from).into(),
             Self::Words(words) => vec![words.clone()],
             Self::Numbers => Vec::new(),
-            Self::Alpaca(output) => {
-                let mut columns: Vec<String> = ["system", "history", "instruction", "input"].map(String::from).into();
-                columns.push(output.clone());
-                columns
+            Self::Alpaca(columns) => {
+                let Instructed {
+                    system,
+                    instruction,
+                    input,
+                    output,
+                } = columns;
+                let columns = [
+                    system.as_str(),
+                    HISTORY,
+                    instruction.as_str(),
+                    input.as_str(),
+                    output.as_str(),
+                ];
+                let columns = columns.map(String::from).into_iter();
+                columns.filter(|column| !column.is_empty()).collect()
             }
         }
     }
@@ -270,9 +384,17 @@ impl Plan {
     fn answer(&self) -> Option<String> {
         match self {
             Self::Pair(_, completion) => Some(completion.clone()),
-            Self::Alpaca(output) => Some(output.clone()),
+            Self::Alpaca(columns) => Some(columns.output.clone()),
             Self::Preferred => Some("chosen".to_owned()),
             Self::Text(_) | Self::Guessed(_) | Self::Conversation(_) | Self::Words(_) | Self::Numbers => None,
+        }
+    }
+
+    /// The column of what the assistant is told about itself.
+    fn system(&self) -> Option<String> {
+        match self {
+            Self::Alpaca(columns) => Some(columns.system.clone()).filter(|column| !column.is_empty()),
+            _ => None,
         }
     }
 
@@ -287,12 +409,12 @@ impl Plan {
             Self::Preferred => preference::content(record, "chosen")?,
             Self::Words(words) => Content::Text(token_classification::list(record, words)?.join(" ")),
             Self::Numbers => return Err(Error::internal(msg::NumbersAsText)),
-            Self::Alpaca(output) => Content::Instruction(Instruction {
-                system: optional(record, "system")?,
+            Self::Alpaca(columns) => Content::Instruction(Instruction {
+                system: optional(record, &columns.system)?,
                 history: history(record)?,
-                instruction: optional(record, "instruction")?,
-                input: optional(record, "input")?,
-                output: required(record, output)?,
+                instruction: optional(record, &columns.instruction)?,
+                input: optional(record, &columns.input)?,
+                output: required(record, &columns.output)?,
             }),
         })
     }
@@ -300,7 +422,7 @@ impl Plan {
 
 /// A field's text; empty where it is missing or null. Numbers and truth values become text, lists and objects are
 /// refused.
-fn optional(record: &Record, field: &str) -> Result<String> {
+pub(super) fn optional(record: &Record, field: &str) -> Result<String> {
     match record.fields.get(field) {
         None | Some(Value::Null) => Ok(String::new()),
         Some(value) => text(value).map_err(|error| error.field(field)),
@@ -332,12 +454,8 @@ pub(super) fn text(value: &Value) -> Result<String> {
 
 /// Alpaca's `history`: a list of [question, answer].
 fn history(record: &Record) -> Result<Vec<(String, String)>> {
-    let wrong = || {
-        Error::data(msg::NotPairs)
-            .field("history")
-            .remedy(msg::CorrectOrLeaveOut)
-    };
-    let rounds = match record.fields.get("history") {
+    let wrong = || Error::data(msg::NotPairs).field(HISTORY).remedy(msg::CorrectOrLeaveOut);
+    let rounds = match record.fields.get(HISTORY) {
         None | Some(Value::Null) => return Ok(Vec::new()),
         Some(Value::String(text)) if text.trim().is_empty() => return Ok(Vec::new()),
         Some(value) => value.as_array().ok_or_else(wrong)?,
@@ -348,253 +466,6 @@ fn history(record: &Record) -> Result<Vec<(String, String)>> {
     };
     rounds
         .iter()
-        .map(|item| round(item).map_err(|error| error.field("history")))
+        .map(|item| round(item).map_err(|error| error.field(HISTORY)))
         .collect()
-}
-
-/// The turns of `messages` or `conversations`, with the row's `system`, `tools` and `chat_template_kwargs`; both pairs of names
-/// are accepted in both.
-fn conversation(record: &Record, column: &str) -> Result<Conversation> {
-    let turns = match structured(record, column) {
-        Ok(Some(Json::Array(turns))) => turns,
-        Ok(None) => return Err(Error::data(common::IsMissing).field(column).remedy(msg::ListOfTurns)),
-        Ok(Some(other)) => {
-            let kind = json_kind(&other);
-            return Err(Error::data(msg::Is { kind }).field(column).remedy(msg::ListOfTurns));
-        }
-        Err(_) => {
-            let error = Error::data(msg::IsTextNotTurns).field(column);
-            return Err(error.remedy(msg::ListOfTurns));
-        }
-    };
-    let mut messages = Vec::with_capacity(turns.len() + 1);
-    let system = optional(record, "system")?;
-    if !system.trim().is_empty() {
-        messages.push(said("system", &system));
-    }
-    messages.extend(conversation_of(&turns, column)?);
-    if !messages.iter().any(is_answer) {
-        let error = Error::data(msg::NoAnswerOfAssistant).field(column);
-        return Err(error.remedy(msg::AddAnswer));
-    }
-    Ok(Conversation {
-        messages,
-        ..with(record)?
-    })
-}
-
-/// The turns in a list, as templates take them.
-pub(super) fn turns_of(list: &Value) -> Vec<Json> {
-    match list.to_json() {
-        Json::Array(turns) => turns,
-        _ => Vec::new(),
-    }
-}
-
-/// What a row says of its conversation beside the turns.
-pub(super) fn with(record: &Record) -> Result<Conversation> {
-    Ok(Conversation {
-        messages: Vec::new(),
-        tools: tools(record)?,
-        names: names(record)?,
-    })
-}
-
-/// A message of plain text.
-pub(super) fn said(role: &str, content: &str) -> Map<String, Json> {
-    let pairs = [("role", role), ("content", content)];
-    pairs
-        .map(|(key, text)| (key.to_string(), json!(text)))
-        .into_iter()
-        .collect()
-}
-
-/// Whether a message is the assistant's and says or does something.
-fn is_answer(message: &Map<String, Json>) -> bool {
-    let is_blank_part = |part: &Json| part["text"].as_str().is_some_and(|text| text.trim().is_empty());
-    let is_said = |(key, value): (&String, &Json)| match (key.as_str(), value) {
-        ("role", _) => false,
-        ("content", Json::Array(parts)) => !parts.iter().all(is_blank_part),
-        _ => !is_blank_json(value),
-    };
-    message["role"] == "assistant" && message.iter().any(is_said)
-}
-
-/// A list or an object, or the JSON text of one, as tables have it; `None` where the field is empty.
-fn structured(record: &Record, field: &str) -> Result<Option<Json>> {
-    match record.fields.get(field) {
-        None => Ok(None),
-        Some(value) if is_blank(value) => Ok(None),
-        Some(Value::String(text)) => {
-            let read = serde_json::from_str::<Json>(text).ok();
-            let read = read.filter(|value| value.is_array() || value.is_object());
-            read.map(Some).ok_or_else(|| Error::data(msg::IsNoJson).field(field))
-        }
-        Some(value) => Ok(Some(value.to_json())),
-    }
-}
-
-/// The functions that the assistant may call: a list, or its JSON text. A function that stands alone, as LLaMA-Factory's
-/// data sets have it, becomes a tool as chat templates know it.
-fn tools(record: &Record) -> Result<Option<Json>> {
-    let wrong = || {
-        let error = Error::data(msg::NotFunctions).field("tools");
-        error.remedy(msg::WriteFunctions)
-    };
-    let tools = match structured(record, "tools").map_err(|_| wrong())? {
-        None => return Ok(None),
-        Some(Json::Array(tools)) => tools,
-        Some(_) => return Err(wrong()),
-    };
-    let tool = |tool: Json| match &tool {
-        Json::Object(function) if function.contains_key("name") && !function.contains_key("function") => {
-            Ok(json!({"type": "function", "function": tool}))
-        }
-        Json::Object(_) => Ok(tool),
-        _ => Err(wrong()),
-    };
-    let tools = tools.into_iter().map(tool).collect::<Result<Vec<_>>>()?;
-    Ok(Some(tools).filter(|tools| !tools.is_empty()).map(Json::Array))
-}
-
-/// Further names for the chat template, like `enable_thinking`; TRL has them in this column.
-fn names(record: &Record) -> Result<Map<String, Json>> {
-    const FIELD: &str = "chat_template_kwargs";
-    match structured(record, FIELD)? {
-        None => Ok(Map::new()),
-        Some(Json::Object(names)) => Ok(names),
-        Some(other) => {
-            let kind = json_kind(&other);
-            let error = Error::data(msg::NotObject { kind }).field(FIELD);
-            Err(error.remedy(msg::WriteNames))
-        }
-    }
-}
-
-/// Turns of a conversation, from the list in `column`, with all that they have: keys keep their order, and those that are null
-/// are left out, since files of one schema have them in every turn.
-pub(super) fn conversation_of(turns: &[Json], column: &str) -> Result<Vec<Map<String, Json>>> {
-    turns
-        .iter()
-        .enumerate()
-        .map(|(index, turn)| message(turn, &format!("{column}[{index}]")))
-        .collect()
-}
-
-fn message(turn: &Json, place: &str) -> Result<Map<String, Json>> {
-    let missing = |name: &str| {
-        let error = Error::data(common::IsMissing).field(format!("{place}.{name}"));
-        error.remedy(msg::ListOfTurns)
-    };
-    let turn = turn.as_object().ok_or_else(|| missing("role"))?;
-    let named = |names: [&'static str; 2]| names.into_iter().find(|name| turn.contains_key(*name));
-    let role_key = named(["role", "from"]).ok_or_else(|| missing("role"))?;
-    let content_key = named(["content", "value"]);
-    let role = turn[role_key].as_str().ok_or_else(|| missing("role"))?;
-    let content = content_key.map_or(&Json::Null, |key| &turn[key]);
-    if role.trim().eq_ignore_ascii_case("function_call") {
-        return call(content, &format!("{place}.content"));
-    }
-    let role = role_name(role).map_err(|error| error.field(format!("{place}.role")))?;
-    let mut message = Map::new();
-    for (key, value) in turn {
-        let (key, value) = match key.as_str() {
-            key if key == role_key => ("role", json!(role)),
-            key if Some(key) == content_key => {
-                let content = content_of(value).map_err(|error| error.field(format!("{place}.content")))?;
-                ("content", content)
-            }
-            _ if value.is_null() => continue,
-            key => (key, value.clone()),
-        };
-        message.insert(key.to_string(), value);
-    }
-    let calls = ["tool_calls", "function_call"]
-        .iter()
-        .any(|key| message.get(*key).is_some_and(|calls| !is_blank_json(calls)));
-    if content.is_null() && !(calls && role == "assistant") {
-        return Err(missing("content"));
-    }
-    // Templates ask for the key, whether or not there is something in it.
-    message.entry("content").or_insert(Json::Null);
-    Ok(message)
-}
-
-/// What was said: a text, or parts of texts.
-fn content_of(value: &Json) -> Result<Json> {
-    let parts = match value {
-        Json::Null => return Ok(Json::Null),
-        Json::Array(parts) => parts,
-        Json::Object(_) => {
-            return Err(Error::data(msg::NotTextOrParts).remedy(msg::WriteParts));
-        }
-        value => return json_text(value).map(Json::String),
-    };
-    for (number, part) in (1..).zip(parts) {
-        let kind = part["type"].as_str().unwrap_or("text");
-        let has_text = part.is_string() || part["text"].is_string();
-        if kind != "text" {
-            return Err(Error::data(msg::PartOfOtherType { part: number, kind }).remedy(msg::WriteParts));
-        }
-        if !has_text {
-            return Err(Error::data(msg::PartWithoutText { part: number }).remedy(msg::WriteParts));
-        }
-    }
-    Ok(value.clone())
-}
-
-/// LLaMA-Factory's turn `function_call`: JSON of a function's name and arguments, or a list of such, as the assistant's calls.
-fn call(content: &Json, place: &str) -> Result<Map<String, Json>> {
-    let wrong = || {
-        let error = Error::data(msg::NoFunctionCall).field(place);
-        error.remedy(msg::WriteCall)
-    };
-    let read = match content {
-        Json::String(text) => serde_json::from_str(text).map_err(|_| wrong())?,
-        other => other.clone(),
-    };
-    let calls = match read {
-        Json::Array(calls) => calls,
-        one => vec![one],
-    };
-    let call = |call: &Json| match (call["name"].as_str(), call.get("arguments")) {
-        (Some(name), Some(arguments)) => {
-            Ok(json!({"type": "function", "function": {"name": name, "arguments": arguments}}))
-        }
-        _ => Err(wrong()),
-    };
-    let calls = calls.iter().map(call).collect::<Result<Vec<_>>>()?;
-    if calls.is_empty() {
-        return Err(wrong());
-    }
-    let mut message = said("assistant", "");
-    message.insert("tool_calls".to_string(), Json::Array(calls));
-    Ok(message)
-}
-
-/// What a JSON value is, with its article.
-fn json_kind(value: &Json) -> Message {
-    kind(&Value::from(value))
-}
-
-fn is_blank_json(value: &Json) -> bool {
-    is_blank(&Value::from(value))
-}
-
-fn json_text(value: &Json) -> Result<String> {
-    text(&Value::from(value))
-}
-
-/// The role under the name that chat templates know.
-fn role_name(role: &str) -> Result<String> {
-    Ok(match role.trim().to_lowercase().as_str() {
-        "user" | "human" => "user",
-        "assistant" | "gpt" | "chatgpt" | "bing" | "bard" | "bot" | "model" => "assistant",
-        "system" | "developer" => "system",
-        "tool" | "function" | "observation" => "tool",
-        _ => {
-            return Err(Error::data(msg::UnknownRole { role }).remedy(msg::KnownRoles));
-        }
-    }
-    .to_string())
 }

@@ -16,7 +16,7 @@ use lorakeet_i18n::messages::data as msg;
 const BYTES: [u8; 3] = [0, 0, 8];
 
 /// Whether a file is of this format.
-pub(super) fn is_idx(bytes: &[u8]) -> bool {
+pub fn is_idx(bytes: &[u8]) -> bool {
     bytes.len() >= 4 && bytes[..2] == BYTES[..2] && (8..=14).contains(&bytes[2]) && (1..=4).contains(&bytes[3])
 }
 

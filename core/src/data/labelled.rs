@@ -133,6 +133,12 @@ pub(super) fn names_labels(key: &str) -> bool {
     LABELS.contains(&key)
 }
 
+/// Whether a column's name is known.
+pub(super) fn is_known(key: &str) -> bool {
+    let is_of_pair = PAIRS.iter().any(|(first, second)| [first, second].contains(&&key));
+    is_of_pair || TEXTS.contains(&key) || names_labels(key)
+}
+
 /// Whether the second of a pair is the answer to the first.
 fn is_prompted((_, second): &(String, String)) -> bool {
     second == "answer"

@@ -7,9 +7,9 @@
 //!
 //! In these three every answer ends with the tokenizer's end-of-text token, so that the model learns to stop.
 
-use super::form::said;
+use super::turns::said;
 use super::{Content, Instruction};
-use crate::chat::{ChatTemplate, Conversation};
+use crate::chat::{ChatTemplate, Conversation, is_learnt};
 use crate::error::Result;
 use serde_json::{Map, Value};
 
@@ -27,8 +27,28 @@ pub(super) enum Layout {
 pub(super) struct Piece {
     /// Its text.
     pub text: String,
-    /// Whether it is an answer: trained on, and followed by the end-of-text token.
+    /// Whether it is an answer: followed by the end-of-text token.
     pub answer: bool,
+    /// Whether it may be trained on: an answer is, unless its message says otherwise; where prompts are learnt, they are, too.
+    pub learnt: bool,
+}
+
+impl Piece {
+    fn read(text: String) -> Self {
+        Self {
+            text,
+            answer: false,
+            learnt: true,
+        }
+    }
+
+    fn answer(text: String) -> Self {
+        Self {
+            text,
+            answer: true,
+            learnt: true,
+        }
+    }
 }
 
 /// Lays a row out, for the chat template where there is one.
@@ -45,16 +65,7 @@ pub(super) fn layout(content: &Content, has_template: bool) -> Layout {
         Content::PromptCompletion { prompt, completion } => {
             let joint = needs_line_break(prompt, completion);
             let prompt = if joint { format!("{prompt}\n") } else { prompt.clone() };
-            Layout::Pieces(vec![
-                Piece {
-                    text: prompt,
-                    answer: false,
-                },
-                Piece {
-                    text: completion.clone(),
-                    answer: true,
-                },
-            ])
+            Layout::Pieces(vec![Piece::read(prompt), Piece::answer(completion.clone())])
         }
         Content::Instruction(row) => Layout::Pieces(alpaca_pieces(row)),
     }
@@ -128,14 +139,8 @@ fn alpaca_pieces(row: &Instruction) -> Vec<Piece> {
     let mut prompt = format!("{opening}\n\n");
     for (question, answer) in &row.history {
         prompt.push_str(&format!("### Instruction:\n{question}\n\n### Response:\n"));
-        pieces.push(Piece {
-            text: std::mem::take(&mut prompt),
-            answer: false,
-        });
-        pieces.push(Piece {
-            text: answer.clone(),
-            answer: true,
-        });
+        pieces.push(Piece::read(std::mem::take(&mut prompt)));
+        pieces.push(Piece::answer(answer.clone()));
         prompt.push_str("\n\n");
     }
     prompt.push_str(&format!("### Instruction:\n{}\n\n", row.instruction));
@@ -143,14 +148,8 @@ fn alpaca_pieces(row: &Instruction) -> Vec<Piece> {
         prompt.push_str(&format!("### Input:\n{}\n\n", row.input));
     }
     prompt.push_str("### Response:\n");
-    pieces.push(Piece {
-        text: prompt,
-        answer: false,
-    });
-    pieces.push(Piece {
-        text: row.output.clone(),
-        answer: true,
-    });
+    pieces.push(Piece::read(prompt));
+    pieces.push(Piece::answer(row.output.clone()));
     pieces
 }
 
@@ -165,18 +164,15 @@ fn messages_pieces(conversation: &Conversation) -> Vec<Piece> {
         match conversation.role(place) {
             "assistant" => {
                 prompt.push_str("Assistant: ");
-                pieces.push(Piece {
-                    text: std::mem::take(&mut prompt),
-                    answer: false,
-                });
+                pieces.push(Piece::read(std::mem::take(&mut prompt)));
                 let calls = ["tool_calls", "function_call"]
                     .iter()
                     .filter_map(|key| message.get(*key));
                 let calls = calls.map(|calls| format!("Calls: {calls}"));
                 let parts = Some(content).filter(|text| !text.is_empty()).into_iter().chain(calls);
                 pieces.push(Piece {
-                    text: parts.collect::<Vec<_>>().join("\n"),
-                    answer: true,
+                    learnt: is_learnt(message),
+                    ..Piece::answer(parts.collect::<Vec<_>>().join("\n"))
                 });
                 prompt.push('\n');
             }

@@ -13,6 +13,7 @@ mod examples;
 mod few_values;
 mod form;
 mod frame;
+mod header;
 mod idx;
 mod json;
 mod label_values;
@@ -21,6 +22,7 @@ mod labels;
 mod layout;
 mod long_text;
 mod numeric;
+mod opened;
 mod packing;
 mod parse;
 mod plain;
@@ -35,6 +37,8 @@ mod series;
 mod similarity_pairs;
 mod table;
 mod token_classification;
+mod told;
+mod turns;
 mod value;
 
 pub use batch::{
@@ -43,11 +47,13 @@ pub use batch::{
 pub use examples::{Example, Examples, Settings, Start, Target, Word, examples};
 pub use few_values::FewValues;
 pub use frame::labelled_examples;
-pub use idx::labels_of;
+pub use idx::{is_idx, labels_of};
 pub use labelled::{Columns, Labelled, LabelledRow};
 pub use labels::{LabelKind, LabelSet, note_of_alike};
 pub use layout::prompt_text;
+pub use lorakeet_tables::{Choice, is_packed};
 pub use numeric::{Shape, numeric_examples};
+pub use opened::{chosen, joined, joint_name};
 pub use plain::plain_rows;
 pub use preview::preview;
 pub use ranking::{Ranked, RankedQuery, embedding_examples, ranking_examples};
@@ -56,6 +62,7 @@ pub use scaling::{InputScaling, Scaling};
 pub use seq2seq::seq2seq_examples;
 pub use similarity_pairs::similarity_examples;
 pub use token_classification::{Tagged, TaggedRow, token_classification_examples};
+pub use told::Told;
 pub use value::Value;
 
 use crate::chat::Conversation;
@@ -108,6 +115,8 @@ pub struct Dataset {
     used: Vec<String>,
     /// Of these, the one that holds the answer.
     answer: Option<String>,
+    /// And the one of what the assistant is told about itself.
+    system: Option<String>,
     /// All fields of a file with columns, for tasks whose rows are not texts alone; see [`Dataset::labelled`].
     table: Option<Arc<parse::Table>>,
     /// The rows of a file that holds nothing but numbers and labels; see [`Dataset::numeric`].
@@ -115,7 +124,8 @@ pub struct Dataset {
 }
 
 impl Dataset {
-    /// Reads a .txt, .md, .json, .jsonl, .csv, .tsv or .ts file, or images in the IDX format.
+    /// Reads a .txt, .md, .json, .jsonl, .csv, .tsv or .ts file, images in the IDX format, or what `lorakeet-tables` opens: a .xlsx or
+    /// .parquet file, or a zip archive of texts or with one table.
     ///
     /// The ending decides the format (of IDX the first bytes do), the columns decide the [`Schema`]. The encoding is told from the
     /// bytes (UTF-8, UTF-16, GB18030 or Windows-1252), and a note says which it is unless it is UTF-8. Errors name the row: the line
@@ -132,28 +142,47 @@ impl Dataset {
     /// # Errors
     /// As [`Dataset::parse`]; bytes that are not of this encoding.
     pub fn parse_as(name: &str, bytes: &[u8], encoding: Option<Encoding>) -> Result<Self> {
-        Self::read(name, bytes, encoding, false)
+        Self::read(name, bytes, &Told::from(encoding), false)
     }
 
     /// With `is_lenient`, rows that no run can use are no error.
-    fn read(name: &str, bytes: &[u8], encoding: Option<Encoding>, is_lenient: bool) -> Result<Self> {
+    fn read(name: &str, bytes: &[u8], told: &Told, is_lenient: bool) -> Result<Self> {
+        Self::read_within(name, bytes, told, (is_lenient, false))
+    }
+
+    /// The same of a file that may lie in another.
+    fn read_within(name: &str, bytes: &[u8], told: &Told, (is_lenient, inside): (bool, bool)) -> Result<Self> {
         check_size(name, bytes.len() as u64)?;
         if idx::is_idx(bytes) {
             return Ok(Self::of_numbers(idx::read((name, bytes), None)?));
         }
+        if opened::is_to_open(bytes) {
+            return Self::read_opened(name, bytes, told, (is_lenient, inside));
+        }
         let mut notes = Vec::new();
-        let text = encoding::decode(bytes, encoding, &mut notes).map_err(|error| error.file(name))?;
+        let text = encoding::decode(bytes, told.encoding, &mut notes).map_err(|error| error.file(name))?;
         if name.to_lowercase().ends_with(".ts") {
             return series::read(name, &text)
                 .map(Self::of_numbers)
                 .map_err(|error| error.file(name));
         }
-        if let Some(read) = numeric::without_header(name, &text).map_err(|error| error.file(name))? {
+        if told.header != Some(true)
+            && let Some(read) = numeric::without_header(name, &text).map_err(|error| error.file(name))?
+        {
             return Ok(Self::of_numbers(read));
         }
-        let parsed = parse::parse(name, text, &mut notes);
-        let parsed = parsed.and_then(|records| Ok((form::texts(&records, is_lenient)?, records)));
-        let (texts, records) = parsed.map_err(|error| error.file(name))?;
+        let records = parse::parse(name, text, told.header, &mut notes).map_err(|error| error.file(name))?;
+        Self::of_records(name, records, notes, told, is_lenient)
+    }
+
+    fn of_records(
+        name: &str,
+        records: parse::Records,
+        notes: Vec<Message>,
+        told: &Told,
+        is_lenient: bool,
+    ) -> Result<Self> {
+        let texts = form::texts(&records, told, is_lenient).map_err(|error| error.file(name))?;
         let table = match records {
             parse::Records::Document(_) => None,
             parse::Records::Table(table) => Some(Arc::new(table)),
@@ -169,6 +198,7 @@ impl Dataset {
             guess: texts.guess,
             used: texts.columns,
             answer: texts.answer,
+            system: texts.system,
             table,
             numbers: None,
         })
@@ -206,6 +236,7 @@ impl Dataset {
             guess: None,
             used: Vec::new(),
             answer: None,
+            system: None,
             table: None,
             numbers: Some(Arc::new(read)),
         }
@@ -224,6 +255,7 @@ impl Dataset {
             guess: self.guess.clone(),
             used: self.used.clone(),
             answer: self.answer.clone(),
+            system: self.system.clone(),
             table: self.table.clone(),
             numbers: self.numbers.clone(),
         }

@@ -144,6 +144,16 @@ impl Table {
         self.rows.push(Stored { number, cells });
     }
 
+    /// Gives the columns the names of their places, and puts a row with all of them first.
+    pub(super) fn put_first(&mut self, number: usize, values: Vec<Value>) {
+        self.names = Names::default();
+        for name in super::opened::numbered(values.len()) {
+            self.column(&name);
+        }
+        let cells = (0..).zip(values).collect();
+        self.rows.insert(0, Stored { number, cells });
+    }
+
     /// Adds a row of JSON: an object, or a string that stands for its text. `alike` gets names that are taken for one.
     fn push(&mut self, number: usize, value: Value, alike: &mut Vec<(String, String)>) -> Result<()> {
         let fields = match value {
@@ -197,15 +207,16 @@ pub(super) fn start(text: &str) -> String {
     shortened(text, MOST)
 }
 
-/// Parses `text` (no byte order mark, `\n` line ends) by the ending of `name`.
-pub(super) fn parse(name: &str, text: String, notes: &mut Vec<Message>) -> Result<Records> {
+/// Parses `text` (no byte order mark, `\n` line ends) by the ending of `name`; `header` is what the run says of the
+/// first row of a .csv or .tsv.
+pub(super) fn parse(name: &str, text: String, header: Option<bool>, notes: &mut Vec<Message>) -> Result<Records> {
     let ending = name.rsplit_once('.').map(|(_, ending)| ending.to_lowercase());
     let table = match ending.as_deref() {
         Some("txt" | "text" | "md" | "markdown") => return Ok(Records::Document(text)),
         Some("jsonl" | "ndjson") => json_lines(&text, notes)?,
         Some("json") => json_text(&text, notes)?,
-        Some("csv") => table::csv(&text, notes)?,
-        Some("tsv" | "tab") => table::tsv(&text, notes)?,
+        Some("csv") => table::csv(&text, header, notes)?,
+        Some("tsv" | "tab") => table::tsv(&text, header, notes)?,
         _ => {
             return Err(Error::data(msg::UnknownEnding).remedy(msg::RenameFile));
         }

@@ -1,8 +1,9 @@
 //! Rows of preferences: a prompt with the better and the worse of two answers.
 
 use super::examples::{Reader, Settings};
-use super::form::{conversation_of, required, said, text, turns_of, with};
+use super::form::{required, text};
 use super::parse::{Record, listed};
+use super::turns::{conversation_of, said, turns_of, with};
 use super::value::Value;
 use super::{Content, Dataset, Example};
 use crate::chat::{ChatTemplate, Conversation};

@@ -151,6 +151,12 @@ fn keys(table: &Table) -> Vec<String> {
     keys.filter(|key| !is_unnamed(key)).collect()
 }
 
+/// Whether a name, in small letters, has a word for what columns hold.
+pub(super) fn is_column_word(key: &str) -> bool {
+    let lists = [LABEL_WORDS, TEXT_WORDS, ATTRIBUTE_WORDS, NUMBER_WORDS];
+    lists.into_iter().any(|words| is_called(key, words))
+}
+
 /// Whether a name has one of these words.
 fn is_called(key: &str, words: &[&str]) -> bool {
     let mut parts = key.split(|letter: char| !letter.is_alphanumeric());

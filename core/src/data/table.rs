@@ -3,6 +3,8 @@
 //!
 //! Rows are counted as records: the header is row 1, and neither a quoted line break nor a blank line starts one.
 
+use super::header::settle;
+use super::opened::numbered;
 use super::parse::{Skipped, Table, key, listed, start};
 use super::value::{Budget, MOST_FIELDS, Value};
 use crate::error::{Error, Result};
@@ -22,7 +24,7 @@ pub(super) fn is_unnamed(key: &str) -> bool {
 }
 
 /// A table in a .csv.
-pub(super) fn csv(text: &str, notes: &mut Vec<Message>) -> Result<Table> {
+pub(super) fn csv(text: &str, header: Option<bool>, notes: &mut Vec<Message>) -> Result<Table> {
     let (text, first_line, delimiter) = match told_delimiter(text) {
         Some((delimiter, rest)) => {
             notes.push(msg::SepLine.into());
@@ -37,21 +39,21 @@ pub(super) fn csv(text: &str, notes: &mut Vec<Message>) -> Result<Table> {
         quotes: true,
     };
     source.check_quotes()?;
-    read(source, notes)
+    read(source, header, notes)
 }
 
 /// A table in a .tsv.
-pub(super) fn tsv(text: &str, notes: &mut Vec<Message>) -> Result<Table> {
+pub(super) fn tsv(text: &str, header: Option<bool>, notes: &mut Vec<Message>) -> Result<Table> {
     let source = Source {
         text,
         first_line: 1,
         delimiter: b'\t',
         quotes: false,
     };
-    read(source, notes)
+    read(source, header, notes)
 }
 
-fn read(source: Source, notes: &mut Vec<Message>) -> Result<Table> {
+fn read(source: Source, header: Option<bool>, notes: &mut Vec<Message>) -> Result<Table> {
     source.check_width()?;
     let (mut table, mut budget) = (Table::default(), Budget::new());
     table.ordered = true;
@@ -61,7 +63,12 @@ fn read(source: Source, notes: &mut Vec<Message>) -> Result<Table> {
         return Ok(table);
     }
     budget.row(record.len()).map_err(|error| error.row(1))?;
-    for name in names(&record, notes)? {
+    let (first, mut said) = (values(&record).collect::<Vec<_>>(), Vec::new());
+    let named = match header {
+        Some(false) => numbered(record.len()),
+        _ => names(&record.iter().collect::<Vec<_>>(), &mut said)?,
+    };
+    for name in named {
         table.column(&name);
     }
     let columns = table.columns().to_vec();
@@ -90,25 +97,29 @@ fn read(source: Source, notes: &mut Vec<Message>) -> Result<Table> {
         if !source.quotes && record.iter().any(is_quoted) {
             quoted.push(number);
         }
-        let values = record.iter().map(|field| Value::String(field.to_owned()));
         let empty = std::iter::repeat_with(|| Value::String(String::new()));
-        table.push_whole(number, values.chain(empty).take(columns.len()));
+        table.push_whole(number, values(&record).chain(empty).take(columns.len()));
     }
+    let table = settle(table, (1, first), header, Ok(said), notes)?;
     notes.extend(short.said().map(|rows| msg::FewerFields { rows }.into()));
     notes.extend(quoted.said().map(|rows| msg::QuotedFields { rows }.into()));
     Ok(table)
 }
 
+fn values(record: &StringRecord) -> impl Iterator<Item = Value> {
+    record.iter().map(|field| Value::String(field.to_owned()))
+}
+
 /// The columns' names, each once. As in pandas, columns without one are called `Unnamed: 0` by their places from 0, and the
 /// second column called `a` is `a.1`.
-fn names(header: &StringRecord, notes: &mut Vec<Message>) -> Result<Vec<String>> {
+pub(super) fn names(header: &[&str], notes: &mut Vec<Message>) -> Result<Vec<String>> {
     if header.iter().all(|name| name.trim().is_empty()) {
         return Err(Error::data(msg::NoColumnNames).row(1).remedy(msg::FirstRowNames));
     }
     let mut taken: HashMap<String, usize> = HashMap::with_capacity(header.len());
     let (mut unnamed, mut renamed) = (Vec::new(), Vec::new());
     let mut names = Vec::with_capacity(header.len());
-    let given: HashSet<String> = header.iter().map(key).collect();
+    let given: HashSet<String> = header.iter().map(|name| key(name)).collect();
     for (place, name) in header.iter().enumerate() {
         let trimmed = name.trim();
         let mut name = match trimmed.is_empty() {
@@ -242,7 +253,7 @@ impl<'a> Source<'a> {
         let error = error.row(row);
         let mut header = StringRecord::new();
         let is_read = row > 1 && self.next(&mut self.reader(), &mut header, 1).unwrap_or(false);
-        let columns = names(&header, &mut Vec::new()).unwrap_or_default();
+        let columns = names(&header.iter().collect::<Vec<_>>(), &mut Vec::new()).unwrap_or_default();
         match columns.get(column) {
             Some(name) if is_read => error.field(name),
             _ => error,

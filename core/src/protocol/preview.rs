@@ -59,10 +59,12 @@ pub enum ColumnRole {
     SecondText,
     /// What is to be answered: of `label_columns`.
     Label,
-    /// What is given.
+    /// What is given: of `prompt_columns`.
     Prompt,
-    /// What is learnt.
+    /// What is learnt: of `completion_column`.
     Completion,
+    /// What the assistant is told about itself: of `system_column`.
+    System,
     /// Turns of a conversation, and what belongs to it.
     Conversation,
     /// Read by the task under this name: the documents of a query, words, the worse answer.

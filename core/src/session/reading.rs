@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::finetune::Data;
 use crate::host::Emit;
 use crate::protocol::Event;
-use crate::store::{self, Source};
+use crate::store::{self, MemoryFile, Source};
 use crate::train::fingerprint::sha256;
 use lorakeet_i18n::messages::audit::{AuditTexts, NoTextsInImages};
 use lorakeet_i18n::messages::run as msg;
@@ -16,6 +16,7 @@ use lorakeet_i18n::messages::run as msg;
 impl Session {
     /// [`crate::protocol::Command::LoadData`].
     pub(super) async fn load_data(&mut self, files: Vec<Source>) -> Result<()> {
+        let files = one_or_images(files).await?;
         self.inputs.data = files.clone();
         self.data = Some(read_data(&files, &self.reading, None).await?);
         Ok(())
@@ -26,6 +27,7 @@ impl Session {
     /// # Errors
     /// The file cannot be read or understood.
     pub async fn load_validation(&mut self, files: Vec<Source>) -> Result<()> {
+        let files = one_or_images(files).await?;
         self.validation = Some(read_data(&files, &self.reading, self.data.as_ref()).await?);
         Ok(())
     }
@@ -67,6 +69,39 @@ impl Session {
         }
         Ok(())
     }
+}
+
+/// Files that are given together as one: a folder's, of which the texts are rows, or the one table is the data. Images come with
+/// their labels in a second file and stay two.
+///
+/// # Errors
+/// A file that cannot be read; several tables, or nothing that is data; too much together.
+pub(super) async fn one_or_images(files: Vec<Source>) -> Result<Vec<Source>> {
+    if files.len() < 2 {
+        return Ok(files);
+    }
+    let mut are_images = false;
+    for file in &files {
+        let start = file.read_at(0, file.len_bytes().min(4) as usize).await?;
+        are_images |= data::is_idx(&start);
+    }
+    if are_images {
+        return Ok(files);
+    }
+    let names: Vec<&str> = files.iter().map(|file| file.name()).collect();
+    let chosen = data::chosen(&names)?;
+    let taken: Vec<&str> = chosen.places.iter().map(|place| names[*place]).collect();
+    let name = data::joint_name(&taken);
+    let length: u64 = chosen.places.iter().map(|place| files[*place].len_bytes()).sum();
+    data::check_size(&name, length)?;
+    let mut kept = Vec::with_capacity(chosen.places.len());
+    for place in chosen.places {
+        let file = &files[place];
+        let bytes = store::read_all(file.as_ref(), data::MAX_FILE_BYTES).await?;
+        kept.push((file.name().to_owned(), bytes));
+    }
+    let bytes = data::joined(&name, kept, chosen.notes)?;
+    Ok(vec![MemoryFile::source(name, bytes)])
 }
 
 /// The data in a file, or in two of images. `trained` is what validation data are compared with.

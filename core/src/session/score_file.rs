@@ -2,7 +2,7 @@
 //! rows.
 
 use super::predict::{held_out, pooled, score};
-use super::reading::read_data;
+use super::reading::{one_or_images, read_data};
 use super::{Session, no_data};
 use crate::config::RunConfig;
 use crate::data::audit::Reading;
@@ -33,6 +33,7 @@ impl Session {
             drop_rows: Vec::new(),
             ..config.clone()
         });
+        let files = one_or_images(files).await?;
         let file = read_data(&files, &reading, None).await?.rows;
         emit.warn_all(file.notes.iter().cloned());
 

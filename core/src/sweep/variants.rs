@@ -10,7 +10,7 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 
 /// Knobs beside [`PLACES`] by which runs would not be compared on the same rows.
-const HELD_OUT: [&str; 21] = [
+const HELD_OUT: [&str; 25] = [
     "model_name_or_path",
     "train_file",
     "validation_file",
@@ -19,6 +19,10 @@ const HELD_OUT: [&str; 21] = [
     "data_seed",
     "drop_rows",
     "mask_personal",
+    "header",
+    "prompt_columns",
+    "completion_column",
+    "system_column",
     "text_columns",
     "label_columns",
     "task",

@@ -373,7 +373,8 @@ fn decide(
         return Ok(task);
     }
     let continues = own.task == HeadKind::CausalLm;
-    if own.task == HeadKind::Seq2SeqLm {
+    let names_answer = continues && config.completion_column.is_some();
+    if own.task == HeadKind::Seq2SeqLm || names_answer {
         return Ok(Task::Generation);
     }
     let by_data: Option<(Task, Message)> = if dataset.has_tags() {

@@ -420,3 +420,34 @@ fn everything_is_learnt_where_that_is_asked_for() {
     assert_eq!(learnt(&made(&data, Some(&upper), &settings(256, false)).0[0]), "AND.");
     assert!(learnt(&made(&data, Some(&chatml()), &all).0[0]).starts_with("<|im_start|>user\nthe"));
 }
+
+#[test]
+fn an_answer_of_weight_zero_is_read_and_not_learnt() {
+    let row = r#"{"messages": [{"role": "user", "content": "One?"}, {"role": "assistant", "content": "First.", "weight": 0},
+        {"role": "user", "content": "Two?"}, {"role": "assistant", "content": "Second."}]}"#;
+    let data = parse("a.jsonl", &row.replace('\n', ""));
+    let template = chatml();
+    for template in [None, Some(&template)] {
+        let of = |completion_only_loss| {
+            let settings = Settings {
+                completion_only_loss,
+                ..settings(200, false)
+            };
+            let (items, _) = made(&data, template, &settings);
+            assert!(whole(&items[0]).contains("First."), "it is there to be read");
+            learnt(&items[0])
+        };
+        let answers = of(true);
+        assert!(
+            answers.contains("Second.") && !answers.contains("First.") && !answers.contains("Two?"),
+            "{answers}"
+        );
+        let all = of(false);
+        assert!(
+            all.contains("Second.") && all.contains("Two?") && !all.contains("First."),
+            "{all}"
+        );
+    }
+    let error = lorakeet_core::data::plain_rows(&data).expect_err("others would learn it");
+    assert_eq!((error.row, error.field_name()), (Some(1), Some("weight")));
+}

@@ -60,6 +60,15 @@ messages! { "data";
         "文件按 UTF-16 读取，但第 {line} 行含有不完整的字符";
     Damaged = "The file is damaged; save it again as UTF-8.", "文件已损坏；请重新保存为 UTF-8。";
 
+    // opened.rs
+    NotAsOpened = "the file begins like one that was opened here, and is not", "文件的开头像是在此打开过的文件，但内容不符";
+
+    // header.rs
+    FirstRowIsData { columns } =
+        "The first row is read as data, since it looks like those below; the columns are called {columns}. `header: true` takes \
+         it as their names.",
+        "第一行与其下各行相似，因此按数据读取；各列命名为 {columns}。设置 `header: true` 可将其作为列名。";
+
     // examples.rs
     CutoffTooSmall { got } = "must be at least 2, got {got}", "必须至少为 2，实际为 {got}";
     NoEndOfText = "The tokenizer has no end-of-text token: the model will not learn where a text ends.",
@@ -109,6 +118,21 @@ messages! { "data";
         "No column has a known name: by what stands in them, '{label}' is taken as the label and '{text}' as its text; \
          label_columns and text_columns name others.",
         "没有名称已知的列：根据内容，'{label}' 被用作标签，'{text}' 被用作文本；可用 label_columns 和 text_columns 指定其他列。";
+    PromptWithoutCompletion = "prompt_columns and system_column need it: the column of the answer that is learnt",
+        "使用 prompt_columns 或 system_column 时必须指定它：要学习的回答所在的列";
+    ColumnIsTwoThings = "is given twice among prompt_columns, system_column and completion_column",
+        "在 prompt_columns、system_column 和 completion_column 中出现了两次";
+    WeightNeitherZeroNorOne { got } = "is {got}, and only 0 and 1 have a meaning here", "为 {got}，而这里只支持 0 和 1";
+    WeighZeroOrOne = "Write 1 (or nothing) for an answer that is learnt, 0 for one that is only read.",
+        "要学习的回答请写 1（或不写），只作为上文的回答请写 0。";
+    WeightOfOther { role } = "is of a message of {role}, and only answers of the assistant are learnt",
+        "属于 {role} 的消息，而只有 assistant 的回答会被学习";
+    LeaveWeightOut = "Leave weight out.", "请去掉 weight。";
+    AllWeightsZero = "every answer of the assistant has a weight of 0", "assistant 的所有回答的 weight 都是 0";
+    WeighOne = "Give one of them a weight of 1, or delete the row.", "请将其中一条的 weight 设为 1，或删除这条数据。";
+    WeightsUnclear = "the chat template does not say which answer is which", "对话模板没有标明各条回答的范围";
+    WeightsStayHere = "an answer has a weight of 0, and other trainers would learn it",
+        "有回答的 weight 为 0，而其他训练程序会学习它";
     NoKnownColumns { columns } = "no known columns among: {columns}", "以下各列中没有已知的列：{columns}";
     NameColumns =
         "Name them text; or prompt and completion; or instruction, input and output; or messages (role, content); \

@@ -21,6 +21,7 @@ pub mod page;
 pub mod pictures;
 pub mod report;
 pub mod run;
+pub mod tables;
 pub mod text;
 pub mod tuning;
 
@@ -60,6 +61,7 @@ pub(crate) static AREAS: &[Area] = &[
     ("pictures", pictures::TEXTS),
     ("report", report::TEXTS),
     ("run", run::TEXTS),
+    ("tables", tables::TEXTS),
     ("text", text::TEXTS),
     ("tuning", tuning::TEXTS),
 ];

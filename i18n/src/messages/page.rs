@@ -51,4 +51,5 @@ messages! { "page";
     FileGone = "cannot be read any more; it was moved, changed or deleted after it was chosen",
         "无法再读取：文件在选择之后被移动、修改或删除";
     ChooseAgain = "Choose the file again.", "请重新选择该文件。";
+    NotOpened { error } = "could not be opened: {error}", "无法打开：{error}";
 }

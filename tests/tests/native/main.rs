@@ -45,5 +45,6 @@ mod run_history;
 mod small;
 mod small_buffers;
 mod sweeps;
+mod tables;
 mod tasks;
 mod waits;

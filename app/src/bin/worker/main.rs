@@ -7,6 +7,7 @@
 //! panic cannot report.
 
 mod hub;
+mod opening;
 mod shelf;
 
 use js_sys::{Array, ArrayBuffer, Function, Object, Promise, Reflect, Uint8Array, WebAssembly::Memory};
@@ -208,6 +209,10 @@ fn wording(event: &Event, language: Language) -> Option<String> {
 
 /// The files of a command: those that came along, else those that it names beside the page.
 async fn with_sources(mut command: Command, files: Vec<File>) -> Result<(Command, Vec<Source>), Error> {
+    let is_of_data = matches!(
+        command,
+        Command::LoadData { .. } | Command::ScoreFile { .. } | Command::LoadValidation { .. }
+    );
     let names: Vec<&mut String> = match &mut command {
         Command::LoadModel { files, .. } => files.iter_mut().collect(),
         Command::LoadData { file } | Command::ScoreFile { file } => vec![file],
@@ -218,7 +223,11 @@ async fn with_sources(mut command: Command, files: Vec<File>) -> Result<(Command
         _ => return Ok((command, Vec::new())),
     };
     if !files.is_empty() {
-        return Ok((command, dropped(files)));
+        let sources = match is_of_data {
+            true => opening::opened(files).await?,
+            false => dropped(files),
+        };
+        return Ok((command, sources));
     }
     let mut sources = Vec::new();
     for name in names {

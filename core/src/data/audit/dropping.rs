@@ -6,8 +6,8 @@
 
 use super::rows::{AuditRow, rows};
 use super::{copies, faults, masking, personal};
-use crate::config::{Encoding, RunConfig};
-use crate::data::{Columns, Dataset, Schema, form, parse};
+use crate::config::RunConfig;
+use crate::data::{Columns, Dataset, Schema, Told, form, parse};
 use crate::error::{Error, Result};
 use crate::protocol::{AuditDropped, AuditKind};
 use lorakeet_i18n::messages::audit as msg;
@@ -17,8 +17,8 @@ use std::sync::Arc;
 /// How data files are read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Reading {
-    /// Their encoding; none is told from the bytes.
-    pub encoding: Option<Encoding>,
+    /// What the run says of them.
+    pub told: Told,
     /// Whose rows are left out.
     drop: Vec<AuditKind>,
     /// What is read as placeholders.
@@ -34,7 +34,7 @@ impl Reading {
         let drop: Vec<AuditKind> = drop.collect();
         let mask = masking::kinds(&config.mask_personal);
         Self {
-            encoding: config.encoding,
+            told: Told::of(config),
             columns: match drop.is_empty() && mask.is_empty() {
                 true => Columns::default(),
                 false => Columns::of(config),
@@ -87,9 +87,9 @@ impl Dataset {
         is_lenient: bool,
     ) -> Result<(Self, Vec<AuditDropped>)> {
         if reading.knob().is_none() {
-            return Ok((Self::read(name, bytes, reading.encoding, is_lenient)?, Vec::new()));
+            return Ok((Self::read(name, bytes, &reading.told, is_lenient)?, Vec::new()));
         }
-        let mut whole = Self::read(name, bytes, reading.encoding, true)?;
+        let mut whole = Self::read(name, bytes, &reading.told, true)?;
         if !reading.drop.is_empty() && (whole.form == Schema::Numbers || whole.table.is_none()) {
             let error = Error::data(msg::NoRowsToDrop).file(name).field("drop_rows");
             return Err(error.remedy(msg::TakeDropOut));
@@ -99,7 +99,7 @@ impl Dataset {
             return Err(error.remedy(msg::AuditTexts));
         }
         if whole.table.is_none() {
-            whole = Self::read(name, bytes, reading.encoding, is_lenient)?;
+            whole = Self::read(name, bytes, &reading.told, is_lenient)?;
         }
         if !reading.mask.is_empty() {
             whole = whole.with_placeholders(reading)?;
@@ -111,11 +111,17 @@ impl Dataset {
         });
         let dropped: Vec<AuditDropped> = dropped.filter(|dropped| dropped.count > 0).collect();
         let gone: HashSet<usize> = found.into_values().flatten().collect();
-        Ok((whole.without(&gone, &dropped, is_lenient)?, dropped))
+        Ok((whole.without(&gone, &dropped, &reading.told, is_lenient)?, dropped))
     }
 
     /// The same file as if it did not have these rows.
-    fn without(mut self, gone: &HashSet<usize>, dropped: &[AuditDropped], is_lenient: bool) -> Result<Self> {
+    fn without(
+        mut self,
+        gone: &HashSet<usize>,
+        dropped: &[AuditDropped],
+        told: &Told,
+        is_lenient: bool,
+    ) -> Result<Self> {
         // Nobody else has it yet.
         let Some(mut table) = self.table.take().and_then(Arc::into_inner) else {
             return Ok(self);
@@ -126,7 +132,7 @@ impl Dataset {
             return Err(error.remedy(msg::TakeDropOut));
         }
         let records = parse::Records::Table(table);
-        let texts = form::texts(&records, is_lenient).map_err(|error| error.file(&self.name))?;
+        let texts = form::texts(&records, told, is_lenient).map_err(|error| error.file(&self.name))?;
         let parse::Records::Table(table) = records else {
             return Ok(self);
         };
@@ -142,6 +148,7 @@ impl Dataset {
             guess: texts.guess,
             used: texts.columns,
             answer: texts.answer,
+            system: texts.system,
             table: Some(Arc::new(table)),
             ..self
         })

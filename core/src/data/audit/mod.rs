@@ -19,7 +19,7 @@ use super::examples::Settings;
 use super::long_text::encode_long;
 use super::parse::{Record, Table, key};
 use super::value::Value;
-use super::{Columns, Dataset, Schema};
+use super::{Columns, Dataset, Schema, Told};
 use crate::config::{Encoding, RunConfig};
 use crate::error::{Error, Result};
 use crate::protocol::{AuditKind, AuditReport};
@@ -52,7 +52,7 @@ impl Dataset {
     /// # Errors
     /// A file that is no text, or not of its format.
     pub fn parse_to_audit(name: &str, bytes: &[u8], encoding: Option<Encoding>) -> Result<Self> {
-        Self::read(name, bytes, encoding, true)
+        Self::read(name, bytes, &Told::from(encoding), true)
     }
 }
 

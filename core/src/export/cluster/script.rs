@@ -51,7 +51,7 @@ const SETTINGS: [&str; 24] = [
 ];
 
 /// Knobs whose effect is in the files: in rows, their order, the adapter and the steps.
-const IN_FILES: [&str; 46] = [
+const IN_FILES: [&str; 50] = [
     "model_name_or_path",
     "adapter_name_or_path",
     "task",
@@ -61,6 +61,10 @@ const IN_FILES: [&str; 46] = [
     "encoding",
     "drop_rows",
     "mask_personal",
+    "header",
+    "prompt_columns",
+    "completion_column",
+    "system_column",
     "text_columns",
     "label_columns",
     "val_size",

@@ -1,7 +1,12 @@
 //! Which columns are what, by their names and by what stands in them.
 
 use super::{pair, parse, said, text};
-use lorakeet_core::data::{Columns, Dataset, Schema};
+use lorakeet_core::config::RunConfig;
+use lorakeet_core::data::audit::Reading;
+use lorakeet_core::data::{Columns, Content, Dataset, Schema};
+use lorakeet_core::error::Result;
+use lorakeet_core::protocol::ColumnRole;
+use lorakeet_core::task::Task;
 
 /// The texts' and the labels' columns of a run that names none.
 fn roles(data: &Dataset) -> (Vec<String>, Vec<String>) {
@@ -25,6 +30,88 @@ const SENTENCES: [&str; 12] = [
     "where is my order now",
     "the app closes when I pay",
 ];
+
+/// A file as a run reads it.
+fn read_by(name: &str, text: &str, config: RunConfig) -> Result<Dataset> {
+    let reading = Reading::of(&config);
+    Dataset::read_by(name, text.as_bytes(), &reading, None, false).map(|(read, _)| read)
+}
+
+#[test]
+fn a_run_names_the_columns_of_prompt_answer_and_system_prompt() {
+    let table = "who,ask,more,say\nBe brief.,What?,That.,Yes.\n,Why?,,So.\n";
+    let config = |prompts: &[&str], completion: Option<&str>, system: Option<&str>| RunConfig {
+        prompt_columns: prompts.iter().map(|name| (*name).to_owned()).collect(),
+        completion_column: completion.map(str::to_owned),
+        system_column: system.map(str::to_owned),
+        ..RunConfig::default()
+    };
+    let read = |config| read_by("a.csv", table, config);
+    let data = read(config(&["Ask"], Some("say"), None)).expect("a pair");
+    assert_eq!(pair(&data.rows[0].content), ("What?", "Yes."));
+    let data = read(config(&[], Some("more"), None));
+    // A row without the text that is continued is none, and is left out as an empty one.
+    assert_eq!(text(&data.expect("a text").rows[0].content), "That.");
+    let data = read(config(&["ask", "more"], Some("say"), Some("who"))).expect("an instruction");
+    let Content::Instruction(row) = &data.rows[0].content else {
+        panic!("not an instruction: {:?}", data.rows[0]);
+    };
+    assert_eq!(
+        [&*row.system, &*row.instruction, &*row.input, &*row.output],
+        ["Be brief.", "What?", "That.", "Yes."]
+    );
+    let roles = data.column_uses(Task::Generation, &Columns::default());
+    let roles: Vec<ColumnRole> = roles.into_iter().map(|of| of.role).collect();
+    let wanted = [
+        ColumnRole::System,
+        ColumnRole::Prompt,
+        ColumnRole::Prompt,
+        ColumnRole::Completion,
+    ];
+    assert_eq!(roles, wanted);
+    for (given, words) in [
+        (config(&["ask"], None, None), "completion_column"),
+        (config(&["ask"], Some("reply"), None), "no column 'reply'"),
+        (config(&["ask"], Some("ask"), None), "given twice"),
+        (config(&["ask", "more", "who"], Some("say"), None), "prompt_columns"),
+        (config(&[], Some("say"), Some("who")), "prompt_columns"),
+    ] {
+        let error = read(given).expect_err(words).to_string();
+        assert!(error.contains(words), "{error}");
+    }
+}
+
+#[test]
+fn a_table_without_names_of_columns_is_told_from_its_rows_unless_the_run_says_it() {
+    let labelled = "ham,see you at nine\nspam,you have won\nham,the train is late\nham,call me\nspam,claim it\n";
+    let data = parse("a.csv", labelled);
+    assert_eq!(
+        (data.columns.join(" "), data.rows[0].number),
+        ("column_1 column_2".to_owned(), 1)
+    );
+    assert!(said(&data.notes)[0].contains("`header: true`"), "{:?}", data.notes);
+    let sentences = "The parcel came late.\tWe are sorry for that.\nThe bill is wrong.\tHere is another one.\n";
+    assert_eq!(parse("a.tsv", sentences).info().rows, 2);
+    let header = |header| RunConfig {
+        header: Some(header),
+        ..RunConfig::default()
+    };
+    let named = read_by("a.csv", labelled, header(true)).expect("it is read");
+    assert_eq!((named.columns[0].as_str(), named.info().rows), ("ham", 4));
+    // Names stay names where nothing speaks against it.
+    for text in [
+        "Frage,Antwort\nq,a\n",
+        "text,label\ntext,label\ntext,label\n",
+        "2019,2020\na,b\n",
+    ] {
+        assert_eq!(
+            parse("a.csv", text).columns.join(","),
+            text.lines().next().expect("a header")
+        );
+    }
+    let data = read_by("a.csv", "Frage,Antwort\nq,a\n", header(false)).expect("it is read");
+    assert_eq!((data.columns[0].as_str(), data.info().rows), ("column_1", 2));
+}
 
 /// Rows of these columns; each row's fields come from the sentence and its class.
 fn table(header: &str, row: impl Fn(&str, &str) -> String) -> String {

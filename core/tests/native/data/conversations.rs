@@ -54,6 +54,31 @@ fn calls_of_functions_become_the_assistants_calls() {
 }
 
 #[test]
+fn weights_are_zero_or_one_and_of_answers() {
+    let row = |user: &str, first: &str, last: &str| {
+        format!(
+            r#"{{"messages": [{{"role": "user", "content": "q"{user}}}, {{"role": "assistant", "content": "a"{first}}}, {{"role": "assistant", "content": "b"{last}}}]}}"#
+        )
+    };
+    let read = conversation("a.jsonl", &row("", r#", "weight": 0"#, r#", "weight": 1"#));
+    assert_eq!(read.learnt_answers(), [false, true]);
+    for (text, field, words) in [
+        (row("", r#", "weight": 0.5"#, ""), "messages[1].weight", "0.5"),
+        (row("", "", r#", "weight": "0""#), "messages[2].weight", "only 0 and 1"),
+        (row(r#", "weight": 0"#, "", ""), "messages[0].weight", "user"),
+        (
+            row("", r#", "weight": 0"#, r#", "weight": 0"#),
+            "messages",
+            "every answer",
+        ),
+    ] {
+        let error = refusal("a.jsonl", text.as_bytes());
+        assert_eq!(error.field_name(), Some(field), "{error}");
+        assert!(error.to_string().contains(words), "{error}");
+    }
+}
+
+#[test]
 fn messages_keep_all_their_keys_in_their_order() {
     let row = concat!(
         r#"{"messages": [{"role": "user", "content": "How warm?", "tool_calls": null}, "#,

@@ -3,7 +3,10 @@
 use super::{gpus, loss, shorten, shown_error, step};
 use anyhow::{Context, Result, ensure};
 use lorakeet_tests::browser::{Options, Page};
+use lorakeet_tests::file_site::FileSite;
 use lorakeet_tests::gpu_shim::{GpuCounts, GpuShim};
+use lorakeet_tests::packed::{cells, workbook};
+use lorakeet_tests::site::dist;
 use lorakeet_tests::user_actions::{REACTION, READY, STATUS};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -61,6 +64,53 @@ async fn a_folder_and_a_table_of_ones_own_are_trained_on() -> Result<()> {
     shorten(&page, "3").await?;
     page.train_to_the_end().await?;
     ensure!(step(&page).await? == 3);
+    page.no_panic()?;
+    page.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_spreadsheet_is_trained_on_and_what_opens_it_is_not_fetched_before() -> Result<()> {
+    let site = FileSite::start().await?;
+    site.serve_folder("", &dist()?)?;
+    let options = Options {
+        webgpu: false,
+        ..Options::default()
+    };
+    let page = Page::open_at(&format!("{}/?device=cpu", site.origin()), &options).await?;
+    page.wait_enabled("train", READY).await?;
+    let is_kept = "return !!navigator.serviceWorker.controller";
+    page.wait_until("the page is kept", READY, is_kept).await?;
+    let is_fetched = || site.requests().iter().any(|path| path.contains("/tables"));
+    ensure!(!is_fetched(), "what opens spreadsheets was fetched unasked");
+
+    let numbers: Vec<String> = (0..40).map(|number| format!("It is {number}")).collect();
+    let pairs: Vec<[&str; 2]> = numbers.iter().map(|number| [number.as_str(), "Say a number"]).collect();
+    let mut rows: Vec<&[&str]> = vec![&["reply", "request"]];
+    rows.extend(pairs.iter().map(|pair| pair.as_slice()));
+    let book = std::env::temp_dir().join(format!("lorakeet-book-{}.xlsx", std::process::id()));
+    std::fs::write(&book, workbook(&[("Numbers", cells(&rows))])?)?;
+    page.upload("data-input", &[&book]).await?;
+    let is_read = "return document.querySelector('#data .step-summary').textContent.includes('40 rows')";
+    page.wait_until("the sheet is read", REACTION, is_read).await?;
+    ensure!(is_fetched(), "what opens spreadsheets was not fetched");
+
+    // The second column asks and the first answers.
+    let choose = "document.getElementById('data').open = true;
+        const field = document.querySelector(`[data-testid=\"role-reply\"]`);
+        field.value = 'completion'; field.dispatchEvent(new Event('change', { bubbles: true }))";
+    page.element("role-reply").await?;
+    page.run(choose, Vec::new()).await?;
+    let is_taken = "return document.querySelector('[data-testid=\"role-reply\"]').value === 'completion'
+        && document.querySelector('[data-testid=\"role-request\"]').value === 'prompt'";
+    page.wait_until("the roles are taken", REACTION, is_taken).await?;
+    let is_shown = "const text = document.querySelector('[data-testid=\"preview\"] .tokens')?.textContent ?? '';
+        const [request, reply] = ['Say a number', 'It is'].map((words) => text.indexOf(words));
+        return request >= 0 && request < reply";
+    page.wait_until("the examples follow", REACTION, is_shown).await?;
+    std::fs::remove_file(&book)?;
+    shorten(&page, "2").await?;
+    page.train_to_the_end().await?;
+    ensure!(step(&page).await? == 2);
     page.no_panic()?;
     page.close().await
 }

@@ -1,0 +1,53 @@
+//! What a person says of the data's columns: which are the prompt and the answer, and whether the first row names them.
+
+use super::PageState;
+use leptos::prelude::*;
+use lorakeet_core::config::find;
+use serde_json::{Value, json};
+
+/// The knob of the first row of a table.
+pub const HEADER: &str = "header";
+
+/// Columns of texts that are written, as a run file names them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct WrittenColumns {
+    /// What is given, in order; none of a text that is continued.
+    pub prompts: Vec<String>,
+    /// What is learnt.
+    pub completion: String,
+    /// What the assistant is told about itself.
+    pub system: Option<String>,
+}
+
+impl PageState {
+    /// Names the columns of texts that are written.
+    pub fn name_columns(self, columns: &WrittenColumns) {
+        self.loaded.told_columns.set(true);
+        self.settings.put(&[
+            ("prompt_columns", json!(columns.prompts)),
+            ("completion_column", json!(columns.completion)),
+            ("system_column", json!(columns.system)),
+        ]);
+    }
+
+    /// Says whether the first row names the columns; nothing leaves it to be told from the rows.
+    pub fn say_header(self, text: &str) {
+        if let Some(knob) = find(HEADER) {
+            self.loaded.told_columns.set(true);
+            self.settings.set(knob, text);
+        }
+    }
+
+    /// Other data have other columns: what was said here is about those before.
+    pub(super) fn forget_told_columns(self) {
+        if self.loaded.told_columns.get_untracked() {
+            self.loaded.told_columns.set(false);
+            self.settings.put(&[
+                ("prompt_columns", json!([])),
+                ("completion_column", Value::Null),
+                ("system_column", Value::Null),
+                (HEADER, Value::Null),
+            ]);
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! What a run says of how its data files are read; what it leaves open is told from them.
+
+use crate::config::{Encoding, RunConfig};
+
+/// How a run's data files are to be read.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Told {
+    /// The encoding of texts.
+    pub encoding: Option<Encoding>,
+    /// Whether the first row of a table names its columns.
+    pub header: Option<bool>,
+    /// Columns of what is given to an answer that is learnt, at most two: what to do, and what with.
+    pub prompts: Vec<String>,
+    /// The column of that answer; without a prompt, of a text that is continued.
+    pub completion: Option<String>,
+    /// The column of what the assistant is told about itself.
+    pub system: Option<String>,
+}
+
+impl Told {
+    /// As a run file says it.
+    pub fn of(config: &RunConfig) -> Self {
+        Self {
+            encoding: config.encoding,
+            header: config.header,
+            prompts: config.prompt_columns.clone(),
+            completion: config.completion_column.clone(),
+            system: config.system_column.clone(),
+        }
+    }
+}
+
+impl From<Option<Encoding>> for Told {
+    fn from(encoding: Option<Encoding>) -> Self {
+        Self {
+            encoding,
+            ..Self::default()
+        }
+    }
+}

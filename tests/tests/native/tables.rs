@@ -1,0 +1,262 @@
+//! Spreadsheets, Parquet files, archives and folders as data.
+
+use anyhow::Result;
+use lorakeet_core::config::RunConfig;
+use lorakeet_core::data::audit::Reading;
+use lorakeet_core::data::{Columns, Content, Dataset, Schema};
+use lorakeet_core::error::Error;
+use lorakeet_core::protocol::{Command, DataInfo, Event};
+use lorakeet_core::store::{MemoryFile, Source};
+use lorakeet_i18n::Message;
+use lorakeet_tables::{MOST_BYTES, Opened, open};
+use lorakeet_tests::packed::{archive, bomb, cells, parquet, workbook};
+use lorakeet_tests::test_session::{TestSession, failure, find};
+
+fn read(name: &str, bytes: &[u8]) -> Dataset {
+    let read = Dataset::parse(name, bytes).unwrap_or_else(|error| panic!("{error}"));
+    // The page has another program open the file, and reads what came of it.
+    let opened = Dataset::parse(name, &open(bytes).to_bytes()).expect("what was opened is read");
+    assert_eq!(opened, read);
+    read
+}
+
+fn refusal(name: &str, bytes: &[u8]) -> Error {
+    let error = Dataset::parse(name, bytes).expect_err("it is refused");
+    assert!(error.remedy.is_some(), "{error}");
+    error
+}
+
+fn said(notes: &[Message]) -> String {
+    notes.iter().map(|note| note.english() + "\n").collect()
+}
+
+fn text(content: &Content) -> &str {
+    match content {
+        Content::Text(text) => text,
+        other => panic!("not a text: {other:?}"),
+    }
+}
+
+fn texts(data: &Dataset) -> Vec<&str> {
+    data.rows.iter().map(|row| text(&row.content)).collect()
+}
+
+#[test]
+fn a_sheet_is_read_with_its_numbers_dates_values_and_what_is_wrong_in_it() -> Result<()> {
+    let content = "<sheetData>\
+        <row r=\"1\"><c r=\"A1\" t=\"inlineStr\"><is><t>text</t></is></c><c r=\"B1\" t=\"inlineStr\"><is><t>label</t></is></c>\
+            <c r=\"C1\" t=\"inlineStr\"><is><t>when</t></is></c><c r=\"D1\" t=\"inlineStr\"><is><t>sum</t></is></c></row>\
+        <row r=\"2\"><c r=\"A2\" t=\"inlineStr\"><is><t>late &amp; wet</t></is></c><c r=\"B2\"><v>1</v></c>\
+            <c r=\"C2\" s=\"1\"><v>45000</v></c><c r=\"D2\"><f>B2+1.5</f><v>2.5</v></c></row>\
+        <row r=\"4\"><c r=\"A4\" t=\"inlineStr\"><is><t>in time</t></is></c><c r=\"B4\"><v>0</v></c>\
+            <c r=\"C4\" t=\"b\"><v>1</v></c><c r=\"D4\" t=\"e\"><v>#N/A</v></c></row>\
+        <row r=\"9\"><c r=\"A9\" t=\"inlineStr\"><is><t> </t></is></c></row>\
+        </sheetData><mergeCells count=\"1\"><mergeCell ref=\"C2:C3\"/></mergeCells>";
+    let book = workbook(&[("Mails", content.to_owned()), ("Notes", cells(&[&["x"]]))])?;
+    let data = read("book.xlsx", &book);
+    assert_eq!(data.name, "book.xlsx › Mails");
+    assert_eq!(data.columns, ["text", "label", "when", "sum"]);
+    let rows: Vec<(usize, &str)> = data.rows.iter().map(|row| row.number).zip(texts(&data)).collect();
+    assert_eq!(rows, [(2, "late & wet"), (4, "in time")]);
+    let columns = |name: &str| Columns {
+        texts: vec!["text".into()],
+        labels: vec![name.into()],
+        ..Columns::default()
+    };
+    let values = |name: &str| -> Vec<String> {
+        let read = data.labelled(&columns(name)).expect("rows");
+        read.rows.iter().map(|row| row.values[0].to_string()).collect()
+    };
+    assert_eq!(values("label"), ["1", "0"]);
+    assert_eq!(values("when"), ["\"2023-03-15\"", "true"]);
+    assert_eq!(values("sum"), ["2.5", "null"]);
+    let notes = said(&data.notes);
+    for words in ["'Mails' is read; not read: Notes", "Merged cells: C2:C3", "D4 #N/A"] {
+        assert!(notes.contains(words), "{notes}");
+    }
+    // A row that is wrong is named as the spreadsheet numbers it.
+    let rows = cells(&[&["prompt", "completion"], &["a", "b"], &["c"]]);
+    let error = refusal("pairs.xlsx", &workbook(&[("One", rows)])?);
+    assert_eq!(
+        (error.file.as_deref(), error.row),
+        (Some("pairs.xlsx"), Some(3)),
+        "{error}"
+    );
+    Ok(())
+}
+
+#[test]
+fn a_sheet_without_names_of_columns_is_told_from_its_rows_and_the_run_has_the_last_word() -> Result<()> {
+    let rows: [&[&str]; 6] = [
+        &["ham", "see you at nine"],
+        &["spam", "you have won a prize"],
+        &["ham", "the train is late"],
+        &["ham", "call me when you are home"],
+        &["spam", "claim your prize now"],
+        &["ham", "where are the keys"],
+    ];
+    let book = workbook(&[("Sheet1", cells(&rows))])?;
+    let data = read("book.xlsx", &book);
+    assert_eq!(
+        (data.columns.as_slice(), data.info().rows),
+        (["column_1".to_owned(), "column_2".to_owned()].as_slice(), 6)
+    );
+    assert!(said(&data.notes).contains("first row is read as data"));
+    let config = RunConfig {
+        header: Some(true),
+        ..RunConfig::default()
+    };
+    let reading = Reading::of(&config);
+    let (named, _) = Dataset::read_by("book.xlsx", &book, &reading, None, false)?;
+    assert_eq!((named.columns[0].as_str(), named.info().rows), ("ham", 5));
+    Ok(())
+}
+
+#[test]
+fn a_parquet_file_has_the_rows_of_the_same_lines_of_json() -> Result<()> {
+    let rows = [("good", 1), ("bad", 0), ("who knows", -1)];
+    let lines = "{\"text\": \"good\", \"label\": 1}\n{\"text\": \"bad\", \"label\": 0}\n{\"text\": \"who knows\", \"label\": null}\n";
+    let wanted = Dataset::parse("rows.jsonl", lines.as_bytes())?.labelled(&Columns::default())?;
+    for is_gzip in [false, true] {
+        let found = read("rows.parquet", &parquet(&rows, is_gzip)?).labelled(&Columns::default())?;
+        assert_eq!(found.rows, wanted.rows);
+    }
+    Ok(())
+}
+
+#[test]
+fn an_archive_is_its_texts_or_its_one_table() -> Result<()> {
+    let texts_inside = archive(&[
+        ("b.md", b"second"),
+        ("a.txt", b"caf\xe9 in the morning"),
+        ("empty.txt", b" \n"),
+        ("__MACOSX/._a.txt", b"\0"),
+        ("cover.png", b"\x89PNG"),
+    ])?;
+    let data = read("texts.zip", &texts_inside);
+    assert_eq!(
+        (data.form, texts(&data)),
+        (Schema::Text, vec!["café in the morning", "second"])
+    );
+    let notes = said(&data.notes);
+    assert!(
+        notes.contains("3 files") && notes.contains("Not read: cover.png") && notes.contains("Windows-1252"),
+        "{notes}"
+    );
+
+    let table = archive(&[
+        ("read me.txt", b"x"),
+        ("rows/data.csv", b"prompt,completion\na,b\nc,\n"),
+    ])?;
+    let error = refusal("table.zip", &table);
+    assert_eq!(
+        (error.file.as_deref(), error.row),
+        (Some("table.zip › rows/data.csv"), Some(3)),
+        "{error}"
+    );
+    let book = workbook(&[("One", cells(&[&["text"], &["a text"]]))])?;
+    let data = read("book.zip", &archive(&[("book.xlsx", &book)])?);
+    assert_eq!(
+        (data.name.as_str(), texts(&data)),
+        ("book.zip › book.xlsx", vec!["a text"])
+    );
+
+    let two = refusal(
+        "two.zip",
+        &archive(&[("a.csv", b"text\nx\n"), ("b.csv", b"text\ny\n")])?,
+    );
+    assert!(two.to_string().contains("a.csv, b.csv"), "{two}");
+    let word = refusal(
+        "word.docx",
+        &archive(&[("[Content_Types].xml", b""), ("word/document.xml", b"")])?,
+    );
+    assert!(word.to_string().contains("Office document"), "{word}");
+    let inner = archive(&[("a.txt", b"x")])?;
+    let nested = refusal("nested.zip", &archive(&[("a.csv", &inner)])?);
+    assert!(nested.to_string().contains("archive within an archive"), "{nested}");
+    Ok(())
+}
+
+#[test]
+fn what_unpacks_into_too_much_is_refused_before_it_is_kept() -> Result<()> {
+    let bytes = bomb("a.txt", MOST_BYTES as u64 + 1)?;
+    assert!(bytes.len() < 1 << 20);
+    let error = refusal("bomb.zip", &bytes);
+    assert!(error.to_string().contains("250 MB"), "{error}");
+    // A cell far away is no wide table.
+    let far = "<sheetData><row r=\"1\"><c r=\"A1\" t=\"inlineStr\"><is><t>text</t></is></c></row>\
+               <row r=\"1048576\"><c r=\"XFD1048576\"><v>1</v></c></row></sheetData>";
+    let data = read("far.xlsx", &workbook(&[("One", far.to_owned())])?);
+    assert_eq!(data.info().rows, 1);
+    Ok(())
+}
+
+#[test]
+fn broken_files_are_refused_and_no_more() -> Result<()> {
+    let book = workbook(&[("One", cells(&[&["prompt", "completion"], &["a", "b"]]))])?;
+    let rows = parquet(&[("good", 1), ("bad", 0)], false)?;
+    for (name, bytes) in [("book.xlsx", book), ("rows.parquet", rows)] {
+        for place in (4..bytes.len()).step_by(23) {
+            let cut = Dataset::parse(name, &bytes[..place]);
+            assert!(cut.is_err(), "{name} cut at {place}");
+            let mut other = bytes.clone();
+            other[place] ^= 0x55;
+            // It may still be a file; what it holds is another matter.
+            let _ = Dataset::parse(name, &other);
+        }
+    }
+    let forged = Opened::of_files(vec![("a.csv".into(), b"text\nx\n".to_vec())], Vec::new()).to_bytes();
+    for place in 0..forged.len() {
+        let mut other = forged.clone();
+        other.truncate(place);
+        assert!(Dataset::parse("a.csv", &other).is_err(), "{place}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_folder_of_texts_and_a_sheet_are_trained_on() -> Result<()> {
+    let file = |name: &str, bytes: &[u8]| -> Source { MemoryFile::source(name, bytes.to_vec()) };
+    let rows = |session: &TestSession| -> DataInfo {
+        find(session, |event| match event {
+            Event::Data(info) => Some(info.clone()),
+            _ => None,
+        })
+    };
+    let mut session = TestSession::open();
+    let load = |file: &str| Command::LoadData { file: file.into() };
+    session.ask(
+        load("b.txt"),
+        vec![file("b.txt", b"The second text."), file("a.md", b"The first text.")],
+    );
+    let info = rows(&session);
+    assert_eq!((info.name.as_str(), info.rows), ("a.md + b.txt", 2));
+    session.ask(
+        load("a.csv"),
+        vec![file("a.csv", b"text\nx\n"), file("b.csv", b"text\ny\n")],
+    );
+    assert!(failure(&session).to_string().contains("several tables"));
+
+    let lines: Vec<String> = (0..12).map(|row| format!("row {}", char::from(b'a' + row))).collect();
+    let mut table: Vec<&[&str]> = vec![&["ask", "say"]];
+    let pairs: Vec<[&str; 2]> = lines.iter().map(|line| [line.as_str(), "yes"]).collect();
+    table.extend(pairs.iter().map(|pair| pair.as_slice()));
+    let book = workbook(&[("One", cells(&table))])?;
+    session.ask(load("book.xlsx"), vec![file("book.xlsx", &book)]);
+    assert_eq!(rows(&session).rows, 12);
+    session.train(RunConfig {
+        model_name_or_path: "tiny".into(),
+        train_file: "book.xlsx".into(),
+        output_dir: "out".into(),
+        prompt_columns: vec!["say".into()],
+        completion_column: Some("ask".into()),
+        cutoff_len: 32,
+        val_size: 2.0,
+        max_steps: 2,
+        eval_steps: 0.0,
+        save_steps: 0.0,
+        ..RunConfig::default()
+    });
+    assert_eq!(session.summary().steps, 2);
+    Ok(())
+}
