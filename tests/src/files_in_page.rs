@@ -1,5 +1,5 @@
 //! Files into the page and out of it, in the same way in every browser. No driver drags files, some set none, and each browser
-//! keeps downloads elsewhere: so the page gets the event of a drop or of a choice, and what it hands to the browser is taken from it.
+//! keeps downloads elsewhere: so the page gets the event of a drop or of a choice, and what it hands out is taken from it.
 
 use crate::browser::{Page, selector};
 use anyhow::{Context, Result, bail, ensure};

@@ -1,6 +1,6 @@
 //! Whole ways of a person through the page, from the first look to what is taken away, in any browser and on any device: the
 //! learner's, two practitioners' with data and models of their own, the engineer's with a run file, and mistakes with their ways
-//! out. Storage that is full and a GPU that is lost break a run in the middle: they are the stage `endurance`'s.
+//! out. Storage that is full and a GPU that is lost break a run in its middle: they are in the modules `endurance`.
 
 mod texts;
 
@@ -16,10 +16,10 @@ use std::time::Duration;
 pub use texts::{CATEGORIES, chats, tickets};
 
 /// What a real model may take for one part of its way, on two cores that stand for a GPU.
-const LONG: Duration = Duration::from_secs(3600);
+const LONG: Duration = Duration::from_secs(1800);
 
 /// Rows that the classifier is judged on.
-const JUDGED: usize = 150;
+const JUDGED: &str = "150";
 
 /// Opens the page as it stands, trains, reads the verdict, tries the model, looks inside, and shares what came of it.
 ///
@@ -71,7 +71,7 @@ pub async fn learner(page: &Page) -> Result<()> {
     Ok(())
 }
 
-/// A run file that another program could have written, with alternative names of two settings.
+/// A run file as another trainer's users write it.
 const RUN_FILE: &str = "\
 model_name_or_path: model
 train_file: data/king-james.txt
@@ -145,8 +145,8 @@ pub async fn engineer(page: &Page) -> Result<()> {
     Ok(())
 }
 
-/// Gives the page what it cannot use, and takes each way out: a file that is no model, letters of an encoding that is not read, rows
-/// without labels for a classification, and prompts that leave no room for an answer.
+/// Gives the page what it cannot use, and takes each way out: a file that is no model, letters of an encoding that is not read,
+/// rows without labels for a classification, and prompts that leave no room for an answer.
 ///
 /// # Errors
 /// What is wrong is not named, or there is no way out.
@@ -186,7 +186,7 @@ pub async fn mistakes(page: &Page) -> Result<()> {
     says(
         page,
         &selector("task-problem"),
-        &["no column with labels", "label_columns"],
+        &["column with labels", "label_columns"],
     )
     .await?;
     page.press("task-found").await?;
@@ -217,8 +217,8 @@ pub async fn mistakes(page: &Page) -> Result<()> {
     Ok(())
 }
 
-/// Drops all-MiniLM-L6-v2 and a table as a ticket system exports it, leaves out what the audit finds, takes the recommended settings,
-/// trains, judges, and takes the classifier away.
+/// Drops all-MiniLM-L6-v2 and a table as a ticket system exports it, leaves out what the audit finds, takes the recommended
+/// settings, trains, judges, and takes the classifier away.
 ///
 /// # Errors
 /// A part of the way is closed.
@@ -255,11 +255,16 @@ pub async fn classifier(page: &Page, model: &Path) -> Result<()> {
         page.wait_until(left, LONG, &is_out).await?;
     }
     says(page, "#data .step-summary", &["2\u{202f}988 rows"]).await?;
-    page.set_knob("val_size", &JUDGED.to_string()).await?;
+    page.set_knob("val_size", JUDGED).await?;
 
     take_recommended(page).await?;
     // A line is drawn between the classes before the first step, so that few steps are a run to judge.
-    for (knob, value) in [("head_init", "probe"), ("max_steps", "4"), ("eval_steps", "4")] {
+    for (knob, value) in [
+        ("head_init", "probe"),
+        ("max_steps", "4"),
+        ("eval_steps", "4"),
+        ("val_size", JUDGED),
+    ] {
         page.set_knob(knob, value).await?;
     }
     page.train_within(LONG).await?;
@@ -429,7 +434,7 @@ async fn take_recommended(page: &Page) -> Result<()> {
         "return document.querySelector('{}').textContent.startsWith('All ')",
         selector("advice-summary")
     );
-    page.wait_until("the settings are as recommended", LONG, &all)
+    page.wait_until("the settings are as recommended", READY, &all)
         .await
         .map(drop)
 }

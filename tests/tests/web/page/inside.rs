@@ -1,7 +1,7 @@
 //! Pictures that explain, drawn of a run on its way and of the model before and after it.
 
 use super::shorten;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use lorakeet_tests::browser::{Options, Page, selector};
 use lorakeet_tests::site::dist;
 use lorakeet_tests::user_actions::{REACTION, READY};
