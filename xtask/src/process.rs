@@ -1,6 +1,7 @@
 //! Running other programs: loudly, quietly, or with the closing lines of test runners counted.
 
 use anyhow::{Context, Result, bail};
+use std::cmp::Reverse;
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -85,7 +86,7 @@ impl Tally {
     /// The slowest tests in a sentence, of a stage that runs one at a time; none where there was no test.
     pub fn slowest(&self, most: usize) -> Option<String> {
         let mut tests: Vec<&(String, Duration)> = self.seconds.iter().collect();
-        tests.sort_by(|one, other| other.1.cmp(&one.1));
+        tests.sort_by_key(|test| Reverse(test.1));
         let sum = |tests: &[&(String, Duration)]| tests.iter().map(|(_, time)| *time).sum::<Duration>().as_secs_f64();
         let (all, count) = (sum(&tests), tests.len());
         tests.truncate(most);
