@@ -357,6 +357,11 @@ impl Page {
         format!("the browser's console:\n{lines}")
     }
 
+    /// The server of the page, where it is the page's own.
+    pub(crate) fn site(&self) -> Option<&Site> {
+        self.site.as_ref()
+    }
+
     /// Host and port of what drives the browser.
     pub(crate) fn driver_address(&self) -> String {
         let url = self.driver.url();

@@ -6,9 +6,10 @@ use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::IntoResponse;
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tower_http::services::ServeDir;
 use tower_http::set_header::SetResponseHeaderLayer;
 
@@ -21,10 +22,14 @@ const OF_SCRIPTS: &str =
 const OF_ALL: &str = "frame-ancestors 'none'";
 const OF_FRAMED: &str = "base-uri 'none'";
 
+/// Bytes by their paths.
+type Beside = Arc<Mutex<BTreeMap<String, Vec<u8>>>>;
+
 /// A running server; it ends when dropped.
 #[derive(Debug)]
 pub struct Site {
     address: SocketAddr,
+    beside: Beside,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -70,6 +75,8 @@ impl Site {
         let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
         let of_engine = OF_ENGINE.replacen(" https:", &[" https:", &hosts.join(" ")].join(" "), 1);
         let of_engine = HeaderValue::from_str(&of_engine).context("a host that is none")?;
+        let beside = Beside::default();
+        let served = Arc::clone(&beside);
         let gate = move |request: Request, next: Next| {
             let name = request.uri().path().rsplit('/').next().unwrap_or_default();
             let hidden = missing.iter().any(|prefix| name.starts_with(prefix.as_str()));
@@ -81,7 +88,11 @@ impl Site {
             };
             let is_shell = name == "lab.js";
             let engine = engine.clone().filter(|_| name == "engine.js");
+            let bytes = lock(&served).get(request.uri().path()).cloned();
             async move {
+                if let Some(bytes) = bytes {
+                    return bytes.into_response();
+                }
                 if hidden {
                     return StatusCode::NOT_FOUND.into_response();
                 }
@@ -111,7 +122,7 @@ impl Site {
                 eprintln!("the page's server ended: {error}");
             }
         });
-        Ok(Self { address, task })
+        Ok(Self { address, beside, task })
     }
 
     /// The page's address.
@@ -119,6 +130,20 @@ impl Site {
     pub fn url(&self) -> String {
         format!("http://{}/", self.address)
     }
+
+    /// Serves bytes at a path, which begins with `/`, before what the folder has there.
+    pub fn serve(&self, path: String, bytes: Vec<u8>) {
+        lock(&self.beside).insert(path, bytes);
+    }
+
+    /// Serves nothing beside the folder any more.
+    pub fn serve_folder_alone(&self) {
+        lock(&self.beside).clear();
+    }
+}
+
+fn lock(beside: &Beside) -> MutexGuard<'_, BTreeMap<String, Vec<u8>>> {
+    beside.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Drop for Site {

@@ -82,6 +82,76 @@ impl Page {
         Ok(text.as_str().unwrap_or_default().to_owned())
     }
 
+    /// What stands in a field.
+    ///
+    /// # Errors
+    /// It is not there.
+    pub async fn value(&self, testid: &str) -> Result<String> {
+        self.element(testid).await?;
+        let script = "return document.querySelector(arguments[0]).value";
+        let value = self.run(script, vec![json!(selector(testid))]).await?;
+        Ok(value.as_str().context("a field has a text")?.to_owned())
+    }
+
+    /// Asks the trained model, and gives the answers' names and values.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub async fn ask(&self, text: &str, second: &str) -> Result<Vec<(String, f64)>> {
+        self.run("document.getElementById('try').open = true", vec![]).await?;
+        self.write("ask-text", text).await?;
+        self.write("ask-second", second).await?;
+        self.wait_enabled("ask", READY).await?;
+        self.press("ask").await?;
+        let there = "return !!document.querySelector('[data-testid=\"answers\"] [data-value]') \
+                     && !document.querySelector('[data-testid=\"ask\"]').disabled";
+        self.wait_until("the model answers", READY, there).await?;
+        let script = "return [...document.querySelectorAll('[data-testid=\"answers\"] [data-value]')].map(value => \
+                      [value.closest('tr, li').firstElementChild.textContent, Number(value.dataset.value)])";
+        let answers = self.run(script, vec![]).await?;
+        serde_json::from_value(answers).context("names and values")
+    }
+
+    /// Unfolds panels of pictures, which is when these are made.
+    ///
+    /// # Errors
+    /// The browser does not answer.
+    pub async fn unfold_pictures(&self, kinds: &[&str]) -> Result<()> {
+        self.run("document.querySelector('[data-testid=inside]').open = true", vec![])
+            .await?;
+        for kind in kinds {
+            let script = "document.querySelector(arguments[0]).open = true";
+            self.run(script, vec![json!(selector(&format!("inside-{kind}")))])
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Presses a panel's button and waits for its picture; gives its sentence.
+    ///
+    /// # Errors
+    /// None comes.
+    pub async fn draw_picture(&self, kind: &str) -> Result<String> {
+        self.wait_enabled(&format!("draw-{kind}"), REACTION).await?;
+        self.press(&format!("draw-{kind}")).await?;
+        self.picture(kind).await
+    }
+
+    /// The sentence of a panel's picture, which has an image or a row of tokens, and a table.
+    ///
+    /// # Errors
+    /// None comes.
+    pub async fn picture(&self, kind: &str) -> Result<String> {
+        let frame = selector(&format!("picture-{kind}"));
+        let script = format!(
+            "const figure = document.querySelector('{frame} figure[data-picture={kind}]');\
+             return figure?.querySelector('img[alt], .token-row') && figure.querySelector('table tbody tr')\
+                 && figure.querySelector('figcaption').textContent"
+        );
+        let text = self.wait_until(&format!("{kind} is drawn"), REACTION, &script).await?;
+        Ok(text.as_str().context("a text")?.to_owned())
+    }
+
     /// Where the run stands.
     ///
     /// # Errors
@@ -96,10 +166,18 @@ impl Page {
     /// # Errors
     /// It is none, or takes too long.
     pub async fn train_to_the_end(&self) -> Result<()> {
-        self.wait_enabled("train", REACTION).await?;
+        self.train_within(RUN).await
+    }
+
+    /// The same of a run that may take so long.
+    ///
+    /// # Errors
+    /// As of [`Page::train_to_the_end`].
+    pub async fn train_within(&self, limit: Duration) -> Result<()> {
+        self.wait_enabled("train", limit).await?;
         self.click("train").await?;
         let over = format!("return {STATUS} == 'done' || {STATUS} == 'failed'");
-        self.wait_until("the run ends", RUN, &over).await?;
+        self.wait_until("the run ends", limit, &over).await?;
         ensure!(
             self.phase().await? == "done",
             "the run failed: {}\n{}",

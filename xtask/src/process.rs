@@ -1,9 +1,11 @@
 //! Running other programs: loudly, quietly, or with the closing lines of test runners counted.
 
 use anyhow::{Context, Result, bail};
+use std::cmp::Reverse;
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// What a test writes before a figure that is worth reading again at the end.
 const FIGURE: &str = "endurance: ";
@@ -23,12 +25,17 @@ pub struct Tally {
     pub failures: Vec<String>,
     /// Whether the lines being read are such a list.
     lists: bool,
+    /// How long each test took, of runners that run one at a time: from the line before its own to its own.
+    pub seconds: Vec<(String, Duration)>,
+    /// When the last such line came, or the runner began.
+    last: Option<Instant>,
 }
 
 impl Tally {
     /// Adds a line if it closes a run of cargo's test harness: `test result: ok. 12 passed; 0 failed; ...`, or has a figure,
     /// behind the test's name where the harness left the line open.
-    fn read(&mut self, line: &str) {
+    fn read(&mut self, line: &str, now: Instant) {
+        self.clock(line, now);
         if let Some((_, figure)) = line.split_once(FIGURE) {
             self.figures.push(figure.trim_end().to_owned());
         }
@@ -58,6 +65,43 @@ impl Tally {
         self.passed += count("passed");
         self.failed += count("failed");
         self.runners += 1;
+    }
+
+    /// Takes the time of a test at its line, `test NAME ... ok`; `running 12 tests` starts the clock.
+    fn clock(&mut self, line: &str, now: Instant) {
+        let line = line.trim_end();
+        if line.starts_with("running ") && (line.ends_with(" tests") || line.ends_with(" test")) {
+            self.last = Some(now);
+        }
+        let name = line.strip_prefix("test ").and_then(|rest| {
+            let (name, result) = rest.split_once(" ... ")?;
+            (result == "ok" || result == "FAILED").then_some(name)
+        });
+        if let (Some(name), Some(last)) = (name, self.last) {
+            self.seconds.push((name.to_owned(), now.duration_since(last)));
+            self.last = Some(now);
+        }
+    }
+
+    /// The slowest tests in a sentence, of a stage that runs one at a time; none where there was no test.
+    pub fn slowest(&self, most: usize) -> Option<String> {
+        let mut tests: Vec<&(String, Duration)> = self.seconds.iter().collect();
+        tests.sort_by_key(|test| Reverse(test.1));
+        let sum = |tests: &[&(String, Duration)]| tests.iter().map(|(_, time)| *time).sum::<Duration>().as_secs_f64();
+        let (all, count) = (sum(&tests), tests.len());
+        tests.truncate(most);
+        let named: Vec<String> = tests
+            .iter()
+            .map(|(name, time)| format!("{name} {:.0} s", time.as_secs_f64()))
+            .collect();
+        (count > 0).then(|| {
+            format!(
+                "{count} tests took {all:.0} s, of which the {} slowest took {:.0} s: {}",
+                named.len(),
+                sum(&tests),
+                named.join(", ")
+            )
+        })
     }
 }
 
@@ -105,7 +149,7 @@ pub fn run_counted_into(command: &mut Command, tally: &mut Tally, out: &mut dyn 
     while reader.read_until(b'\n', &mut bytes)? > 0 {
         out.write_all(&bytes)?;
         out.flush()?;
-        tally.read(&String::from_utf8_lossy(&bytes));
+        tally.read(&String::from_utf8_lossy(&bytes), Instant::now());
         bytes.clear();
     }
     let status = child.wait()?;
@@ -141,12 +185,25 @@ fn cannot_start(command: &Command) -> String {
 mod tests {
     use super::*;
 
+    fn read(tally: &mut Tally, line: &str) {
+        tally.read(line, Instant::now());
+    }
+
     #[test]
     fn closing_lines_are_added_up_and_other_lines_are_not() {
         let mut tally = Tally::default();
-        tally.read("test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s");
-        tally.read("test result: FAILED. 3 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 1.0s");
-        tally.read("the words 99 passed; 99 failed appear in a test's own output");
+        read(
+            &mut tally,
+            "test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s",
+        );
+        read(
+            &mut tally,
+            "test result: FAILED. 3 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 1.0s",
+        );
+        read(
+            &mut tally,
+            "the words 99 passed; 99 failed appear in a test's own output",
+        );
         assert_eq!(
             tally,
             Tally {
@@ -164,18 +221,43 @@ mod tests {
         let said = "test page::one ... FAILED\ntest page::two ... ok\n\nfailures:\n\n---- page::one stdout ----\n    at ./some/where.c:12:8\n\n\
                     failures:\n    page::one\n    page::three\n\ntest result: FAILED. 1 passed; 2 failed; 0 ignored\n";
         for line in said.lines() {
-            tally.read(line);
+            read(&mut tally, line);
         }
         assert_eq!(tally.failures, ["page::one", "page::three"]);
         assert_eq!((tally.passed, tally.failed), (1, 2));
     }
 
     #[test]
+    fn a_test_takes_the_time_since_the_line_before_its_own() {
+        let (mut tally, start) = (Tally::default(), Instant::now());
+        let said = [
+            (0, "test compiled ... ok"),
+            (5, "running 3 tests"),
+            (7, "test page::one ... ok"),
+            (8, "a word of a test ... ok"),
+            (19, "test page::two ... FAILED"),
+            (19, "test page::three ... ignored"),
+            (20, "test page::four ... ok"),
+        ];
+        for (second, line) in said {
+            tally.read(line, start + Duration::from_secs(second));
+        }
+        assert_eq!(
+            tally.slowest(2).unwrap(),
+            "3 tests took 15 s, of which the 2 slowest took 14 s: page::two 12 s, page::one 2 s"
+        );
+        assert_eq!(Tally::default().slowest(2), None);
+    }
+
+    #[test]
     fn figures_are_kept_without_the_name_of_their_test() {
         let mut tally = Tally::default();
-        tally.read("test endurance::a_run_is_killed ... endurance: 50 kills; 12 s\n");
-        tally.read("endurance: 20 closed tabs");
-        tally.read("test endurance::another ... ok");
+        read(
+            &mut tally,
+            "test endurance::a_run_is_killed ... endurance: 50 kills; 12 s\n",
+        );
+        read(&mut tally, "endurance: 20 closed tabs");
+        read(&mut tally, "test endurance::another ... ok");
         assert_eq!(tally.figures, ["50 kills; 12 s", "20 closed tabs"]);
         assert_eq!(tally.runners, 0);
     }

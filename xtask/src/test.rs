@@ -21,6 +21,8 @@ const MANY_ROUNDS: &str = "3000";
 
 /// How many tests of the page, of more than a hundred, may need a second try.
 const RUN_AGAIN: usize = 4;
+/// Of how many tests of the page it is told what they take.
+const SLOWEST: usize = 10;
 
 /// Has the tests of the modules `endurance` do everything many times.
 const AT_LENGTH: &str = "LORAKEET_ENDURANCE";
@@ -67,7 +69,7 @@ impl Stage {
                 Phase::new("web: clippy for the browser, the size of the page", 60),
                 Phase::new("web: the page in Chromium", 300),
             ],
-            Self::Browsers => vec![Phase::new("browsers: Firefox ESR and WebKitGTK", 90)],
+            Self::Browsers => vec![Phase::new("browsers: Firefox ESR and WebKitGTK", 9000)],
             Self::Hosts => vec![Phase::new("hosts: the lab in pages of other makers", 100)],
             Self::Soak => vec![Phase::new("soak: two thousand steps, three times", 1700)],
             Self::Endurance => vec![Phase::new(
@@ -143,6 +145,9 @@ impl Stage {
                 command.args(["--", "--test-threads", "1"]);
             }
             Self::Browsers => {
+                let lost = "the ways with real models could not be walked";
+                command.env("LORAKEET_SMOLLM2", models::smollm2(places).context(lost)?);
+                command.env("LORAKEET_MINILM", models::minilm(places).context(lost)?);
                 command.args(["--", "--nocapture", "--test-threads", "1"]);
                 if !is_named {
                     command.args(["--skip", "seconds_are_told"]);
@@ -172,10 +177,16 @@ impl Stage {
                 .env("LORAKEET_WEBKITDRIVER", browsers.webkit_driver)
                 .env("LORAKEET_MINIBROWSER", browsers.mini_browser);
         }
-        plan.run(|| match self {
+        // Of tests that ran side by side no time is known.
+        tally.seconds.clear();
+        let result = plan.run(|| match self {
             Self::Web => run_counted_twice(&mut command, tally, RUN_AGAIN, &mut std::io::stdout()),
             _ => run_counted(&mut command, tally),
-        })
+        });
+        if let Some(slowest) = tally.slowest(SLOWEST).filter(|_| self == Self::Web) {
+            say(slowest);
+        }
+        result
     }
 }
 
@@ -301,7 +312,7 @@ fn set_up(places: &Places, stages: &[Stage]) -> Result<()> {
     if stages.contains(&Stage::Fuzz) {
         fuzz::ensure_compiler()?;
     }
-    if stages.contains(&Stage::Models) {
+    if stages.contains(&Stage::Models) || stages.contains(&Stage::Browsers) {
         models::smollm2(places)?;
         models::minilm(places)?;
     }

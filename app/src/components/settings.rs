@@ -166,7 +166,8 @@ fn RunFile() -> impl IntoView {
             <button type="button" on:click=copy>
                 {move || if copied.get() { state.words().copied } else { state.words().copy }}
             </button>
-            <button type="button" on:click=move |_| download::save("run.yaml", text.get_untracked().as_bytes(), "text/yaml")>
+            <button type="button" data-testid="save-run-file"
+                on:click=move |_| download::save("run.yaml", text.get_untracked().as_bytes(), "text/yaml")>
                 {state.text(|w| w.save_file)}
             </button>
             <label class="button">

@@ -167,6 +167,31 @@ pub(super) static REASONS: &[(&str, &str, &str)] = &[
          占位符保留句子的形式，去掉隐私内容。规则只能识别格式固定的信息，识别不了姓名，请自行抽查几条。",
     ),
     (
+        "header",
+        "Where no row names the columns, the first row would be taken for their names and would be missing from the data. Told from the \
+         rows, it is a guess: names are short texts that do not repeat below. Look at the first row of the preview.",
+        "没有表头时，若把第一行当作列名，这条数据就丢失了。自动判断只是猜测：列名通常是较短且不再重复出现的文本。请在预览中核对第一行。",
+    ),
+    (
+        "prompt_columns",
+        "Columns are found by whole words of their names, as in Alpaca's and OpenAI's files. Names of one's own are not guessed: a wrong \
+         guess would train on the wrong column without an error (Unsloth had that with a column called context).",
+        "程序按列名中的完整单词识别列（如 Alpaca、OpenAI 的格式），自定义的列名不会猜测：猜错时不会报错，却会在错误的列上训练（Unsloth \
+         曾把名为 context 的列认错）。",
+    ),
+    (
+        "completion_column",
+        "The answer alone is learnt (completion_only_loss), so that this column decides what the model will write. Texts that are merely \
+         continued need no prompt: everything is learnt then.",
+        "只有回答参与训练（completion_only_loss），因此这一列决定模型学会写什么。单纯续写的文本不需要提示列，此时全部内容都参与训练。",
+    ),
+    (
+        "system_column",
+        "A chat template puts the system prompt before everything else. Some templates have a default of their own where there is none; ask \
+         the model later with the prompt that it was trained with.",
+        "对话模板会把系统提示词放在最前面；没有提供时，部分模板会使用自带的默认值。之后提问时，请使用与训练时相同的系统提示词。",
+    ),
+    (
         "text_columns",
         "The model sees these columns and nothing else. One that gives the answer away, such as a number that goes with the label, is \
          learnt in place of the text: leakage (Kaufman et al. 2012). Two columns are read as a pair, as BERT was pretrained (Devlin \

@@ -1,16 +1,16 @@
 //! Every lesson from its first part to its last, trained and by keyboard alone: on the CPU in Firefox ESR, WebKitGTK and
-//! Chromium in both languages, on WebGPU in Chromium. The seconds that the runs take are printed, for docs/log.md. And the page,
-//! in the browsers that have no WebGPU. `cargo xtask test browsers` installs the browsers and runs these (an hour and more).
+//! Chromium in both languages, on WebGPU in Chromium. The seconds that the runs take are printed, for docs/log.md. And whole ways
+//! through the page. `cargo xtask test browsers` installs the browsers and runs these (hours).
 
 mod endurance;
+mod journeys;
 
 use anyhow::{Context, Result, ensure};
 use lorakeet_tests::browser::{Options, Page};
 use lorakeet_tests::driver::Browser;
 use lorakeet_tests::lab_walk::{OPENED, Stop, lessons};
 use lorakeet_tests::site::{Site, dist};
-use lorakeet_tests::user_actions::{READY, STEP};
-use serde_json::json;
+use lorakeet_tests::user_actions::READY;
 
 const LANGUAGES: [&str; 2] = ["en", "zh"];
 
@@ -68,21 +68,6 @@ async fn walk_one(page: &Page, site: &str, id: &str, device: &str, language: &st
     Ok(())
 }
 
-/// The page trains its bundled model on its bundled data.
-async fn train(browser: Browser) -> Result<()> {
-    let page = Page::open(&options(browser, "?device=cpu".into())).await?;
-    page.wait_enabled("train", READY).await?;
-    page.shorten("5").await?;
-    page.train_to_the_end().await?;
-    ensure!(page.run(&format!("return {STEP}"), Vec::new()).await? == json!(5));
-    let device = "return document.querySelector('[data-testid=\"device\"]').dataset.state";
-    ensure!(page.run(device, Vec::new()).await? == "cpu");
-    println!("the page in {browser:?}: {}", page.text("speed").await?);
-    page.screenshot(&format!("{browser:?}-page").to_lowercase()).await?;
-    page.no_panic()?;
-    page.close().await
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn firefox_walks_through_every_lesson_in_both_languages() -> Result<()> {
     walk(&options(Browser::Firefox, String::new()), "cpu", |_| &LANGUAGES).await
@@ -106,14 +91,4 @@ async fn chromium_walks_through_every_lesson_on_its_gpu() -> Result<()> {
         ..options(Browser::Chromium, String::new())
     };
     walk(&options, "gpu", |place| &LANGUAGES[place % 2..=place % 2]).await
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn firefox_trains_the_page_s_example() -> Result<()> {
-    train(Browser::Firefox).await
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn webkit_trains_the_page_s_example() -> Result<()> {
-    train(Browser::WebKit).await
 }

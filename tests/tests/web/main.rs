@@ -2,6 +2,7 @@
 
 mod accessibility;
 mod hostile;
+mod journeys;
 mod lab;
 mod lab_shell;
 mod package;

@@ -149,7 +149,8 @@ async fn a_paused_run_holds_still_goes_on_and_can_be_stopped() -> Result<()> {
     page.wait_until("the run pauses", REACTION, &format!("return {STATUS} == 'paused'"))
         .await?;
     let held = step(&page).await?;
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    // Longer than a step takes; there is nothing else to wait for.
+    tokio::time::sleep(Duration::from_secs(1)).await;
     ensure!(
         step(&page).await? == held,
         "the run went on to step {} while it was paused",
@@ -313,6 +314,7 @@ fn native_losses(run_file: &str) -> Result<Vec<f64>> {
 async fn a_narrow_page_shows_everything_without_scrolling_sideways() -> Result<()> {
     let page = Page::open(&Options {
         width: 400,
+        query: "?device=cpu".into(),
         ..Options::default()
     })
     .await?;

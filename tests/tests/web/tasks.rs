@@ -6,7 +6,7 @@ mod judging;
 mod lesson;
 
 use anyhow::{Context, Result, ensure};
-use lesson::{Files, Lesson, Native, WATCH_BASELINES, ask, downloaded, fits, number, on_cpu, same_report};
+use lesson::{Files, Lesson, Native, WATCH_BASELINES, downloaded, fits, number, on_cpu, same_report};
 use lorakeet_core::config::RunConfig;
 use lorakeet_core::random::Generator;
 use lorakeet_core::store::{MemoryFile, Source};
@@ -83,7 +83,7 @@ async fn an_encoder_learns_classes_on_webgpu_and_the_report_is_that_of_a_native_
         page.element(part).await?;
     }
 
-    let answers = ask(&page, "acdea", "").await?;
+    let answers = page.ask("acdea", "").await?;
     let sum: f64 = answers.iter().map(|(_, value)| value).sum();
     ensure!(answers[0].0 == "same" && (sum - 1.0).abs() < 1e-6, "{answers:?}");
 
@@ -145,7 +145,7 @@ async fn a_regression_is_chosen_by_hand_and_its_errors_are_in_the_unit_of_its_ta
         "{shown} on the page, {rmse} in the file"
     );
 
-    let (dear, cheap) = (ask(&page, "acdea", "").await?, ask(&page, "afgeb", "").await?);
+    let (dear, cheap) = (page.ask("acdea", "").await?, page.ask("afgeb", "").await?);
     ensure!(
         dear[0].0 == "price" && dear[0].1 > cheap[0].1 + 200.0,
         "{dear:?} {cheap:?}"
@@ -189,7 +189,7 @@ async fn a_ranking_on_a_narrow_page_sorts_documents_for_a_query() -> Result<()> 
     page.screenshots("graded-400").await?;
     page.set_field("theme", "dark").await?;
     page.screenshots("graded-dark-400").await?;
-    let answers = ask(&page, "acde", "bcd\nacd\nbfg\n").await?;
+    let answers = page.ask("acde", "bcd\nacd\nbfg\n").await?;
     ensure!(answers.len() == 3 && answers[0].0 == "acd", "{answers:?}");
     ensure!(answers.windows(2).all(|pair| pair[0].1 >= pair[1].1), "{answers:?}");
     fits(&page, 400).await?;

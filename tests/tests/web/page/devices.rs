@@ -2,7 +2,7 @@
 
 use super::files::smollm2;
 use super::gpus::went_on;
-use super::{device, page_in_a_run, shorten, shown_error, step};
+use super::{device, page_in_a_run, shown_error};
 use anyhow::{Result, ensure};
 use lorakeet_tests::browser::{Options, Page};
 use lorakeet_tests::user_actions::{REACTION, READY};
@@ -14,25 +14,6 @@ async fn a_run_goes_on_after_the_end_of_the_gpu_process() -> Result<()> {
     page.end_gpu_process()?;
     went_on(&page).await?;
     page.screenshots("lost-gpu-1440").await?;
-    page.close().await
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn without_webgpu_the_page_says_so_and_trains_on_the_cpu() -> Result<()> {
-    let page = Page::open(&Options {
-        webgpu: false,
-        query: String::new(),
-        ..Options::default()
-    })
-    .await?;
-    page.wait_enabled("train", READY).await?;
-    let device = device(&page).await?;
-    ensure!(device == "cpu", "without WebGPU the engine runs on {device}");
-    println!("{}", page.text("device").await?);
-    shorten(&page, "3").await?;
-    page.train_to_the_end().await?;
-    ensure!(step(&page).await? == 3);
-    page.no_panic()?;
     page.close().await
 }
 
@@ -68,23 +49,23 @@ async fn left_to_choose_the_engine_takes_the_cpu_before_a_software_adapter_and_s
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_device_that_is_measured_tells_its_figures_and_the_time_of_a_step() -> Result<()> {
-    for query in ["?device=gpu", "?device=cpu"] {
-        let page = Page::open(&Options {
-            query: query.into(),
-            ..Options::default()
-        })
-        .await?;
+    let page = Page::open(&Options::default()).await?;
+    for name in ["gpu", "cpu"] {
+        if name == "cpu" {
+            page.set_field("device-choice", name).await?;
+        }
+        let is_it = format!("return document.querySelector('[data-testid=\"device\"]').dataset.state === '{name}'");
+        page.wait_until(name, READY, &is_it).await?;
         page.wait_enabled("train", READY).await?;
         page.click("measure").await?;
         let told = "return document.querySelector('[data-testid=step-time]')?.textContent";
         let time = page.wait_until("the time of a step is told", REACTION, told).await?;
         let figures = page.text("measured").await?;
-        println!("{query}: {figures} {time}");
-        ensure!(figures.contains("GFLOP/s"), "{query}: {figures}");
-        page.no_panic()?;
-        page.close().await?;
+        println!("{name}: {figures} {time}");
+        ensure!(figures.contains("GFLOP/s"), "{name}: {figures}");
     }
-    Ok(())
+    page.no_panic()?;
+    page.close().await
 }
 
 #[tokio::test(flavor = "multi_thread")]

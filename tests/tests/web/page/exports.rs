@@ -18,6 +18,17 @@ use std::path::{Path, PathBuf};
 
 type Files = BTreeMap<String, Vec<u8>>;
 
+/// A page on the CPU, where no kernels have to be compiled.
+async fn on_cpu() -> Result<Page> {
+    let page = Page::open(&Options {
+        query: "?device=cpu".into(),
+        ..Options::default()
+    })
+    .await?;
+    page.wait_enabled("train", READY).await?;
+    Ok(page)
+}
+
 /// Chooses a form, downloads it, and gives the bytes of the download of this name.
 async fn download(page: &Page, form: &str, name: &str) -> Result<Vec<u8>> {
     page.press(&format!("export-{form}")).await?;
@@ -117,7 +128,7 @@ async fn what_was_trained_is_downloaded_in_each_form_as_it_is_written_natively()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pieces_go_into_a_folder_that_was_chosen_and_none_is_left_of_an_export_that_was_refused() -> Result<()> {
-    let page = gpus::open(GpuShim::default()).await?;
+    let page = on_cpu().await?;
     // In place of the system's dialog, and of the person in front of it: a folder in the private file system.
     let pick = "self.showDirectoryPicker = async () => {\
             if (self.dismisses) throw new DOMException('', 'AbortError');\
@@ -217,7 +228,7 @@ async fn an_export_is_read_back_and_scored_before_it_is_downloaded() -> Result<(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_form_that_cannot_hold_what_was_trained_says_why_and_what_to_export_instead() -> Result<()> {
-    let page = gpus::open(GpuShim::default()).await?;
+    let page = on_cpu().await?;
     shorten(&page, "2").await?;
     page.set_knob("use_dora", "true").await?;
     page.train_to_the_end().await?;

@@ -1,6 +1,6 @@
 //! Models and data of one's own: chosen, dropped, refused, and as large as they come.
 
-use super::{gpus, loss, shorten, shown_error, step};
+use super::{gpus, loss, shorten, step};
 use anyhow::{Context, Result, ensure};
 use lorakeet_tests::browser::{Options, Page};
 use lorakeet_tests::file_site::FileSite;
@@ -12,29 +12,17 @@ use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_file_that_is_no_model_is_refused_and_the_page_goes_on() -> Result<()> {
-    let page = Page::open(&Options::default()).await?;
-    page.wait_enabled("train", READY).await?;
-    let file = std::env::temp_dir().join(format!("lorakeet-no-model-{}.gguf", std::process::id()));
-    std::fs::write(&file, "these are not the bytes of a model")?;
-    page.upload("model-input", &[&file]).await?;
-    let message = shown_error(&page, REACTION).await?;
-    std::fs::remove_file(&file)?;
-    println!("{message}");
-    ensure!(
-        message.contains(".gguf"),
-        "the message does not name the file: {message}"
-    );
-    page.click("model-bundled").await?;
-    page.wait_enabled("train", READY).await?;
-    page.no_panic()?;
-    page.close().await
+/// Where no kernels have to be compiled.
+fn on_cpu() -> Options {
+    Options {
+        query: "?device=cpu".into(),
+        ..Options::default()
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_folder_and_a_table_of_ones_own_are_trained_on() -> Result<()> {
-    let page = Page::open(&Options::default()).await?;
+    let page = Page::open(&on_cpu()).await?;
     page.wait_enabled("train", READY).await?;
     let public = Path::new(env!("CARGO_MANIFEST_DIR")).join("../public");
     let folder = [
@@ -117,11 +105,7 @@ async fn a_spreadsheet_is_trained_on_and_what_opens_it_is_not_fetched_before() -
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_ends_the_reading_of_rows_and_is_no_error() -> Result<()> {
-    let page = Page::open(&Options {
-        query: "?device=cpu".into(),
-        ..Options::default()
-    })
-    .await?;
+    let page = Page::open(&on_cpu()).await?;
     page.wait_enabled("train", READY).await?;
     let file = std::env::temp_dir().join(format!("lorakeet-many-rows-{}.jsonl", std::process::id()));
     let row = "{\"text\": \"A row of a few words, said again and again.\"}\n";
@@ -163,7 +147,7 @@ async fn a_stop_ends_the_reading_of_rows_and_is_no_error() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dropped_folder_is_read_as_the_files_in_it() -> Result<()> {
-    let page = Page::open(&Options::default()).await?;
+    let page = Page::open(&on_cpu()).await?;
     page.wait_enabled("train", READY).await?;
     // WebDriver drags no folders: the page is given what a browser's drop of one looks like, with the page's own model in it
     // and a folder within.

@@ -85,11 +85,14 @@ async fn a_step_takes_no_more_launches_than_it_did() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_gpu_reports_ends_the_run_in_a_message_and_a_restart() -> Result<()> {
+    let page = open(GpuShim::default()).await?;
+    shorten(&page, "500").await?;
     for (fault, said) in [
         (GpuFault::Validation, "a fake validation error"),
         (GpuFault::Internal, "a fake internal error"),
     ] {
-        let page = open_in_a_run(GpuShim::default()).await?;
+        page.click("train").await?;
+        page.wait_for_step(2).await?;
         page.break_gpu(fault).await?;
         let message = shown_error(&page, REACTION).await?;
         println!("{fault:?}: {message}");
@@ -97,9 +100,8 @@ async fn what_a_gpu_reports_ends_the_run_in_a_message_and_a_restart() -> Result<
         page.no_panic()?;
         page.click("restart").await?;
         page.wait_enabled("train", READY).await?;
-        page.close().await?;
     }
-    Ok(())
+    page.close().await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,7 @@
 //! Pictures that explain, drawn of a run on its way and of the model before and after it.
 
 use super::shorten;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use lorakeet_tests::browser::{Options, Page, selector};
 use lorakeet_tests::site::dist;
 use lorakeet_tests::user_actions::{REACTION, READY};
@@ -14,37 +14,6 @@ fn on_cpu(width: u32) -> Options {
         width,
         ..Options::default()
     }
-}
-
-/// Unfolds some panels, which is when their pictures are made.
-async fn unfold(page: &Page, kinds: &[&str]) -> Result<()> {
-    page.run("document.querySelector('[data-testid=inside]').open = true", vec![])
-        .await?;
-    for kind in kinds {
-        let script = "document.querySelector(arguments[0]).open = true";
-        page.run(script, vec![json!(selector(&format!("inside-{kind}")))])
-            .await?;
-    }
-    Ok(())
-}
-
-/// Presses a panel's button and waits for its picture; returns its sentence.
-async fn draw(page: &Page, kind: &str) -> Result<String> {
-    page.wait_enabled(&format!("draw-{kind}"), REACTION).await?;
-    page.press(&format!("draw-{kind}")).await?;
-    shown(page, kind).await
-}
-
-/// The sentence of a panel's picture, which has an image or a row of tokens, and a table.
-async fn shown(page: &Page, kind: &str) -> Result<String> {
-    let frame = selector(&format!("picture-{kind}"));
-    let script = format!(
-        "const figure = document.querySelector('{frame} figure[data-picture={kind}]');\
-         return figure?.querySelector('img[alt], .token-row') && figure.querySelector('table tbody tr')\
-             && figure.querySelector('figcaption').textContent"
-    );
-    let text = page.wait_until(&format!("{kind} is drawn"), REACTION, &script).await?;
-    Ok(text.as_str().context("a text")?.to_owned())
 }
 
 /// How many pictures a panel has.
@@ -63,20 +32,17 @@ async fn a_run_is_followed_and_its_model_is_drawn_before_and_after() -> Result<(
     for kind in ["tokens", "lora_update", "attention", "packed_weights"] {
         ensure!(count(&page, kind).await? == json!(0), "{kind} was drawn unasked");
     }
-    unfold(
-        &page,
-        &[
-            "tokens",
-            "lora_update",
-            "attention",
-            "loss_surface",
-            "packed_weights",
-            "units",
-            "layer_updates",
-        ],
-    )
+    page.unfold_pictures(&[
+        "tokens",
+        "lora_update",
+        "attention",
+        "loss_surface",
+        "packed_weights",
+        "units",
+        "layer_updates",
+    ])
     .await?;
-    let before = draw(&page, "tokens").await?;
+    let before = page.draw_picture("tokens").await?;
     ensure!(!before.contains("tuned"), "nothing was trained yet: {before}");
     // What cannot be drawn says why.
     for kind in ["lora_update", "layer_updates"] {
@@ -96,16 +62,16 @@ async fn a_run_is_followed_and_its_model_is_drawn_before_and_after() -> Result<(
         "{}",
         count(&page, "lora_update").await?
     );
-    let last = shown(&page, "lora_update").await?;
+    let last = page.picture("lora_update").await?;
     page.write("slide-lora_update", "0").await?;
     let slid = "return document.querySelector('[data-testid=picture-lora_update] figcaption').textContent.includes('before training')";
     page.wait_until("the first picture is shown", REACTION, slid).await?;
-    let first = shown(&page, "lora_update").await?;
+    let first = page.picture("lora_update").await?;
     ensure!(
         first != last && first.contains("norm 0,") && first.contains("before training"),
         "{first}\n{last}"
     );
-    let tokens = shown(&page, "tokens").await?;
+    let tokens = page.picture("tokens").await?;
     ensure!(
         tokens != before && count(&page, "tokens").await?.as_u64() >= Some(3),
         "{tokens}"
@@ -122,7 +88,7 @@ async fn a_run_is_followed_and_its_model_is_drawn_before_and_after() -> Result<(
     // Of one's own sentence, in another layer.
     page.write("text-attention", "The lady <b>saw</b> him.").await?;
     page.set_field("layer-attention", "1").await?;
-    let attention = draw(&page, "attention").await?;
+    let attention = page.draw_picture("attention").await?;
     ensure!(attention.contains("Layer 2"), "{attention}");
     page.set_field("head-attention", "1").await?;
     let script = "document.querySelector('[data-testid=picture-attention] details').open = true";
@@ -133,14 +99,14 @@ async fn a_run_is_followed_and_its_model_is_drawn_before_and_after() -> Result<(
     page.wait_until("another head, its table still unfolded", REACTION, other)
         .await?;
     // Every layer at once: as many rows as the model has layers.
-    let updates = draw(&page, "layer_updates").await?;
+    let updates = page.draw_picture("layer_updates").await?;
     ensure!(
         updates.contains("self_attn.q_proj") && updates.contains("layers.0"),
         "{updates}"
     );
     let rows = "return document.querySelectorAll('[data-testid=picture-layer_updates] tbody tr').length";
     ensure!(page.run(rows, vec![]).await? == config["num_hidden_layers"]);
-    let packed = draw(&page, "packed_weights").await?;
+    let packed = page.draw_picture("packed_weights").await?;
     ensure!(packed.contains("nf4"), "{packed}");
     // A module that there is none of: the engine says what there is, and goes on.
     page.set_field("module-packed_weights", "q_prj").await?;
@@ -171,17 +137,17 @@ async fn small_models_show_their_surface_and_their_units() -> Result<()> {
     ] {
         page.set_knob(knob, value).await?;
     }
-    unfold(&page, &["loss_surface", "units"]).await?;
+    page.unfold_pictures(&["loss_surface", "units"]).await?;
     page.press("follow-loss_surface").await?;
     page.train_to_the_end().await?;
-    let surface = shown(&page, "loss_surface").await?;
+    let surface = page.picture("loss_surface").await?;
     ensure!(surface.contains("In 8 steps"), "{surface}");
 
     page.set_knob("num_hidden_layers", "1").await?;
     page.set_knob("hidden_size", "4").await?;
     page.press("follow-units").await?;
     page.train_to_the_end().await?;
-    let units = shown(&page, "units").await?;
+    let units = page.picture("units").await?;
     ensure!(units.contains("4 units"), "{units}");
     ensure!(count(&page, "units").await?.as_u64() >= Some(2));
     ensure!(

@@ -19,13 +19,6 @@ fn on_cpu(fragment: &str) -> Options {
     }
 }
 
-async fn value(page: &Page, testid: &str) -> Result<String> {
-    page.element(testid).await?;
-    let script = "return document.querySelector(arguments[0]).value";
-    let value = page.run(script, vec![json!(selector(testid))]).await?;
-    Ok(value.as_str().context("a field has a text")?.to_owned())
-}
-
 async fn open_panel(page: &Page) -> Result<()> {
     page.press("share").await?;
     let there = format!("return !!document.querySelector('{}')", selector("share-link"));
@@ -64,7 +57,7 @@ async fn a_run_is_shared_with_its_results_and_copied_by_keyboard() -> Result<()>
         page.run(focused, vec![]).await? == json!("share-what"),
         "the panel has not the focus"
     );
-    let plain = value(&page, "share-link").await?;
+    let plain = page.value("share-link").await?;
     ensure!(!plain.contains("results"), "{plain}");
     page.press("share-results").await?;
     page.press("share-link-copy").await?;
@@ -74,7 +67,7 @@ async fn a_run_is_shared_with_its_results_and_copied_by_keyboard() -> Result<()>
     let link = copied.as_str().context("a text")?.to_owned();
     println!("{} bytes: {link}", link.len());
     ensure!(
-        link == value(&page, "share-link").await? && link.contains("results="),
+        link == page.value("share-link").await? && link.contains("results="),
         "{link}"
     );
     let told = format!(
@@ -107,7 +100,7 @@ async fn a_run_is_shared_with_its_results_and_copied_by_keyboard() -> Result<()>
     // What was shared can be shared again, and a run of one's own takes its place.
     open_panel(&page).await?;
     page.press("share-results").await?;
-    ensure!(value(&page, "share-link").await? == link, "the link changes on its way");
+    ensure!(page.value("share-link").await? == link, "the link changes on its way");
     page.press("share-close").await?;
     page.train_to_the_end().await?;
     let gone = format!("return !document.querySelector('{}')", selector("shared-run"));
@@ -125,7 +118,7 @@ async fn a_frame_of_the_page_trains_inside_another_site_s_page() -> Result<()> {
     page.wait_enabled("train", READY).await?;
     shorten(&page, "2").await?;
     open_panel(&page).await?;
-    let frame = value(&page, "share-frame").await?;
+    let frame = page.value("share-frame").await?;
     let element = format!("return !document.querySelector('{}')", selector("share-element"));
     ensure!(
         page.run(&element, vec![]).await? == json!(true),
@@ -155,7 +148,7 @@ async fn a_lesson_is_shared_as_a_frame_and_as_an_element() -> Result<()> {
     let listed = "return document.querySelector('[data-testid=share-what] option[value=loss]')?.textContent";
     page.wait_until("the lessons are listed", REACTION, listed).await?;
     page.set_field("share-what", "loss").await?;
-    let (frame, element) = (value(&page, "share-frame").await?, value(&page, "share-element").await?);
+    let (frame, element) = (page.value("share-frame").await?, page.value("share-element").await?);
     page.screenshots("share-lesson").await?;
     println!("{frame}\n{element}");
     ensure!(
@@ -233,9 +226,9 @@ async fn the_page_reads_the_state_of_a_lesson_and_writes_it() -> Result<()> {
     page.screenshots("lesson-offer").await?;
     // The panel begins with that lesson; its link is that of the offer.
     open_panel(&page).await?;
-    ensure!(value(&page, "share-link").await? == href);
+    ensure!(page.value("share-link").await? == href);
     page.set_field("share-what", "").await?;
-    let own = value(&page, "share-link").await?;
+    let own = page.value("share-link").await?;
     ensure!(
         own.contains("lesson=loss") && own.contains("part=3") && own.contains("of_tomorrow=7"),
         "{own}"

@@ -1,7 +1,7 @@
 //! A person judges a trained model in the page: looks at its mistakes, moves the threshold, weighs the adapter, scores another
 //! file, and compares texts without knowing whose they are.
 
-use super::lesson::{Files, Lesson, ask, fits, number, on_cpu};
+use super::lesson::{Files, Lesson, fits, number, on_cpu};
 use anyhow::{Context, Result, ensure};
 use lorakeet_tests::browser::Page;
 use lorakeet_tests::rows::{self, classes, pairs_of_letters};
@@ -113,7 +113,7 @@ async fn a_classifier_is_judged_by_its_mistakes_a_threshold_its_strength_and_ano
     ensure!(decided == wanted[0] + wanted[1], "{decided} of {wanted:?}");
 
     // Typed texts are decided by it, and answered at another strength once that is chosen.
-    let answers = ask(&page, "acdea", "").await?;
+    let answers = page.ask("acdea", "").await?;
     let decided = page.content("[data-testid=\"decided\"]").await?;
     let certain = answers
         .iter()

@@ -237,22 +237,6 @@ pub(super) fn number(field: &str) -> f64 {
     field.parse().unwrap_or(f64::NAN)
 }
 
-/// Asks the trained model, and gives the answers' names and values.
-pub(super) async fn ask(page: &Page, text: &str, second: &str) -> Result<Vec<(String, f64)>> {
-    page.run("document.getElementById('try').open = true", vec![]).await?;
-    page.write("ask-text", text).await?;
-    page.write("ask-second", second).await?;
-    page.wait_enabled("ask", REACTION).await?;
-    page.press("ask").await?;
-    let there = "return !!document.querySelector('[data-testid=\"answers\"] [data-value]') \
-                 && !document.querySelector('[data-testid=\"ask\"]').disabled";
-    page.wait_until("the model answers", REACTION, there).await?;
-    let script = "return [...document.querySelectorAll('[data-testid=\"answers\"] [data-value]')].map(value => \
-                  [value.closest('tr, li').firstElementChild.textContent, Number(value.dataset.value)])";
-    let answers = page.run(script, vec![]).await?;
-    serde_json::from_value(answers).context("names and values")
-}
-
 /// Nothing of the page is cut off on a screen of this width, with everything unfolded.
 pub(super) async fn fits(page: &Page, width: u64) -> Result<()> {
     page.run(
