@@ -84,7 +84,10 @@ fn quarters(curves: &Curves) -> Option<[f64; 3]> {
 fn has_risen(curves: &Curves) -> bool {
     let losses = curves.evals.iter().map(|eval| eval.loss);
     let lowest = losses.clone().fold(f64::INFINITY, f64::min);
-    losses.last().is_some_and(|last| last > lowest + RISE * lowest.abs())
+    let mut newest_first = losses.rev();
+    newest_first
+        .next()
+        .is_some_and(|last| last > lowest + RISE * lowest.abs())
 }
 
 #[cfg(test)]

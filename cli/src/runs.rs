@@ -1,6 +1,7 @@
 //! `lorakeet runs` and `lorakeet show`: the runs under a folder, and one of them, by the records in their folders.
 
 mod shown;
+mod table;
 
 use crate::RunFile;
 use crate::commands::{resolve, unwritable};
@@ -22,6 +23,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+pub use table::table;
 
 /// How deep runs are looked for, and in how many folders.
 const DEPTH: usize = 6;
@@ -583,33 +585,9 @@ fn when(started_ms: f64) -> String {
     strftime("%F %H:%M", (started_ms / 1000.0) as i64)
 }
 
-/// Columns under their headings.
-pub fn table<R: AsRef<[String]>>(rows: &[R]) -> String {
-    let mut widths: Vec<usize> = Vec::new();
-    for row in rows.iter().map(AsRef::as_ref) {
-        widths.resize(widths.len().max(row.len()), 0);
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = cell.chars().count().max(*width);
-        }
-    }
-    let mut text = String::new();
-    for row in rows.iter().map(AsRef::as_ref) {
-        let cells = row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:<width$}"));
-        text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
-        text.push('\n');
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn columns_stand_under_their_headings() {
-        let rows = [["a", "name"], ["long one", "x"]].map(|row| row.map(str::to_owned));
-        assert_eq!(table(&rows), "a         name\nlong one  x\n");
-    }
 
     #[test]
     fn a_moment_is_written_in_utc() {

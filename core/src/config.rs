@@ -19,6 +19,7 @@ mod sweep_file;
 mod trainers;
 mod unsupported_keys;
 mod values;
+mod wire;
 mod write;
 
 pub use check::named;
@@ -40,7 +41,6 @@ use lorakeet_i18n::messages::common;
 use lorakeet_i18n::messages::common::{At, Both, Line};
 use lorakeet_i18n::messages::config as msg;
 use read::{Entry, Node};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser::SerializeMap};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
@@ -586,33 +586,4 @@ fn all(errors: Vec<Error>) -> Result<()> {
     let also = others.map(|errors| Message::from(msg::Also { errors }));
     first.remedy = first.remedy.into_iter().chain(also).reduce(both);
     Err(first)
-}
-
-impl Serialize for RunConfig {
-    /// One entry a knob, in table order.
-    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(KNOBS.len()))?;
-        for knob in KNOBS {
-            map.serialize_entry(knob.name, &(knob.read)(self))?;
-        }
-        map.end()
-    }
-}
-
-impl<'de> Deserialize<'de> for RunConfig {
-    /// As [`RunConfig::set`] for each entry, then [`RunConfig::validate`]: what crosses the worker's boundary is valid.
-    /// Missing knobs have their defaults.
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        let mut config = Self::default();
-        for (key, value) in Map::deserialize(deserializer)? {
-            let knob = find(&key);
-            // A path that is not given is written as empty text, which no file may give.
-            if value.as_str() == Some("") && knob.is_some_and(|knob| knob.kind.is_text()) {
-                continue;
-            }
-            config.set(&key, &value).map_err(de::Error::custom)?;
-        }
-        config.validate().map_err(de::Error::custom)?;
-        Ok(config)
-    }
 }

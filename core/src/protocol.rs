@@ -14,6 +14,7 @@ mod files;
 mod hub;
 mod judgement;
 mod kept_run;
+mod knob_info;
 mod number;
 mod picture;
 mod preview;
@@ -28,8 +29,8 @@ pub use audit::{AuditDropped, AuditFinding, AuditKind, AuditPlace, AuditReport, 
 pub use command::{ChatMessage, Command, DeviceChoice, GenerateOptions, Prompt};
 pub use conclusion::{NextStep, Outcome};
 pub use event::{
-    DataInfo, DeviceInfo, DeviceKind, Divergence, Event, KnobInfo, KnobRange, Learnt, MemoryEstimate, ModelInfo, Probe,
-    RunInfo, RunSummary, Sign, Stage, StepInfo,
+    DataInfo, DeviceInfo, DeviceKind, Divergence, Event, Learnt, MemoryEstimate, ModelInfo, Probe, RunInfo, RunSummary,
+    Sign, Stage, StepInfo,
 };
 pub use export::{
     ExportCheck, ExportCommand, ExportEvent, ExportForm, ExportOption, ExportScore, PIECE_BYTES, ReadBack, TensorError,
@@ -44,6 +45,7 @@ pub use kept_run::{
     COPIES, InputFile, Keep, RateChange, RunInput, RunLabels, RunRecord, RunSample, RunScore, RunState, StoredCopy,
     StoredRun,
 };
+pub use knob_info::{KnobInfo, KnobRange};
 pub use picture::{Picture, PictureKind, PictureRequest, TokenProbability};
 pub use preview::{ColumnRole, ColumnUse, PreviewExample, RunPreview};
 pub use rate::{RatePoint, RateSearch, SearchEnd};

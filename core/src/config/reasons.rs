@@ -2,6 +2,8 @@
 //!
 //! Apart from the knob table, because only front ends for people need it: what does not ask for it is not made larger by it.
 //! Where sources disagree, the text says so.
+//!
+//! One file of more than 600 lines, because it is one table, whose rows are read beside each other.
 
 /// A knob's name, the reasons in English, and in Simplified Chinese.
 pub(super) static REASONS: &[(&str, &str, &str)] = &[

@@ -329,7 +329,8 @@ mod tests {
         assert_eq!(by_name(false, &both).expect("two").len(), 2);
         // The rows of a shared matrix are trained once.
         assert_eq!(by_name(true, &both), targets(true, TokenIndices::List(vec![1, 2])));
-        let refused: [(bool, &[(&str, &[u32])]); 8] = [
+        type Named<'a> = [(&'a str, &'a [u32])];
+        let refused: [(bool, &Named); 8] = [
             (true, &[("lm_head", &[1])]),
             (true, &[("embed_tokens", &[1]), ("lm_head", &[2])]),
             (false, &[("wte", &[1])]),

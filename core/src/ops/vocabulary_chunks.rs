@@ -63,7 +63,7 @@ impl<'m> VocabularyChunks<'m> {
     pub(crate) fn newest(&self) -> Option<Tensor<1>> {
         match self.gradients.last() {
             Some(gradient) => Some(gradient.clone().slice([0..1, 0..1]).reshape([1])),
-            None => Some(self.losses.last()?.clone().slice([0..1])),
+            None => Some(self.losses.last()?.clone().narrow(0, 0, 1)),
         }
     }
 

@@ -2,9 +2,8 @@
 
 use lorakeet_core::config::{RunConfig, SchedulerType};
 use lorakeet_core::error::Kind;
-use lorakeet_core::protocol::{
-    Command, DeviceChoice, Event, InputFile, Keep, RunInput, RunRecord, RunState, StepInfo, StoredRun,
-};
+use lorakeet_core::protocol::{Command, DeviceChoice, Event, InputFile, Keep, RunInput};
+use lorakeet_core::protocol::{RunRecord, RunState, StepInfo, StoredRun};
 use lorakeet_core::store::{IndexedSink, Shelf, Sink, Source, sha256};
 use lorakeet_core::task::Task;
 use lorakeet_tests::golden::block_on;

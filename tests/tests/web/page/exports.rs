@@ -64,8 +64,11 @@ fn native(run_file: &str, adapter: &Files, form: Form) -> Result<Files> {
     Ok(sink.files())
 }
 
-/// The tensors of a GGUF file: name, shape, bytes.
-fn tensors_of(file: &[u8]) -> Result<Vec<(String, Vec<usize>, Vec<u8>)>> {
+/// Name, shape, bytes.
+type Tensor = (String, Vec<usize>, Vec<u8>);
+
+/// The tensors of a GGUF file.
+fn tensors_of(file: &[u8]) -> Result<Vec<Tensor>> {
     let source: Source = MemoryFile::source("adapter.gguf", file.to_vec());
     let header = block_on(gguf::read_header(&source))?;
     let mut tensors = Vec::new();
