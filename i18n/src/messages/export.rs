@@ -93,7 +93,7 @@ messages! { "export";
     QuantizesModels = "holds an adapter, and a model is quantized as a whole", "其中是适配器，而量化针对整个模型";
     MergeFirst = "Merge it first with lorakeet merge, or use lorakeet export --to gguf --dtype.",
         "请先用 lorakeet merge 合并，或使用 lorakeet export --to gguf --dtype。";
-    NoLinearToPack = "has no linear of its layers that could be packed", "各层中没有可打包的线性层";
+    NoLinearToPack = "has no linear of its layers that could be packed", "各层中没有可以量化的线性层";
     ExportCalledOff = "the export was called off", "导出已取消";
     RoundedAlready { storage } =
         "The model is stored as {storage}, so its numbers are rounded a second time; one with 16 or 32 bits loses less.",
