@@ -138,6 +138,9 @@ messages! { "export";
     ExportScript = "Export a classification as script; train other tasks here.", "分类任务请导出为 script；其他任务请在本程序中训练。";
     NoRunFile = "has no run.yaml, so how to train is not known", "没有 run.yaml，无法得知训练设置";
     NameRunFile = "Name a run file, a run's output_dir or a checkpoint in it.", "请指定运行文件、训练的 output_dir 或其中的检查点。";
+    NoLicense { got } = "{got} is not the name of a licence", "{got} 不是许可证名称";
+    NameLicense = "Name one, such as apache-2.0, or leave --license out to take that of the base.",
+        "请填写许可证名称，如 apache-2.0；去掉 --license 则采用基座模型的许可证。";
     FlagWithoutMeaning { form } = "has no meaning for {form}", "对 {form} 没有意义";
     LeaveFlagOut = "Leave it out.", "请去掉该选项。";
     RunIsDone { step } = "The run is done after step {step}: it is exported from its beginning.", "训练已在第 {step} 步完成：从头导出。";
