@@ -1,6 +1,7 @@
 //! Step 9: what was trained, as files in the form that a program wants.
 
-use super::notice::{Notice, worded};
+use super::focus::focus;
+use super::notice::{Notice, coded, worded};
 use super::step::{Step, StepStatus};
 use crate::conversation::Job;
 use crate::download;
@@ -11,6 +12,9 @@ use crate::state::PageState;
 use leptos::prelude::*;
 use lorakeet_core::protocol::{ExportCheck, ExportForm, ExportOption, Stage};
 use lorakeet_core::task::Task;
+
+/// The place of the forms.
+const FORMS: &str = "export-forms";
 
 /// How PEFT loads the adapter.
 const SNIPPET: &str = "from peft import PeftModel\nmodel = PeftModel.from_pretrained(base_model, \"lorakeet-adapter\")";
@@ -90,6 +94,11 @@ pub fn Export() -> impl IntoView {
     let offers_model = Memo::new(move |_| !has_some.get() && state.loaded.model.with(Option::is_some));
     let is_locked =
         move || state.training.phase.with(Phase::is_under_way) || state.worker.job.get() == Some(Job::Forms);
+    // The button makes way for the forms.
+    let ask_forms = move |_| {
+        state.ask_forms_of_model();
+        focus(FORMS);
+    };
     let name_license = move |event| export.license.set(event_target_value(&event));
     let under_way = move || {
         exporting().then(|| {
@@ -156,10 +165,12 @@ pub fn Export() -> impl IntoView {
                 <p class="hint">{state.text(|w| w.export.model_hint)}</p>
                 <p class="buttons">
                     <button type="button" data-testid="export-model" prop:disabled=is_locked
-                        on:click=move |_| state.ask_forms_of_model()>{state.text(|w| w.export.model)}</button>
+                        on:click=ask_forms>{state.text(|w| w.export.model)}</button>
                 </p>
             </Show>
-            <div role="radiogroup" aria-label=state.text(|w| w.export_title) data-testid="export-forms">{forms}</div>
+            <div role="radiogroup" id=FORMS tabindex="-1" aria-label=state.text(|w| w.export_title) data-testid="export-forms">
+                {forms}
+            </div>
             <Show when=move || has_some.get()>
                 <label class="field">
                     <span class="field-name">{state.text(|w| w.export.license)}</span>
@@ -268,8 +279,8 @@ fn Choice(
         }
     };
     let hint = move || match &problem {
-        Some(problem) => problem.text(state.language.get()),
-        None => (state.words().export.form)(form)[1].to_owned(),
+        Some(problem) => coded(&problem.text(state.language.get())),
+        None => coded((state.words().export.form)(form)[1]),
     };
     let formats = (options.len() > 1).then(|| view! { <Formats options/> });
     view! {

@@ -1,6 +1,7 @@
 //! The controls of a run in a narrow bar that stays in sight: at the foot of the window above the step of training, at its head
 //! below.
 
+use super::focus::BAR;
 use crate::conversation::{Engine, Job};
 use crate::format;
 use crate::run::Phase;
@@ -24,7 +25,7 @@ pub fn RunBar() -> impl IntoView {
         })
     };
     view! {
-        <section class="run-bar" id="run-bar" tabindex="-1" data-testid="run-bar" node_ref=bar
+        <section class="run-bar" id=BAR tabindex="-1" data-testid="run-bar" node_ref=bar
             aria-label=state.text(|w| w.moments.controls)>
             <Buttons bar/>
             <Status/>
