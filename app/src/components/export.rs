@@ -100,39 +100,7 @@ pub fn Export() -> impl IntoView {
         focus(FORMS);
     };
     let name_license = move |event| export.license.set(event_target_value(&event));
-    let under_way = move || {
-        exporting().then(|| {
-            let progress = state
-                .worker
-                .progress
-                .get()
-                .filter(|(stage, ..)| *stage == Stage::Export);
-            let share = progress.map(|(_, done, total)| (done as f64 / total.max(1) as f64).to_string());
-            let sizes = progress.map(|(_, done, total)| [format::bytes(done), format::bytes(total)]);
-            let sizes = sizes.as_ref().map(|[done, total]| [done.as_str(), total.as_str()]);
-            let words = state.words().export;
-            let scores = state.worker.progress.with(|progress| {
-                matches!(
-                    progress,
-                    Some((Stage::Tokenize | Stage::Evaluate | Stage::LoadModel, ..))
-                )
-            });
-            let text = match export.is_read_back.get() {
-                true if scores => words.scoring.to_owned(),
-                true => (words.reading)(sizes),
-                false => (words.busy)(sizes),
-            };
-            view! {
-                <div data-testid="export-progress">
-                    <progress max="1" value=share></progress>
-                    <p class="hint" role="status">{text}</p>
-                    <button type="button" data-testid="export-cancel" on:click=move |_| state.cancel_export()>
-                        {state.text(|w| w.export.cancel)}
-                    </button>
-                </div>
-            }
-        })
-    };
+    let is_exporting = Memo::new(move |_| exporting());
     let taken = move || {
         export.taken.get().map(|taken| {
             let text = (state.words().export.taken)(&taken.name, taken.step);
@@ -191,12 +159,48 @@ pub fn Export() -> impl IntoView {
                     </button>
                 })}
             </p>
-            {under_way}
+            <Show when=move || is_exporting.get()><UnderWay/></Show>
             {taken}
             {card}
             <p class="hint">{state.text(|w| w.export.use_it)}</p>
             <pre><code>{usage}</code></pre>
         </Step>
+    }
+}
+
+/// How far an export is. Screen readers are told of its parts, not of each piece.
+#[component]
+fn UnderWay() -> impl IntoView {
+    let state = expect_context::<PageState>();
+    let (progress, is_read_back) = (state.worker.progress, state.training.export.is_read_back);
+    let of_files = move || progress.get().filter(|(stage, ..)| *stage == Stage::Export);
+    let share = move || of_files().map(|(_, done, total)| (done as f64 / total.max(1) as f64).to_string());
+    let scores = Memo::new(move |_| {
+        let scored = [Stage::Tokenize, Stage::Evaluate, Stage::LoadModel];
+        progress.with(|progress| progress.as_ref().is_some_and(|(stage, ..)| scored.contains(stage)))
+    });
+    let text = move |sizes: Option<[&str; 2]>| {
+        let words = state.words().export;
+        match is_read_back.get() {
+            true if scores.get() => words.scoring.to_owned(),
+            true => (words.reading)(sizes),
+            false => (words.busy)(sizes),
+        }
+    };
+    let shown = move || {
+        let sizes = of_files().map(|(_, done, total)| [format::bytes(done), format::bytes(total)]);
+        text(sizes.as_ref().map(|[done, total]| [done.as_str(), total.as_str()]))
+    };
+    let spoken = Memo::new(move |_| text(None));
+    view! {
+        <div data-testid="export-progress">
+            <progress max="1" value=share aria-hidden="true"></progress>
+            <p class="hint" aria-hidden="true">{shown}</p>
+            <p class="unseen" role="status">{spoken}</p>
+            <button type="button" data-testid="export-cancel" on:click=move |_| state.cancel_export()>
+                {state.text(|w| w.export.cancel)}
+            </button>
+        </div>
     }
 }
 

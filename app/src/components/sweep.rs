@@ -236,10 +236,21 @@ fn Start() -> impl IntoView {
         true => state.words().sweep.stop,
         false => state.words().sweep.start,
     };
-    let press = move |_| match sweep.is_going.get_untracked() {
-        true => state.stop_sweep(),
-        false => state.start_sweep(),
+    // Nor does it go astray before the sweep is under way, and before its run has stopped.
+    let is_asked = RwSignal::new(false);
+    Effect::new(move || {
+        if sweep.is_going.get() || can_start.get() {
+            is_asked.set(false);
+        }
+    });
+    let press = move |_| {
+        match sweep.is_going.get_untracked() {
+            true => state.stop_sweep(),
+            false => state.start_sweep(),
+        }
+        is_asked.set(true);
     };
+    let is_off = move || !sweep.is_going.get() && !can_start.get() && !is_asked.get();
     let replaces = move || {
         let is_in_the_way = sweep.shown.with(Option::is_some) && !sweep.is_going.get();
         is_in_the_way.then(|| state.words().sweep.replaces)
@@ -249,7 +260,7 @@ fn Start() -> impl IntoView {
         {wrong}
         <p class="buttons">
             <button type="button" data-testid="sweep-start" aria-describedby="sweep-start-hint" on:click=press
-                prop:disabled=move || !sweep.is_going.get() && !can_start.get()>{label}</button>
+                prop:disabled=is_off>{label}</button>
         </p>
         <p class="hint" id="sweep-start-hint">{replaces} " " <b data-testid="why-no-sweep">{reason}</b></p>
     }
