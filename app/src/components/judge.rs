@@ -48,6 +48,7 @@ pub fn Judge() -> impl IntoView {
     let is_over = Memo::new(move |_| state.training.phase.with(|phase| matches!(phase, Phase::Done(_))));
     let summary = Signal::derive(move || match verdict(state) {
         Some((_, said)) => said,
+        None if is_over.get() => state.words().moments.judge_nothing.to_owned(),
         None => state.words().moments.judge_none.to_owned(),
     });
     let standing = Signal::derive(move || match has_report.get() {
