@@ -87,7 +87,7 @@ pub enum Job {
     Curves,
     /// A stored run that has ended is opened again.
     Reopen,
-    /// What is written down of a sweep of step 4.
+    /// What is written down of a sweep of step 5.
     Sweep,
 }
 

@@ -17,7 +17,6 @@ mod judging;
 mod lessons;
 mod link;
 mod loaded;
-mod next;
 mod page;
 mod pictures;
 mod playground;

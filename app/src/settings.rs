@@ -265,7 +265,8 @@ pub fn shapes_examples(knob: &Knob) -> bool {
     knob.group == Group::Data || OF_TASK.contains(&knob.name) || knob.name == SEED
 }
 
-fn shown() -> impl Iterator<Item = &'static Knob> {
+/// All that the page has a field for.
+pub fn shown() -> impl Iterator<Item = &'static Knob> {
     KNOBS.iter().filter(|knob| !NOT_SHOWN.contains(&knob.name))
 }
 

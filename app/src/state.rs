@@ -232,8 +232,10 @@ impl PageState {
             return self.start_engine();
         }
         self.forget_advice();
+        self.forget_adapter_score();
         self.loaded.forget_model();
         self.loaded.forget_preview();
+        self.training.export.license.set(String::new());
         self.worker.drop_waiting(Job::Adapter);
         self.worker
             .clear_error(&[Job::Model, Job::Adapter, Job::ScoreAdapter, Job::Train, Job::Picture]);
@@ -256,7 +258,7 @@ impl PageState {
         self.loaded.data.set(None);
         self.loaded.forget_preview();
         self.loaded.forget_columns();
-        self.loaded.adapter_score.set(None);
+        self.forget_adapter_score();
         self.worker.clear_error(&[Job::Data, Job::Preview, Job::Train]);
         self.take_all_in();
         self.forget_told_columns();
@@ -273,7 +275,7 @@ impl PageState {
         self.training.outcome.is_of_other_data.set(true);
         self.loaded.validation.set(None);
         self.loaded.validation_problem.set(None);
-        self.loaded.adapter_score.set(None);
+        self.forget_adapter_score();
         self.worker.clear_error(&[Job::Validation, Job::Train]);
         self.load_validation();
     }

@@ -93,6 +93,7 @@ impl StoredRuns {
 
     /// A stored run goes on, as soon as what it needs is loaded; from the step `back` or before it, where that is given.
     pub fn go_on(self, record: RunRecord, back: Option<usize>) {
+        self.opened_without.set(Vec::new());
         let is_saved = |run: &StoredRun| run.record.id == record.id && run.step.is_some();
         self.is_saved
             .set_value(self.runs.with_untracked(|runs| runs.iter().any(is_saved)));

@@ -4,6 +4,7 @@ use super::drop_zone::DropZone;
 use super::file_facts::adapter_facts;
 use super::notice::Notice;
 use super::other_file::Scored;
+use super::step::unfold;
 use crate::conversation::Job;
 use crate::run::Phase;
 use crate::state::PageState;
@@ -63,6 +64,11 @@ fn Loaded(
     let is_scoring = Memo::new(move |_| state.worker.job.get() == Some(Job::ScoreAdapter));
     let is_busy = move || state.training.phase.with(Phase::is_under_way) || is_scoring.get();
     let cannot_score = move || is_busy() || state.loaded.data.with(Option::is_none);
+    let take_away = move |_| {
+        state.take_adapter_away();
+        // All that is said of it goes, and the place for another one comes back with the model.
+        unfold("model");
+    };
     let score = move || state.loaded.adapter_score.get().map(|score| view! { <Scored score/> });
     view! {
         <dl class="facts" data-testid="adapter-facts">
@@ -81,8 +87,7 @@ fn Loaded(
             <button type="button" data-testid="score-adapter" prop:disabled=cannot_score on:click=move |_| state.score_adapter()>
                 {state.text(|w| w.files.score)}
             </button>
-            <button type="button" class="quiet" data-testid="remove-adapter" prop:disabled=is_busy
-                on:click=move |_| state.take_adapter_away()>
+            <button type="button" class="quiet" data-testid="remove-adapter" prop:disabled=is_busy on:click=take_away>
                 {state.text(|w| w.files.take_away)}
             </button>
             <Show when=move || is_scoring.get()>

@@ -1,7 +1,7 @@
 //! Recommended settings with their reasons, cautions about those that do not go well together, and doubts whether to tune at all.
 
 use super::knob::go_to;
-use super::notice::worded;
+use super::notice::{coded, worded};
 use crate::advice::doubt_of_baselines;
 use crate::run::Phase;
 use crate::settings::show;
@@ -105,7 +105,7 @@ fn RecommendedRow(
         None => advice.undo(settings, Some(knob)),
     };
     let sentence = move |pick: fn(&Recommendation) -> &Message| {
-        move || one.with(|one| one.as_ref().map(|one| pick(one).text(state.language.get())))
+        move || one.with(|one| one.as_ref().map(|one| coded(&pick(one).text(state.language.get()))))
     };
     view! {
         <li>
@@ -192,7 +192,10 @@ fn CautionRow(
     let way_out = Memo::new(move |_| caution.get().and_then(|caution| caution.way_out));
     let text = move || {
         let language = state.language.get();
-        let said = |caution: &Caution| format!("{} {}", caution.what.text(language), caution.remedy.text(language));
+        let said = |caution: &Caution| {
+            let (what, remedy) = (caution.what.text(language), caution.remedy.text(language));
+            coded(&format!("{what} {remedy}"))
+        };
         caution.with(|caution| caution.as_ref().map(said))
     };
     let press = move |_| {

@@ -1,6 +1,7 @@
 //! Step 9: what was trained, as files in the form that a program wants.
 
-use super::notice::{Notice, worded};
+use super::focus::focus;
+use super::notice::{Notice, coded, worded};
 use super::step::{Step, StepStatus};
 use crate::conversation::Job;
 use crate::download;
@@ -11,6 +12,9 @@ use crate::state::PageState;
 use leptos::prelude::*;
 use lorakeet_core::protocol::{ExportCheck, ExportForm, ExportOption, Stage};
 use lorakeet_core::task::Task;
+
+/// The place of the forms.
+const FORMS: &str = "export-forms";
 
 /// How PEFT loads the adapter.
 const SNIPPET: &str = "from peft import PeftModel\nmodel = PeftModel.from_pretrained(base_model, \"lorakeet-adapter\")";
@@ -90,40 +94,13 @@ pub fn Export() -> impl IntoView {
     let offers_model = Memo::new(move |_| !has_some.get() && state.loaded.model.with(Option::is_some));
     let is_locked =
         move || state.training.phase.with(Phase::is_under_way) || state.worker.job.get() == Some(Job::Forms);
-    let name_license = move |event| export.license.set(event_target_value(&event));
-    let under_way = move || {
-        exporting().then(|| {
-            let progress = state
-                .worker
-                .progress
-                .get()
-                .filter(|(stage, ..)| *stage == Stage::Export);
-            let share = progress.map(|(_, done, total)| (done as f64 / total.max(1) as f64).to_string());
-            let sizes = progress.map(|(_, done, total)| [format::bytes(done), format::bytes(total)]);
-            let sizes = sizes.as_ref().map(|[done, total]| [done.as_str(), total.as_str()]);
-            let words = state.words().export;
-            let scores = state.worker.progress.with(|progress| {
-                matches!(
-                    progress,
-                    Some((Stage::Tokenize | Stage::Evaluate | Stage::LoadModel, ..))
-                )
-            });
-            let text = match export.is_read_back.get() {
-                true if scores => words.scoring.to_owned(),
-                true => (words.reading)(sizes),
-                false => (words.busy)(sizes),
-            };
-            view! {
-                <div data-testid="export-progress">
-                    <progress max="1" value=share></progress>
-                    <p class="hint" role="status">{text}</p>
-                    <button type="button" data-testid="export-cancel" on:click=move |_| state.cancel_export()>
-                        {state.text(|w| w.export.cancel)}
-                    </button>
-                </div>
-            }
-        })
+    // The button makes way for the forms.
+    let ask_forms = move |_| {
+        state.ask_forms_of_model();
+        focus(FORMS);
     };
+    let name_license = move |event| export.license.set(event_target_value(&event));
+    let is_exporting = Memo::new(move |_| exporting());
     let taken = move || {
         export.taken.get().map(|taken| {
             let text = (state.words().export.taken)(&taken.name, taken.step);
@@ -156,10 +133,12 @@ pub fn Export() -> impl IntoView {
                 <p class="hint">{state.text(|w| w.export.model_hint)}</p>
                 <p class="buttons">
                     <button type="button" data-testid="export-model" prop:disabled=is_locked
-                        on:click=move |_| state.ask_forms_of_model()>{state.text(|w| w.export.model)}</button>
+                        on:click=ask_forms>{state.text(|w| w.export.model)}</button>
                 </p>
             </Show>
-            <div role="radiogroup" aria-label=state.text(|w| w.export_title) data-testid="export-forms">{forms}</div>
+            <div role="radiogroup" id=FORMS tabindex="-1" aria-label=state.text(|w| w.export_title) data-testid="export-forms">
+                {forms}
+            </div>
             <Show when=move || has_some.get()>
                 <label class="field">
                     <span class="field-name">{state.text(|w| w.export.license)}</span>
@@ -180,12 +159,48 @@ pub fn Export() -> impl IntoView {
                     </button>
                 })}
             </p>
-            {under_way}
+            <Show when=move || is_exporting.get()><UnderWay/></Show>
             {taken}
             {card}
             <p class="hint">{state.text(|w| w.export.use_it)}</p>
             <pre><code>{usage}</code></pre>
         </Step>
+    }
+}
+
+/// How far an export is. Screen readers are told of its parts, not of each piece.
+#[component]
+fn UnderWay() -> impl IntoView {
+    let state = expect_context::<PageState>();
+    let (progress, is_read_back) = (state.worker.progress, state.training.export.is_read_back);
+    let of_files = move || progress.get().filter(|(stage, ..)| *stage == Stage::Export);
+    let share = move || of_files().map(|(_, done, total)| (done as f64 / total.max(1) as f64).to_string());
+    let scores = Memo::new(move |_| {
+        let scored = [Stage::Tokenize, Stage::Evaluate, Stage::LoadModel];
+        progress.with(|progress| progress.as_ref().is_some_and(|(stage, ..)| scored.contains(stage)))
+    });
+    let text = move |sizes: Option<[&str; 2]>| {
+        let words = state.words().export;
+        match is_read_back.get() {
+            true if scores.get() => words.scoring.to_owned(),
+            true => (words.reading)(sizes),
+            false => (words.busy)(sizes),
+        }
+    };
+    let shown = move || {
+        let sizes = of_files().map(|(_, done, total)| [format::bytes(done), format::bytes(total)]);
+        text(sizes.as_ref().map(|[done, total]| [done.as_str(), total.as_str()]))
+    };
+    let spoken = Memo::new(move |_| text(None));
+    view! {
+        <div data-testid="export-progress">
+            <progress max="1" value=share aria-hidden="true"></progress>
+            <p class="hint" aria-hidden="true">{shown}</p>
+            <p class="unseen" role="status">{spoken}</p>
+            <button type="button" data-testid="export-cancel" on:click=move |_| state.cancel_export()>
+                {state.text(|w| w.export.cancel)}
+            </button>
+        </div>
     }
 }
 
@@ -268,8 +283,8 @@ fn Choice(
         }
     };
     let hint = move || match &problem {
-        Some(problem) => problem.text(state.language.get()),
-        None => (state.words().export.form)(form)[1].to_owned(),
+        Some(problem) => coded(&problem.text(state.language.get())),
+        None => coded((state.words().export.form)(form)[1]),
     };
     let formats = (options.len() > 1).then(|| view! { <Formats options/> });
     view! {

@@ -108,12 +108,12 @@ pub fn Inspected(
                 {(!others.is_empty()).then(|| fact(state.text(|w| w.files.facts[4]), move || others.clone()))}
             </dl>
             {problem.map(|error| view! { <ErrorBox error/> })}
-            <details>
-                <summary class="hint">{state.text(|w| w.files.said)}</summary>
+            <details class="fold">
+                <summary>{state.text(|w| w.files.said)}</summary>
                 <dl class="facts" data-testid="inspected-said">{said}</dl>
             </details>
-            <details open=true>
-                <summary class="hint">{move || (state.words().files.tensors)(count)}</summary>
+            <details class="fold" open=true>
+                <summary>{move || (state.words().files.tensors)(count)}</summary>
                 <label class="check">
                     <input type="checkbox" data-testid="each-tensor" on:change=choose/>
                     <span>{state.text(|w| w.files.each)}</span>

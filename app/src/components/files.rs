@@ -85,14 +85,15 @@ fn Body() -> impl IntoView {
 #[component]
 fn Comparing() -> impl IntoView {
     let state = expect_context::<PageState>();
-    let percent = move || match state.worker.progress.get() {
-        Some((Stage::LoadModel, done, total)) => format::percent(done, total),
+    let share = move || match state.worker.progress.get() {
+        Some((Stage::LoadModel, done, total)) => {
+            format::percent(done, total).map(|percent| (percent as f64 / 100.0).to_string())
+        }
         _ => None,
     };
-    let share = move || percent().map(|percent| (percent as f64 / 100.0).to_string());
     view! {
-        <progress max="1" value=share></progress>
-        <p class="hint" role="status">{move || (state.words().files.comparing)(percent())}</p>
+        <progress max="1" value=share aria-label=state.text(|w| w.files.comparing)></progress>
+        <p class="hint" role="status">{state.text(|w| w.files.comparing)}</p>
         <p class="buttons">
             <button type="button" data-testid="compare-cancel" on:click=move |_| state.end_file_job(Job::Compare)>
                 {state.text(|w| w.files.cancel)}

@@ -4,6 +4,9 @@ use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 use web_sys::HtmlElement;
 
+/// The bar of the run: what starts a run elsewhere makes way for it.
+pub const BAR: &str = "run-bar";
+
 /// Puts the focus on an element, which brings it into view.
 pub fn focus(id: &str) {
     let found = document().get_element_by_id(id);

@@ -1,5 +1,6 @@
 //! A model from a hub: its name, the host that is asked, what it is made of, its download; and the models that are stored.
 
+use super::notice::worded;
 use super::storage::{Kind, StoredList};
 use crate::conversation::Job;
 use crate::format;
@@ -116,8 +117,7 @@ fn Listing(listing: HubListing) -> impl IntoView {
         }
     };
     let problem = listing.problem.as_ref().map(|error| {
-        let message = error.message();
-        let text = move || message.text(state.language.get());
+        let text = worded(state, error.message());
         view! { <p class="notice notice-error" role="alert" data-testid="hub-problem">{text}</p> }
     });
     let choices = (listing.choices.len() > 1).then(|| {

@@ -2,25 +2,41 @@
 
 use super::report::RunReport;
 use super::step::{Step, StepStatus};
-use crate::next::rival;
 use crate::run::Phase;
 use crate::state::PageState;
 use leptos::prelude::*;
-use lorakeet_core::protocol::Verdict;
+use lorakeet_core::protocol::{Baseline, Outcome, Report};
+use lorakeet_i18n::Message;
+use lorakeet_i18n::messages::common::Sentence;
 
-/// The verdict on the run, and what it says; none where there is nothing to compare.
-pub fn verdict(state: PageState) -> Option<(Verdict, String)> {
-    let (verdict, rival) = state.training.outcome.report.with(|report| {
+/// The verdict on the run for style sheets, and in a sentence; none where there is nothing to compare.
+pub fn verdict(state: PageState) -> Option<(&'static str, String)> {
+    let (outcome, kind, rival) = state.training.outcome.report.with(|report| {
         let report = report.as_ref()?;
-        Some((report.verdict?, rival(report)?.kind))
+        let rival = rival(report).map(|rival| rival.kind.message());
+        Some((report.outcome(), crate::report::verdict(report), rival))
     })?;
-    let words = state.words().moments;
-    let say = match verdict {
-        Verdict::Better => words.better,
-        Verdict::NotDistinguishable => words.open,
-        Verdict::Worse => words.worse,
+    let (words, language) = (state.words().moments, state.language.get());
+    let say = match outcome {
+        Outcome::BeatsAll => Some(words.better),
+        Outcome::NotSignificant => Some(words.open),
+        Outcome::Worse => Some(words.worse),
+        Outcome::ProbeWins => None,
+        Outcome::NotCompared => return None,
     };
-    Some((verdict, say(&rival.message().text(state.language.get()))))
+    let clause = outcome.message();
+    let sentence = match say.zip(rival) {
+        Some((say, rival)) => say(&rival.text(language)),
+        None => Message::from(Sentence { clause }).text(language),
+    };
+    Some((kind, sentence))
+}
+
+/// The best of the baselines.
+fn rival(report: &Report) -> Option<&Baseline> {
+    // A report that came with a link names it by its name in events.
+    let is_it = |one: &&Baseline| one.kind.to_string() == report.against || one.name == report.against;
+    report.baselines.iter().find(is_it)
 }
 
 /// The step of judging it.
@@ -32,6 +48,7 @@ pub fn Judge() -> impl IntoView {
     let is_over = Memo::new(move |_| state.training.phase.with(|phase| matches!(phase, Phase::Done(_))));
     let summary = Signal::derive(move || match verdict(state) {
         Some((_, said)) => said,
+        None if is_over.get() => state.words().moments.judge_nothing.to_owned(),
         None => state.words().moments.judge_none.to_owned(),
     });
     let standing = Signal::derive(move || match has_report.get() {

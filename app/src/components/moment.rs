@@ -2,14 +2,13 @@
 
 use super::judge::verdict;
 use super::knob::go_to;
-use super::notice::coded;
+use super::notice::worded;
 use super::step::unfold;
 use crate::format;
-use crate::next::after;
 use crate::run::Phase;
 use crate::state::PageState;
 use leptos::prelude::*;
-use lorakeet_core::protocol::{self, DeviceKind, Stage};
+use lorakeet_core::protocol::{DeviceKind, NextStep, Stage};
 
 /// Above the numbers of the run; its room is there before its text.
 #[component]
@@ -110,19 +109,15 @@ fn Verdict() -> impl IntoView {
     let state = expect_context::<PageState>();
     let training = state.training;
     let said = Memo::new(move |_| verdict(state));
-    // By the settings that the run ended with: they change as the person goes on.
+    // Of a run that came with a link it is not known on how many rows it was scored.
     let next = Memo::new(move |_| {
+        let is_own = training.shared.with(Option::is_none);
         training.outcome.report.with(|report| {
-            let report = report.as_ref()?;
-            let settings = untrack(|| state.settings.with(Clone::clone));
-            Some(training.run.with_value(|run| after(report, &run.curves, &settings)))
+            let report = report.as_ref().filter(|_| is_own)?;
+            Some(training.run.with_value(|run| report.next_step(&run.curves.eval_loss())))
         })
     });
-    let kind = move || match said.get() {
-        Some((protocol::Verdict::Better, _)) => "better",
-        Some((protocol::Verdict::Worse, _)) => "worse",
-        _ => "open",
-    };
+    let kind = move || said.with(|said| said.as_ref().map_or("open", |(kind, _)| *kind));
     let sentence = move || match said.get() {
         Some((_, sentence)) => sentence,
         None => state.words().moments.judge_nothing.to_owned(),
@@ -133,22 +128,26 @@ fn Verdict() -> impl IntoView {
         let next = next
             .get()
             .filter(|_| said.with(Option::is_some) && !state.is_compact.get())?;
-        let lead = match next.knob() {
-            Some(knob) => view! {
+        let lead = match lead_of(next) {
+            Lead::Knob(knob) => view! {
                 <button type="button" data-testid="next" on:click=move |_| go_to(knob)><code>{knob}</code></button>
             }
             .into_any(),
-            None => view! {
+            Lead::Export => view! {
                 <button type="button" data-testid="next" on:click=move |_| unfold("export")>{words.to_export}</button>
             }
             .into_any(),
+            Lead::Judge => view! {
+                <button type="button" data-testid="next" on:click=move |_| unfold("judge")>{words.to_judge}</button>
+            }
+            .into_any(),
         };
+        let to_judge = (lead_of(next) != Lead::Judge).then(|| {
+            view! { <button type="button" class="quiet" on:click=move |_| unfold("judge")>{words.to_judge}</button> }
+        });
         Some(view! {
-            <p><b>{words.next}</b> " " {coded((words.what_next)(next))}</p>
-            <p class="buttons">
-                {lead}
-                <button type="button" class="quiet" on:click=move |_| unfold("judge")>{words.to_judge}</button>
-            </p>
+            <p><b>{words.next}</b> " " {worded(state, next.message())}</p>
+            <p class="buttons">{lead} {to_judge}</p>
         })
     };
     view! {
@@ -156,5 +155,43 @@ fn Verdict() -> impl IntoView {
             <p class="verdict-said">{sentence}</p>
             {what_next}
         </div>
+    }
+}
+
+/// Where what is to be done next is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lead {
+    /// At the field of a knob.
+    Knob(&'static str),
+    /// In the step of exporting.
+    Export,
+    /// In the step of judging: the answers are there.
+    Judge,
+}
+
+fn lead_of(next: NextStep) -> Lead {
+    match next {
+        NextStep::Export => Lead::Export,
+        NextStep::TrainLonger => Lead::Knob("num_train_epochs"),
+        NextStep::TrainShorter => Lead::Knob("load_best_model_at_end"),
+        NextStep::KeepProbe => Lead::Knob("head_init"),
+        NextStep::HoldOutMore => Lead::Knob("val_size"),
+        NextStep::FindRate => Lead::Knob("learning_rate"),
+        NextStep::AddData | NextStep::ReadAnswers => Lead::Judge,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::shown;
+
+    #[test]
+    fn what_is_to_be_turned_has_a_field() {
+        for next in NextStep::ALL {
+            if let Lead::Knob(knob) = lead_of(next) {
+                assert!(shown().any(|known| known.name == knob), "{knob}");
+            }
+        }
     }
 }

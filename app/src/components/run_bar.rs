@@ -1,17 +1,22 @@
 //! The controls of a run in a narrow bar that stays in sight: at the foot of the window above the step of training, at its head
 //! below.
 
+use super::focus::BAR;
 use crate::conversation::{Engine, Job};
 use crate::format;
 use crate::run::Phase;
 use crate::state::PageState;
+use leptos::html::Section;
 use leptos::prelude::*;
 use lorakeet_core::protocol::Stage;
+use wasm_bindgen::JsCast;
+use web_sys::HtmlElement;
 
 /// The bar.
 #[component]
 pub fn RunBar() -> impl IntoView {
     let state = expect_context::<PageState>();
+    let bar = NodeRef::<Section>::new();
     let share = move || {
         state.training.frame.track();
         state.training.run.with_value(|run| {
@@ -20,8 +25,9 @@ pub fn RunBar() -> impl IntoView {
         })
     };
     view! {
-        <section class="run-bar" id="run-bar" tabindex="-1" data-testid="run-bar" aria-label=state.text(|w| w.moments.controls)>
-            <Buttons/>
+        <section class="run-bar" id=BAR tabindex="-1" data-testid="run-bar" node_ref=bar
+            aria-label=state.text(|w| w.moments.controls)>
+            <Buttons bar/>
             <Status/>
             <progress max="1" prop:value=share class:gone=move || !state.training.phase.with(Phase::is_under_way) aria-hidden="true"></progress>
         </section>
@@ -40,13 +46,84 @@ fn show_training() {
     }
 }
 
+/// The first of the buttons.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Main {
+    Train,
+    Pause,
+    Resume,
+}
+
+/// Which buttons there are, and whether they can be pressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Shown {
+    main: Main,
+    /// It can be pressed.
+    open: bool,
+    stopping: bool,
+}
+
+/// What the buttons are now.
+fn wanted(state: PageState) -> Shown {
+    let phase = state.training.phase.get();
+    let main = match phase {
+        Phase::Paused(_) => Main::Resume,
+        ref phase if phase.is_under_way() => Main::Pause,
+        _ => Main::Train,
+    };
+    let open = match main {
+        Main::Train => state.can_train(),
+        Main::Pause => phase == Phase::Running,
+        Main::Resume => true,
+    };
+    let stopping = phase == Phase::Stopping;
+    Shown { main, open, stopping }
+}
+
+/// Puts the keyboard on the button that has taken the place of the one that it was on; on the bar as long as that cannot be pressed,
+/// which is what it `waits` for.
+fn keep_focus(bar: NodeRef<Section>, waits: StoredValue<bool>) {
+    let Some(bar) = bar.get_untracked() else { return };
+    let is_astray = match document().active_element() {
+        None => true,
+        Some(active) if active.is_same_node(Some(&bar)) => waits.get_value(),
+        Some(active) if bar.contains(Some(&active)) => active.matches(":disabled").unwrap_or(false),
+        Some(active) => active.tag_name() == "BODY",
+    };
+    if is_astray {
+        let button = bar.query_selector("[data-main]:not(:disabled)").ok().flatten();
+        let button = button.and_then(|button| button.dyn_into::<HtmlElement>().ok());
+        waits.set_value(button.is_none());
+        let _ = button.unwrap_or(bar).focus();
+    }
+}
+
 /// Train, or pause, resume and stop.
 #[component]
-fn Buttons() -> impl IntoView {
+fn Buttons(
+    /// Where they stand.
+    bar: NodeRef<Section>,
+) -> impl IntoView {
     let state = expect_context::<PageState>();
-    let under_way = Memo::new(move |_| state.training.phase.with(Phase::is_under_way));
-    let paused = Memo::new(move |_| state.training.phase.with(|phase| matches!(phase, Phase::Paused(_))));
-    let running = Memo::new(move |_| state.training.phase.get() == Phase::Running);
+    let wanted = Memo::new(move |_| wanted(state));
+    let shown = RwSignal::new(wanted.get_untracked());
+    let waits = StoredValue::new(false);
+    // Where the keyboard is has to be known before the button that it is on goes.
+    Effect::new(move || {
+        let next = wanted.get();
+        if shown.get_untracked() == next {
+            return;
+        }
+        let active = document().active_element();
+        let is_inside = |bar: HtmlElement| active.is_some_and(|active| bar.contains(Some(&active)));
+        let was_inside = bar.get_untracked().is_some_and(is_inside);
+        shown.set(next);
+        if was_inside {
+            request_animation_frame(move || keep_focus(bar, waits));
+        }
+    });
+    let main = Memo::new(move |_| shown.get().main);
+    let closed = move || !shown.get().open;
     let label = move || {
         let words = state.words();
         if matches!(state.training.phase.get(), Phase::Done(_)) {
@@ -61,22 +138,23 @@ fn Buttons() -> impl IntoView {
     };
     view! {
         <div class="buttons" role="group">
-            <Show when=move || !under_way.get()>
-                <button type="button" class="primary large" data-testid="train" prop:disabled=move || !state.can_train()
+            <Show when=move || main.get() == Main::Train>
+                <button type="button" class="primary large" data-testid="train" data-main="" prop:disabled=closed
                     on:click=train>{label}</button>
             </Show>
-            <Show when=move || under_way.get() && !paused.get()>
-                <button type="button" class="large" data-testid="pause" prop:disabled=move || !running.get()
+            <Show when=move || main.get() == Main::Pause>
+                <button type="button" class="large" data-testid="pause" data-main="" prop:disabled=closed
                     on:click=move |_| state.pause()>{state.text(|w| w.pause)}</button>
             </Show>
-            <Show when=move || paused.get()>
-                <button type="button" class="primary large" data-testid="resume" on:click=move |_| state.resume()>
+            <Show when=move || main.get() == Main::Resume>
+                <button type="button" class="primary large" data-testid="resume" data-main=""
+                    on:click=move |_| state.resume()>
                     {state.text(|w| w.resume)}
                 </button>
             </Show>
-            <Show when=move || under_way.get()>
+            <Show when=move || main.get() != Main::Train>
                 <button type="button" class="large" data-testid="stop" on:click=move |_| state.stop()
-                    prop:disabled=move || matches!(state.training.phase.get(), Phase::Stopping)>
+                    prop:disabled=move || shown.get().stopping>
                     {state.text(|w| w.stop)}
                 </button>
             </Show>

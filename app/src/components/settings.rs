@@ -62,7 +62,7 @@ pub fn Settings() -> impl IntoView {
     let reset = move |_| {
         state.settings.reset();
         state.advice.forget_used();
-        state.audit.pressed.set_value(Vec::new());
+        state.forget_pressed();
     };
     view! {
         <Step number=5 id="settings" title=Signal::derive(state.text(|w| w.settings)) summary standing>
@@ -110,7 +110,7 @@ fn RunFile() -> impl IntoView {
             let read = state.settings.read_run_file(&text, name);
             if read.is_ok() {
                 // What it leaves out stays, whatever was pressed before.
-                state.audit.pressed.set_value(Vec::new());
+                state.forget_pressed();
             }
             outcome.set(Some(read));
         }

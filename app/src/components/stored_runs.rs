@@ -1,7 +1,7 @@
 //! Runs in the browser's storage: those that were interrupted, with the buttons that go on with them, and the one that goes wrong,
 //! with the way out. The list of all is in `storage.rs`.
 
-use super::focus::focus;
+use super::focus::{BAR, focus};
 use crate::conversation::Engine;
 use crate::format;
 use crate::run::Phase;
@@ -96,9 +96,13 @@ fn offered(state: PageState, run: StoredRun, is_one_of_several: bool) -> AnyView
         };
         sentence(&title(&for_text.record), &when, step, steps)
     };
+    let go_on = move |_| {
+        state.go_on(run.clone());
+        focus(BAR);
+    };
     let buttons = view! {
         <button type="button" class="primary" data-testid="go-on" prop:disabled=move || !is_free(state)
-            on:click=move |_| state.go_on(run.clone())>{state.text(|w| w.runs.go_on)}</button>
+            on:click=go_on>{state.text(|w| w.runs.go_on)}</button>
         <button type="button" data-testid="forget-interrupted"
             on:click=forget>{state.text(|w| w.runs.delete)}</button>
     };
@@ -148,6 +152,10 @@ pub fn Diverging() -> impl IntoView {
     move || {
         state.training.diverging.get().map(|found| {
             let (since, rate, saved) = (found.since, found.learning_rate.to_string(), found.checkpoint);
+            let take_way_out = move |_| {
+                state.take_way_out(&found);
+                focus(BAR);
+            };
             let label = move || {
                 let words = state.words().runs;
                 match saved {
@@ -159,7 +167,7 @@ pub fn Diverging() -> impl IntoView {
                 <div class="notice" role="status" data-testid="diverging">
                     <p>{move || (state.words().runs.diverging)(since)}</p>
                     <p class="buttons">
-                        <button type="button" data-testid="start-again" on:click=move |_| state.take_way_out(&found)>{label}</button>
+                        <button type="button" data-testid="start-again" on:click=take_way_out>{label}</button>
                     </p>
                 </div>
             }

@@ -2,7 +2,8 @@
 
 mod outcome;
 
-use super::notice::Notice;
+use super::focus::{BAR, focus};
+use super::notice::{Notice, coded};
 use super::stored_runs::Missing;
 use crate::conversation::Job;
 use crate::run::Phase;
@@ -14,6 +15,10 @@ use leptos::prelude::*;
 use lorakeet_core::protocol::Sweep;
 use outcome::{Outcome, SweptTable};
 
+/// The head of the fold and the button that adds a knob, on the page.
+const HEAD: &str = "sweep-head";
+const ADD: &str = "sweep-add";
+
 /// The fold.
 #[component]
 pub fn SweepFold() -> impl IntoView {
@@ -21,9 +26,19 @@ pub fn SweepFold() -> impl IntoView {
     let sweep = state.sweep;
     // One that there is to be seen is not hidden behind the fold.
     let is_shown = Memo::new(move |_| sweep.shown.with(Option::is_some));
+    let open = RwSignal::new(false);
+    Effect::new(move || {
+        if is_shown.get() {
+            open.set(true);
+        }
+    });
+    let toggle = move |event: web_sys::Event| {
+        let details: web_sys::HtmlDetailsElement = event_target(&event);
+        open.set(details.open());
+    };
     view! {
-        <details class="fold" data-testid="sweep-fold" prop:open=is_shown>
-            <summary>{state.text(|w| w.sweep.title)}</summary>
+        <details class="fold" data-testid="sweep-fold" prop:open=move || open.get() on:toggle=toggle>
+            <summary id=HEAD>{state.text(|w| w.sweep.title)}</summary>
             <div class="rate-finder">
                 <p class="hint">{state.text(|w| w.sweep.hint)}</p>
                 <Choices/>
@@ -70,7 +85,7 @@ fn Choices() -> impl IntoView {
         </ul>
         <p class="hint" id="sweep-values-hint">{state.text(|w| w.sweep.values_hint)}</p>
         <p class="buttons">
-            <button type="button" class="quiet" data-testid="sweep-add" prop:disabled=move || is_locked(state)
+            <button type="button" class="quiet" id=ADD data-testid="sweep-add" prop:disabled=move || is_locked(state)
                 on:click=add>{state.text(|w| w.sweep.add)}</button>
         </p>
     }
@@ -112,6 +127,11 @@ fn ChoiceRow(
                 choices.remove(place);
             }
         });
+        // The last row goes, and a single one cannot be removed.
+        let left = choices.with_untracked(Vec::len);
+        if place >= left || left < 2 {
+            focus(ADD);
+        }
     };
     let options = knobs().map(|known| {
         view! { <option value=known.name prop:selected=move || knob.get() == known.name>{known.name}</option> }
@@ -195,7 +215,7 @@ fn Start() -> impl IntoView {
     let wrong = move || {
         let obstacle = outlook.get().and_then(Result::err);
         obstacle.map(|obstacle| {
-            let text = told(state, &obstacle);
+            let text = coded(&told(state, &obstacle));
             view! { <p class="field-error" role="alert" data-testid="sweep-wrong">{text}</p> }
         })
     };
@@ -216,10 +236,21 @@ fn Start() -> impl IntoView {
         true => state.words().sweep.stop,
         false => state.words().sweep.start,
     };
-    let press = move |_| match sweep.is_going.get_untracked() {
-        true => state.stop_sweep(),
-        false => state.start_sweep(),
+    // Nor does it go astray before the sweep is under way, and before its run has stopped.
+    let is_asked = RwSignal::new(false);
+    Effect::new(move || {
+        if sweep.is_going.get() || can_start.get() {
+            is_asked.set(false);
+        }
+    });
+    let press = move |_| {
+        match sweep.is_going.get_untracked() {
+            true => state.stop_sweep(),
+            false => state.start_sweep(),
+        }
+        is_asked.set(true);
     };
+    let is_off = move || !sweep.is_going.get() && !can_start.get() && !is_asked.get();
     let replaces = move || {
         let is_in_the_way = sweep.shown.with(Option::is_some) && !sweep.is_going.get();
         is_in_the_way.then(|| state.words().sweep.replaces)
@@ -229,7 +260,7 @@ fn Start() -> impl IntoView {
         {wrong}
         <p class="buttons">
             <button type="button" data-testid="sweep-start" aria-describedby="sweep-start-hint" on:click=press
-                prop:disabled=move || !sweep.is_going.get() && !can_start.get()>{label}</button>
+                prop:disabled=is_off>{label}</button>
         </p>
         <p class="hint" id="sweep-start-hint">{replaces} " " <b data-testid="why-no-sweep">{reason}</b></p>
     }
@@ -262,6 +293,11 @@ fn Standing() -> impl IntoView {
         let is_out = told.get().is_some_and(|(.., can_go_on, is_out)| can_go_on && is_out);
         (is_out && !sweep.is_going.get()).then(|| state.words().sweep.out_of_time)
     };
+    let forget = move |_| {
+        state.forget_sweep();
+        // The button goes with the sweep.
+        focus(HEAD);
+    };
     let is_idle = Memo::new(move |_| !sweep.is_going.get());
     let can_go_on = Memo::new(move |_| is_idle.get() && told.get().is_some_and(|told| told.3));
     view! {
@@ -270,7 +306,7 @@ fn Standing() -> impl IntoView {
         <p class="buttons">
             <Show when=move || can_go_on.get()><Continue testid="sweep-continue"/></Show>
             <Show when=move || is_idle.get()>
-                <button type="button" class="quiet" data-testid="sweep-forget" on:click=move |_| state.forget_sweep()>
+                <button type="button" class="quiet" data-testid="sweep-forget" on:click=forget>
                     {state.text(|w| w.sweep.put_away)}
                 </button>
             </Show>
@@ -292,9 +328,14 @@ fn Continue(
             .with(|sweep| sweep.as_ref().map_or((0, 0), |sweep| (sweep.done(), sweep.runs.len())));
         (state.words().sweep.go_on)(counts.0, counts.1)
     };
+    let press = move |_| {
+        state.continue_sweep();
+        // It makes way for the run.
+        focus(BAR);
+    };
     view! {
         <button type="button" class="primary" data-testid=testid prop:disabled=move || !state.can_continue_sweep()
-            on:click=move |_| state.continue_sweep()>{label}</button>
+            on:click=press>{label}</button>
     }
 }
 
@@ -303,6 +344,11 @@ fn Continue(
 pub fn InterruptedSweep() -> impl IntoView {
     let state = expect_context::<PageState>();
     let sweep = Memo::new(move |_| state.sweep.interrupted());
+    let forget = move |_| {
+        state.forget_sweep();
+        // The notice goes with its buttons.
+        focus("train");
+    };
     let notice = move |sweep: Sweep| {
         let text = move || {
             let what = format!("{} · {}", name_of(&sweep.model), name_of(&sweep.data));
@@ -315,7 +361,7 @@ pub fn InterruptedSweep() -> impl IntoView {
                 <Missing/>
                 <p class="buttons">
                     <Continue testid="sweep-go-on"/>
-                    <button type="button" data-testid="forget-interrupted-sweep" on:click=move |_| state.forget_sweep()>
+                    <button type="button" data-testid="forget-interrupted-sweep" on:click=forget>
                         {state.text(|w| w.sweep.put_away)}
                     </button>
                 </p>

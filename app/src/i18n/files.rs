@@ -39,8 +39,8 @@ pub struct FileWords {
     pub sides: [&'static str; 2],
     /// What may be dropped there.
     pub side_hint: &'static str,
-    /// While files are compared: the percentage, where that is known.
-    pub comparing: fn(Option<u64>) -> String,
+    /// While files are compared.
+    pub comparing: &'static str,
     /// Ends it.
     pub cancel: &'static str,
     /// Nothing differs.
@@ -117,10 +117,7 @@ pub static ENGLISH: FileWords = FileWords {
     ],
     sides: ["Drop A", "Drop B"],
     side_hint: "All files of it together, or its folder.",
-    comparing: |percent| match percent {
-        Some(percent) => format!("Comparing: {percent}%"),
-        None => "Comparing…".to_owned(),
-    },
+    comparing: "Comparing…",
     cancel: "Cancel",
     same: "Nothing differs.",
     total: |relative, distance, [a, b]| {
@@ -193,10 +190,7 @@ pub static CHINESE: FileWords = FileWords {
     ],
     sides: ["拖入 A", "拖入 B"],
     side_hint: "请一次选择它的所有文件，或其文件夹。",
-    comparing: |percent| match percent {
-        Some(percent) => format!("正在比较：{percent}%"),
-        None => "正在比较…".to_owned(),
-    },
+    comparing: "正在比较…",
     cancel: "取消",
     same: "没有差异。",
     total: |relative, distance, [a, b]| {

@@ -1,6 +1,5 @@
-//! The words about the course of a run: its controls, what happens after Train is pressed, the verdict, and what to do next.
-
-use crate::next::Next;
+//! The words about the course of a run: its controls, what happens after Train is pressed, and the verdict. What to do next is the
+//! engine's to say.
 
 /// The words about the course of a run, in one language.
 pub struct MomentWords {
@@ -45,8 +44,6 @@ pub struct MomentWords {
     pub worse: fn(&str) -> String,
     /// In front of what to do next.
     pub next: &'static str,
-    /// What to do next.
-    pub what_next: fn(Next) -> &'static str,
     /// The button to the export.
     pub to_export: &'static str,
     /// The button to what the run came to.
@@ -100,20 +97,6 @@ pub static ENGLISH: MomentWords = MomentWords {
     open: |way| format!("No significant improvement over the best baseline ({way})."),
     worse: |way| format!("Worse than the best baseline ({way})."),
     next: "Next:",
-    what_next: |next| match next {
-        Next::Export => "try it on texts of your own in step 8, then export it.",
-        Next::Probe => {
-            "the linear probe is hard to beat here. Start from it (`head_init: probe`), or keep it as it is (with `max_steps: 0`)."
-        }
-        Next::LowerRate => "the loss did not fall. Halve `learning_rate` and train again.",
-        Next::Best => {
-            "the validation loss had been lower before. Keep the best weights (`load_best_model_at_end`), or train fewer epochs."
-        }
-        Next::Longer => "the loss was still falling. Double `num_train_epochs`.",
-        Next::SearchRate => {
-            "`learning_rate` changes most. Search for a better one in step 5, or look at the data once more."
-        }
-    },
     to_export: "Go to export",
     to_judge: "See the report",
 
@@ -156,16 +139,6 @@ pub static CHINESE: MomentWords = MomentWords {
     open: |way| format!("与最好的基线（{way}）相比没有显著提升。"),
     worse: |way| format!("不如最好的基线（{way}）。"),
     next: "下一步：",
-    what_next: |next| match next {
-        Next::Export => "在第 8 步用自己的文本试一试，然后导出。",
-        Next::Probe => {
-            "线性探针在这里很难超过。可从它开始训练（`head_init: probe`），或直接使用它（再设 `max_steps: 0`）。"
-        }
-        Next::LowerRate => "损失没有下降。请把 `learning_rate` 减半后重新训练。",
-        Next::Best => "验证损失之前更低。请保留最好的权重（`load_best_model_at_end`），或减少训练轮数。",
-        Next::Longer => "损失仍在下降。请把 `num_train_epochs` 加倍。",
-        Next::SearchRate => "影响最大的是 `learning_rate`。请在第 5 步搜索更好的值，或再检查一次数据。",
-    },
     to_export: "前往导出",
     to_judge: "查看报告",
 

@@ -142,7 +142,7 @@ pub static ENGLISH: SweepWords = SweepWords {
     begun: "to be continued",
     left_behind: |percent| format!("left behind after {percent} %"),
     finished: "finished",
-    out: |why| format!("out: {why}"),
+    out: |why| format!("failed: {why}"),
     best_mark: "best",
     best: |settings, score, runs, rows| format!("Best of {runs}: {settings}, {score} on {rows} held-out rows."),
     alike: |alike| match alike {
@@ -193,7 +193,7 @@ pub static CHINESE: SweepWords = SweepWords {
     start: "开始扫描",
     stop: "停止扫描",
     go_on: |done, all| format!("继续扫描（已完成 {done}/{all}）"),
-    put_away: "收起",
+    put_away: "不再显示",
     replaces: "新的扫描会取代当前的扫描，其中的各次训练仍会保留。",
     elsewhere: "另一个标签页正在进行扫描。",
     interrupted: |what, knobs, done, all| format!("对 {knobs} 的扫描中断了：{what}，已完成 {done}/{all} 次训练。"),
@@ -206,7 +206,7 @@ pub static CHINESE: SweepWords = SweepWords {
     begun: "待继续",
     left_behind: |percent| format!("在 {percent}% 处被淘汰"),
     finished: "已完成",
-    out: |why| format!("出局：{why}"),
+    out: |why| format!("失败：{why}"),
     best_mark: "最佳",
     best: |settings, score, runs, rows| format!("{runs} 组中最佳：{settings}，{score}（{rows} 条留出数据）。"),
     alike: |alike| match alike {

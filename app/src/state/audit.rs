@@ -110,6 +110,13 @@ impl PageState {
         }
     }
 
+    /// All settings are others now: what was pressed and said of the data before has no way back any more.
+    pub fn forget_pressed(self) {
+        self.audit.pressed.set_value(Vec::new());
+        self.audit.set.set(Vec::new());
+        self.loaded.told_columns.set(false);
+    }
+
     /// Sets a knob that is a list of names.
     pub fn set_names(self, knob: &str, names: &[String]) {
         if let Some(knob) = find(knob) {

@@ -31,13 +31,18 @@ impl PageState {
         match job {
             // It was asked for.
             Job::Train if error.kind == Kind::Stopped => {
+                self.stored.end_waiting();
                 self.training.phase.set(Phase::Idle);
                 self.finish(job);
                 self.ask_runs();
                 self.look_after_run();
                 return self.follow();
             }
-            Job::Train => self.training.broke_off(),
+            // What was refused is not begun once more with the next engine.
+            Job::Train => {
+                self.stored.end_waiting();
+                self.training.broke_off();
+            }
             Job::Generate => self.training.each_answer(Answer::end),
             // What is wrong is said where the run is started.
             Job::Estimate => {
@@ -353,8 +358,10 @@ impl PageState {
             }
             Event::FileScored(score) => match worker.job.get_untracked() {
                 Some(Job::ScoreAdapter) => {
-                    // Of one that was put away meanwhile there is none.
-                    let is_there = loaded.adapter.with_untracked(Option::is_some);
+                    // Of an adapter or data that were put away meanwhile there is none.
+                    let is_there = loaded.adapter.with_untracked(Option::is_some)
+                        && !worker.waits(Job::Data)
+                        && !worker.waits(Job::Validation);
                     loaded.adapter_score.set(Some(*score).filter(|_| is_there));
                     self.finish(Job::ScoreAdapter);
                 }

@@ -38,6 +38,7 @@ impl PageState {
             return self.start_engine();
         }
         self.forget_advice();
+        self.forget_adapter_score();
         self.loaded.forget_adapter();
         self.loaded.forget_preview();
         self.worker
@@ -75,6 +76,12 @@ impl PageState {
         self.loaded.adapter_score.set(None);
         let command = Command::Files(FilesCommand::Score { config });
         self.ask(Job::ScoreAdapter, command, Vec::new());
+    }
+
+    /// Forgets how the adapter scores: on other data, or another one, it is another score.
+    pub(super) fn forget_adapter_score(self) {
+        self.loaded.adapter_score.set(None);
+        self.end_file_job(Job::ScoreAdapter);
     }
 
     /// Ends a comparison or a scoring.

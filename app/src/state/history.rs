@@ -68,7 +68,7 @@ impl PageState {
         match run.record.config() {
             Ok(config) => {
                 self.settings.take(config);
-                self.audit.pressed.set_value(Vec::new());
+                self.forget_pressed();
                 if let Some(prompt) = &run.record.sample_prompt {
                     self.sample_prompt.set(prompt.clone());
                 }

@@ -104,7 +104,7 @@ impl PageState {
                 return;
             }
             self.worker
-                .clear_error(&[Job::Model, Job::Data, Job::Train, Job::Reopen]);
+                .clear_error(&[Job::Model, Job::Adapter, Job::Data, Job::Train, Job::Reopen]);
             self.training.forget();
             self.pictures.forget();
             let weights = model.is_ok();
@@ -112,7 +112,10 @@ impl PageState {
             match model {
                 Ok(model) => {
                     self.settings.take(config);
+                    self.forget_pressed();
                     self.loaded.model_source.set(model);
+                    self.loaded.adapter_files.set(Vec::new());
+                    self.training.export.license.set(String::new());
                     self.loaded.forget();
                     self.advice.forget();
                     self.audit.forget();
@@ -178,12 +181,13 @@ impl PageState {
             Some(of_sweep) => self.settings.take(of_sweep.base),
             None => {
                 self.settings.take(config);
+                self.training.export.license.set(String::new());
                 self.sample_prompt.set(record.sample_prompt.clone().unwrap_or_default());
             }
         }
         // The findings and examples that are shown may be of other data.
         self.audit.forget();
-        self.audit.pressed.set_value(Vec::new());
+        self.forget_pressed();
         self.loaded.forget_preview();
         match is_new {
             true => self.stored.begin_loaded(record),

@@ -19,6 +19,8 @@ const CURVE_DRAWN: &str = "return !!document.querySelector('[data-testid=\"run-c
 
 /// The settings' step unfolded; whether the way to what to do next is there, and the judging step unfolded.
 const SETTINGS_UNFOLDED: &str = "document.getElementById('settings').open = true";
+/// Whether the keyboard is on Train, which made way for other buttons meanwhile.
+const ON_TRAIN: &str = "return document.activeElement?.dataset.testid === 'train'";
 const TOLD_NEXT: &str =
     "return !!document.querySelector('[data-testid=\"next\"]') && document.getElementById('judge').open";
 
@@ -157,6 +159,8 @@ async fn the_page_is_usable_before_and_after_a_run_at_every_width() -> Result<()
         faults.add(&format!("before, {width}"), page.covered_by_bar().await?);
         page.shorten("3").await?;
         page.train_to_the_end().await?;
+        page.wait_until("the keyboard is on Train again", REACTION, ON_TRAIN)
+            .await?;
         let said = page.content("[data-testid=verdict] .verdict-said").await?;
         let row = page.content("#judge .step-summary").await?;
         ensure!(

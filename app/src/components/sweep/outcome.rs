@@ -1,6 +1,7 @@
 //! The runs of a sweep in a table, and the best of them.
 
 use crate::components::focus::{focus, focus_soon};
+use crate::components::notice::coded;
 use crate::format;
 use crate::run::Phase;
 use crate::settings::show;
@@ -109,7 +110,7 @@ pub fn SweptTable() -> impl IntoView {
     let row = move |line: Line| {
         let values = line.values.into_iter().map(|value| view! { <td>{value}</td> });
         let standing = match line.state {
-            Some(standing) => standing.into_any(),
+            Some(standing) => coded(&standing).into_any(),
             None => view! { {state.text(|w| w.sweep.training)} {live} }.into_any(),
         };
         let mark = line
@@ -127,7 +128,7 @@ pub fn SweptTable() -> impl IntoView {
         }
     };
     view! {
-        <div class="table-scroll">
+        <div class="table-scroll" role="group" tabindex="0" aria-label=state.text(|w| w.sweep.table)>
             <table data-testid="sweep-table">
                 <caption class="unseen">{state.text(|w| w.sweep.table)}</caption>
                 <thead><tr>{heads}</tr></thead>

@@ -86,7 +86,7 @@ async fn a_spreadsheet_is_trained_on_and_what_opens_it_is_not_fetched_before() -
     let choose = "document.getElementById('data').open = true;
         const field = document.querySelector(`[data-testid=\"role-reply\"]`);
         field.value = 'completion'; field.dispatchEvent(new Event('change', { bubbles: true }))";
-    page.element("role-reply").await?;
+    page.wait_enabled("role-reply", REACTION).await?;
     page.run(choose, Vec::new()).await?;
     let is_taken = "return document.querySelector('[data-testid=\"role-reply\"]').value === 'completion'
         && document.querySelector('[data-testid=\"role-request\"]').value === 'prompt'";

@@ -161,9 +161,11 @@ async fn a_finished_run_is_opened_again_after_a_reload() -> Result<()> {
     page.wait_enabled("download-adapter", READY).await?;
     ensure!(shown().await? == wanted, "{:?} for {wanted:?}", shown().await?);
     page.screenshot("opened-run").await?;
-    // The trained model writes as it did at the run's end.
-    page.click("generate").await?;
-    page.wait_enabled("generate", READY).await?;
+    // The trained model is there, and writes.
+    page.set_field("max-tokens", "4").await?;
+    page.press("generate").await?;
+    let written = "return !!document.querySelector('[data-testid=\"answer-tuned\"] .written:not(.empty):not(.growing)')?.textContent";
+    page.wait_until("the trained model has written", READY, written).await?;
     page.no_panic()?;
     page.close().await
 }
