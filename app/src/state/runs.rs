@@ -113,6 +113,8 @@ impl PageState {
                 Ok(model) => {
                     self.settings.take(config);
                     self.loaded.model_source.set(model);
+                    // The next run starts from the base.
+                    self.loaded.adapter_files.set(Vec::new());
                     self.loaded.forget();
                     self.advice.forget();
                     self.audit.forget();

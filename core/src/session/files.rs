@@ -95,7 +95,7 @@ impl Session {
     }
 
     /// The model as its files have it.
-    async fn load_again(&mut self, name: String, base: BaseFormat, emit: &mut Emit<'_>) -> Result<()> {
+    pub(super) async fn load_again(&mut self, name: String, base: BaseFormat, emit: &mut Emit<'_>) -> Result<()> {
         let (files, origin) = (self.inputs.model.clone(), self.origin.take());
         self.load_model(name, base, files, emit).await?;
         self.origin = origin;

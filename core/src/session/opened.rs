@@ -9,7 +9,7 @@ use crate::finetune::Finished;
 use crate::formats::ModelFiles;
 use crate::head_spec::HeadRecord;
 use crate::host::Emit;
-use crate::loaded_model::{Weights, companions, has_unset_sizes, no_model, read_again};
+use crate::loaded_model::{Weights, companions, has_unset_sizes, loaded, no_model, read_again};
 use crate::protocol::{Event, OpenedRun, RunOutcome, RunRecord};
 use crate::quant::BaseFormat;
 use crate::store::{IndexedSink, Source, read_all};
@@ -102,7 +102,13 @@ impl Session {
             let found = results.iter().find(|file| file.name() == name).cloned();
             found.ok_or_else(|| Error::format(msg::RunLeftNoWeights).file(name))
         };
-        (self.trained, self.adapter) = (None, None);
+        self.trained = None;
+        if self.adapter.is_some() {
+            // What an adapter brought, its head for one, is not the run's.
+            let model = loaded(&self.model)?;
+            let (name, base) = (model.files.name.clone(), model.base);
+            self.load_again(name, base, emit).await?;
+        }
         let model = self.model.as_mut().ok_or_else(no_model)?;
         let is_small = has_unset_sizes(&model.files);
         let known = record.inputs.get(fingerprint::MODEL);
@@ -151,6 +157,7 @@ impl Session {
                 model.model.load_adapter(&adapter)?;
             }
         }
+        model.lay_out_by(config);
         model.pool_texts_by((record.task == Task::Embedding).then_some(config));
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use super::kept_runs::{record, short};
 use lorakeet_core::config::{FinetuningType, RunConfig};
-use lorakeet_core::protocol::{Command, DeviceChoice, Event, Keep, OpenedRun, RunState};
+use lorakeet_core::protocol::{Command, DeviceChoice, Event, FilesCommand, Keep, OpenedRun, RunState};
 use lorakeet_core::store::{MemoryFile, Shelf, Source};
 use lorakeet_core::task::Task;
 use lorakeet_i18n::Message;
@@ -155,6 +155,44 @@ fn a_run_that_has_ended_is_opened_with_its_report_its_notes_and_its_weights() {
         assert_eq!(again.numbers(), losses, "{name}");
     }
     assert!(has_notes);
+}
+
+#[test]
+fn a_run_that_started_from_an_adapter_with_a_head_is_opened_on_its_model_whatever_is_on_that() {
+    let config = RunConfig {
+        task: Some(Task::Classification),
+        ..short()
+    };
+    let bert = || TestSession::with(DeviceChoice::Cpu, tiny::bert_files(), texts());
+    let mut before = bert();
+    train(&mut before, None, &config);
+    before.ask(Command::ExportAdapter, Vec::new());
+    let files = before.exported.iter();
+    let files = files.map(|(name, bytes)| MemoryFile::source(name.clone(), bytes.clone()));
+    let adapter: Vec<Source> = files.collect();
+    let put_on = |session: &mut TestSession| {
+        session.ask(Command::Files(FilesCommand::Adapter), adapter.clone());
+        assert!(matches!(session.events.last(), Some(Event::Files(_))));
+    };
+
+    let disk = Disk::default();
+    let mut first = bert();
+    put_on(&mut first);
+    train(&mut first, Some(&disk), &config);
+    first.summary();
+    first.exported.clear();
+    first.ask(Command::ExportAdapter, Vec::new());
+    let wanted = &first.exported["adapter_model.safetensors"];
+    for has_adapter in [false, true] {
+        let mut again = bert();
+        if has_adapter {
+            put_on(&mut again);
+        }
+        let opened = open(&mut again, &disk, true);
+        assert_eq!(opened.problem, None, "with another adapter on it: {has_adapter}");
+        again.ask(Command::ExportAdapter, Vec::new());
+        assert!(again.exported["adapter_model.safetensors"] == *wanted);
+    }
 }
 
 #[test]
