@@ -26,6 +26,8 @@ mod stored_zip;
 mod torch_file;
 
 pub use blocks::Storage;
+#[cfg(feature = "engine")]
+pub(crate) use files::read_json;
 pub use gguf_config::{GgufFile, GgufModel, OfGguf};
 pub use gguf_names::{Change, GgufForm};
 pub use sentence::{SentenceModules, TextPooling};

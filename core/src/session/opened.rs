@@ -1,6 +1,7 @@
 //! A run of the session's shelf that has ended, opened again: what was kept of it, and the weights that it left.
 
 use super::export::LastRun;
+use super::files::config_among;
 use super::history::curve;
 use super::{Session, runs};
 use crate::config::{FinetuningType, RunConfig};
@@ -12,23 +13,17 @@ use crate::host::Emit;
 use crate::loaded_model::{Weights, companions, has_unset_sizes, loaded, no_model, read_again};
 use crate::protocol::{Event, OpenedRun, RunOutcome, RunRecord};
 use crate::quant::BaseFormat;
-use crate::store::{IndexedSink, Source, read_all};
+use crate::store::{IndexedSink, Source};
 use crate::task::Task;
 use crate::train::checkpoint::put_weights;
 use crate::train::fingerprint::{self, TRAIN, VALIDATION};
 use crate::train::record::{read_outcome, read_record};
-use lorakeet_i18n::Message;
 use lorakeet_i18n::messages::run as msg;
-use serde_json::Value;
 
-/// config.json of what was trained: of an adapter only where it brings a head.
-const CONFIG: &str = "config.json";
 /// PEFT's files.
 const ADAPTER: [&str; 2] = ["adapter_config.json", "adapter_model.safetensors"];
 /// The weights of a model that was trained throughout.
 const WEIGHTS: &str = "model.safetensors";
-/// The longest config.json that is read.
-const MOST_CONFIG_BYTES: u64 = 16 << 20;
 
 impl Session {
     /// Tells what is kept of a run that has ended; `has_model` says that its base is loaded, which then gets the weights that the run
@@ -119,15 +114,8 @@ impl Session {
             return Err(error.remedy(msg::ChooseRunsModel));
         }
         let full = config.finetuning_type == FinetuningType::Full;
-        let head = match find(CONFIG) {
-            Ok(file) => {
-                let bytes = read_all(file.as_ref(), MOST_CONFIG_BYTES).await?;
-                let broken =
-                    |error: serde_json::Error| Error::format(Message::verbatim(error.to_string())).file(CONFIG);
-                Some(serde_json::from_slice::<Value>(&bytes).map_err(broken)?)
-            }
-            Err(_) => None,
-        };
+        // Of an adapter there is one only where that brings a head.
+        let head = config_among(results).await?;
         let own = model.head.clone();
         let wanted = match head {
             Some(config) if full => config,
