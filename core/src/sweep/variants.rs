@@ -42,6 +42,9 @@ const HELD_OUT: [&str; 29] = [
     "max_new_tokens",
 ];
 
+/// The knob of the adapter that a run starts from.
+const ADAPTER: &str = "adapter_name_or_path";
+
 /// Whether a sweep can try several values of a knob: those that say what is written where, and those that decide which rows are
 /// held out and how they are scored, cannot be swept.
 pub fn can_be_swept(knob: &str) -> bool {
@@ -86,7 +89,8 @@ impl Variants {
     /// that do not go together, too many of them. What is wrong with one knob has that as its field.
     pub fn of(base: &Resolved, swept: &[SweptKnob], random: Option<usize>, is_whole: bool) -> Result<Self> {
         check_base(&base.config)?;
-        if base.config.adapter_name_or_path.is_some() {
+        let names_adapter = |(name, _): &SweptKnob| find(name.trim()).is_some_and(|knob| knob.name == ADAPTER);
+        if base.config.adapter_name_or_path.is_some() || swept.iter().any(names_adapter) {
             check_adapter(swept)?;
         }
         if swept.is_empty() {
@@ -359,6 +363,9 @@ mod tests {
         for (knob, values) in [("learning_rate", "1e-4,1e-3"), ("loraplus_lr_ratio", "4,16")] {
             assert_eq!(of(knob, values).expect("a sweep").all.len(), 2);
         }
+        let swept = [(ADAPTER, "a,b"), ("lora_r", "4,8")].map(|(knob, values)| (knob.to_owned(), split_values(values)));
+        assert!(Variants::of(&Resolved::default(), &swept, None, false).is_err());
+        assert!(Variants::of(&Resolved::default(), &swept[..1], None, false).is_ok());
     }
 
     #[test]
