@@ -196,6 +196,46 @@ fn a_run_that_started_from_an_adapter_with_a_head_is_opened_on_its_model_whateve
 }
 
 #[test]
+fn a_run_of_an_older_release_is_opened_without_what_that_did_not_keep() {
+    let disk = Disk::default();
+    let mut first = TestSession::open();
+    first.inner.most_whole_bytes = 0;
+    train(&mut first, Some(&disk), &short());
+    assert_eq!(first.summary().steps, 4);
+    first.ask(Command::ExportAdapter, Vec::new());
+    disk.change("run-first", |files| {
+        for bytes in files.values_mut() {
+            let Ok(Value::Object(mut written)) = serde_json::from_slice::<Value>(bytes) else {
+                continue;
+            };
+            if written.contains_key("predictions") {
+                // There was no outcome.json.
+                bytes.truncate(10);
+            } else if written.contains_key("started_ms") {
+                written.retain(|name, _| !["adapter", "notes"].contains(&name.as_str()));
+                let settings = written.get_mut("settings").and_then(Value::as_object_mut);
+                let later = ["header", "mask_personal", "prompt_columns", "enable_thinking"];
+                settings
+                    .expect("settings")
+                    .retain(|name, _| !later.contains(&name.as_str()));
+                let text = Value::Object(written).to_string();
+                assert!(text.contains("sampled:"), "{text}");
+                // It did not say that it had looked at samples.
+                *bytes = text.replace("sampled:", "").into_bytes();
+            }
+        }
+    });
+    let mut again = TestSession::open();
+    let opened = open(&mut again, &disk, true);
+    assert_eq!(opened.problem, None);
+    assert!(opened.has_weights && opened.has_data && opened.outcome.report.is_none());
+    assert_eq!((opened.outcome.kept, opened.curve.points.len()), (4, 4));
+    again.ask(Command::ExportAdapter, Vec::new());
+    let weights = |session: &TestSession| session.exported["adapter_model.safetensors"].clone();
+    assert!(weights(&again) == weights(&first));
+}
+
+#[test]
 fn without_its_model_all_but_the_weights_of_a_run_is_told() {
     let disk = Disk::default();
     let mut first = TestSession::open();
