@@ -54,8 +54,11 @@ fn masked(text: &str, kinds: &[AuditKind]) -> Option<String> {
             }
         }
     }
+    if at == 0 {
+        return None;
+    }
     made.push_str(&text[at..]);
-    (at > 0).then_some(made)
+    Some(made)
 }
 
 /// Masks every text in a value; gives whether there was something.
