@@ -113,6 +113,7 @@ pub struct PageState {
 impl PageState {
     /// A page without an engine yet.
     pub fn new(language: Language, theme: Theme, device: DeviceChoice) -> Self {
+        let loaded = Loaded::new();
         Self {
             language: RwSignal::new(language),
             theme: RwSignal::new(theme),
@@ -126,7 +127,7 @@ impl PageState {
             sample_prompt: RwSignal::new(bundled::DATA[0].prompt.into()),
             worker: Conversation::new(),
             gpu_tries: StoredValue::new(0),
-            loaded: Loaded::new(),
+            loaded,
             advice: Advised::new(),
             audit: Audit::new(),
             files: Files::new(),
@@ -135,7 +136,7 @@ impl PageState {
             stored: StoredRuns::new(),
             storage: Storage::new(),
             history: History::new(),
-            sweep: Sweeps::new(),
+            sweep: Sweeps::new(loaded.adapter_files),
             hub: HubModels::new(),
             keeps_awake: RwSignal::new(theme::keeps_awake()),
             elsewhere: RwSignal::new(None),

@@ -6,7 +6,8 @@ use leptos::prelude::*;
 use lorakeet_core::config::{FinetuningType, KNOBS, Knob, Resolved, RunConfig, SweptKnob};
 use lorakeet_core::error::Error;
 use lorakeet_core::protocol::{RunState, StoredSweep, Sweep};
-use lorakeet_core::sweep::{Halving, Turn, Variants, can_be_swept, split_values};
+use lorakeet_core::sweep::{Halving, Turn, Variants, can_be_swept, check_adapter, split_values};
+use web_sys::File;
 
 /// Runs of a sweep in the page at most.
 pub const MOST_RUNS: usize = 64;
@@ -75,14 +76,17 @@ pub struct Sweeps {
     pub turn: RwSignal<Option<Turn>>,
     /// The run whose settings were taken for the form.
     pub taken: RwSignal<Option<usize>>,
+    /// The files of the adapter that its runs start from; empty where they start from a fresh one.
+    adapter_files: RwSignal<Vec<File>, LocalStorage>,
     /// When its time was counted last.
     counted_ms: StoredValue<f64>,
 }
 
 impl Sweeps {
-    /// None yet.
-    pub fn new() -> Self {
+    /// None yet; `adapter_files` are those that are chosen.
+    pub fn new(adapter_files: RwSignal<Vec<File>, LocalStorage>) -> Self {
         Self {
+            adapter_files,
             chosen: RwSignal::new(None),
             draws: RwSignal::new(String::new()),
             minutes: RwSignal::new(String::new()),
@@ -99,7 +103,14 @@ impl Sweeps {
 
     /// What is to be tried: as the person chose, else what suits the settings.
     pub fn choices(self, settings: Settings) -> Vec<Choice> {
-        self.chosen.get().unwrap_or_else(|| settings.with(proposed))
+        let is_fresh = !self.has_adapter();
+        let proposed = || settings.with(|config| proposed(config, is_fresh));
+        self.chosen.get().unwrap_or_else(proposed)
+    }
+
+    /// Whether its runs start from an adapter.
+    fn has_adapter(self) -> bool {
+        self.adapter_files.with(|files| !files.is_empty())
     }
 
     /// Changes that.
@@ -129,6 +140,9 @@ impl Sweeps {
         let runs = random.unwrap_or(all).min(all);
         if runs > MOST_RUNS {
             return Err(Obstacle::TooMany(runs));
+        }
+        if self.has_adapter() {
+            check_adapter(&swept).map_err(Obstacle::Wrong)?;
         }
         // A run goes on from what was stored of it; without a store each is trained whole.
         let is_whole = !keeps || !self.halves.get();
@@ -225,14 +239,15 @@ pub fn knobs() -> impl Iterator<Item = &'static Knob> {
         .filter(|knob| can_be_swept(knob.name) && !OF_STORAGE.contains(&knob.name))
 }
 
-/// What suits the settings: a third of the learning rate, itself and three times as much, and the rank and twice that.
-fn proposed(config: &RunConfig) -> Vec<Choice> {
+/// What suits the settings: a third of the learning rate, itself and three times as much, and of a fresh adapter the rank and twice
+/// that.
+fn proposed(config: &RunConfig, is_fresh: bool) -> Vec<Choice> {
     let rates = [1.0 / 3.0, 1.0, 3.0].map(|factor| two_digits(factor * config.learning_rate).min(1.0));
     let mut choices = vec![Choice {
         knob: "learning_rate".to_owned(),
         values: rates.map(|rate| show(&rate.into())).join(", "),
     }];
-    if config.finetuning_type == FinetuningType::Lora {
+    if is_fresh && config.finetuning_type == FinetuningType::Lora {
         let ranks = [config.lora_r, 2 * config.lora_r];
         choices.push(Choice {
             knob: "lora_r".to_owned(),
@@ -274,19 +289,20 @@ mod tests {
             choice("learning_rate", "0.000067, 0.0002, 0.0006"),
             choice("lora_r", "8, 16"),
         ];
-        let written = proposed(&config);
+        let written = proposed(&config, true);
         let numbers = |values: &str| -> Vec<f64> {
             let values = split_values(values).into_iter();
             values.map(|value| value.parse().expect("a number")).collect()
         };
         assert_eq!(numbers(&written[0].values), numbers(&wanted[0].values));
         assert_eq!(written[1], wanted[1]);
+        assert_eq!(proposed(&config, false), written[..1]);
         let full = RunConfig {
             finetuning_type: FinetuningType::Full,
             learning_rate: 0.9,
             ..config
         };
-        let written = proposed(&full);
+        let written = proposed(&full, true);
         assert_eq!((written.len(), numbers(&written[0].values)), (1, vec![0.3, 0.9, 1.0]));
     }
 
@@ -311,7 +327,7 @@ mod tests {
 
     #[test]
     fn every_knob_that_is_proposed_can_be_chosen() {
-        for choice in proposed(&RunConfig::default()) {
+        for choice in proposed(&RunConfig::default(), true) {
             assert!(knobs().any(|knob| knob.name == choice.knob), "{choice:?}");
         }
         assert!(knobs().all(|knob| knob.name != "val_size" && knob.name != "output_dir"));

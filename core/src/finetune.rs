@@ -130,7 +130,7 @@ pub(crate) async fn finetune(job: Job<'_>, emit: &mut Emit<'_>) -> Result<Finish
         fingerprint
             .add_model(model, (job.most_whole_bytes, saved), emit)
             .await?;
-        fingerprint.add_adapter(job.adapter)?;
+        fingerprint.add_adapter(job.adapter, model, saved)?;
         fingerprint.add_data(TRAIN, Some(job.data));
         fingerprint.add_data(VALIDATION, job.validation);
         fingerprint.add_rows([&split.train, &split.held_out]);

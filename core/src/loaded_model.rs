@@ -1,6 +1,7 @@
 //! A model with all that came with it: what it can do on its own, in a run and outside of one, and how it is made ready for a
 //! run.
 
+mod given_adapter;
 mod pretrained_head;
 mod weights_file;
 
@@ -433,6 +434,9 @@ pub(crate) async fn prepare<'m>(
     emit: &mut Emit<'_>,
 ) -> Result<&'m mut LoadedModel> {
     let model = slot.as_ref().ok_or_else(no_model)?;
+    if let Some(adapter) = adapter {
+        emit.warn_all(given_adapter::check(config, &adapter.config)?);
+    }
     let mut wanted = model.head.config.clone();
     let weights = Weights {
         full: config.finetuning_type == FinetuningType::Full,
@@ -459,8 +463,8 @@ pub(crate) async fn prepare<'m>(
         slot.as_mut().ok_or_else(no_model)?
     };
     match adapter {
-        _ if weights.full => {}
         Some(adapter) => model.model.load_adapter(adapter)?,
+        None if weights.full => {}
         None => {
             let wanted = adapter_config(config, &model.model.info)?;
             model.model.check_adapter_names(&wanted)?;

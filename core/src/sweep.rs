@@ -11,7 +11,9 @@ mod variants;
 
 pub use kept::{Best, Heard, Row};
 pub use standing::Standing;
-pub use variants::{Variant, Variants, can_be_swept, split_values};
+pub use variants::{Variant, Variants, can_be_swept, check_adapter, split_values};
+
+use standing::or_last;
 
 /// Whether a sweep leaves runs behind on the way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,7 +104,7 @@ impl Halving {
             let losses = left.iter().filter_map(|&run| Some((runs[run].loss_after(parts)?, run)));
             let mut reached: Vec<(f64, usize)> = losses.collect();
             if parts < Self::PARTS {
-                reached.sort_by(|a, b| a.0.total_cmp(&b.0));
+                reached.sort_by(|a, b| or_last(a.0).total_cmp(&or_last(b.0)));
                 for (_, run) in reached.split_off(reached.len().div_ceil(2)) {
                     behind[run] = Some(parts);
                 }
@@ -156,10 +158,12 @@ mod tests {
 
     #[test]
     fn what_fails_is_no_longer_counted_and_of_equal_losses_the_first_goes_on() {
-        let losses = [Some(1.0), None, Some(1.0), Some(1.0), Some(f64::NAN)];
-        let (all, behind) = turns(Halving::Halves, &losses);
-        assert_eq!(all, [(0, 1), (1, 1), (2, 1), (3, 1), (4, 1), (0, 2), (2, 2), (0, 4)]);
-        assert_eq!(behind, [None, None, Some(2), Some(1), Some(1)]);
+        for none in [f64::NAN, -f64::NAN] {
+            let losses = [Some(1.0), None, Some(1.0), Some(1.0), Some(none)];
+            let (all, behind) = turns(Halving::Halves, &losses);
+            assert_eq!(all, [(0, 1), (1, 1), (2, 1), (3, 1), (4, 1), (0, 2), (2, 2), (0, 4)]);
+            assert_eq!(behind, [None, None, Some(2), Some(1), Some(1)]);
+        }
         // One that fails on the way to its end leaves the sweep without a best one.
         let mut runs = vec![Progress::default(); 1];
         runs[0].is_out = true;

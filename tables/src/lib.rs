@@ -185,7 +185,7 @@ fn opened(bytes: &[u8]) -> Result<Opened, Refusal> {
 
 /// How much stack a reader has: the schema of a Parquet file is read by recursion.
 #[cfg(all(feature = "readers", not(target_arch = "wasm32")))]
-const STACK_BYTES: usize = 256 << 20;
+const STACK_BYTES: usize = 512 << 20;
 
 /// Runs a reader in a thread of its own, with which a panic of a library on a broken file ends. (In a browser it is the worker
 /// that ends.)

@@ -114,6 +114,7 @@ impl PageState {
                     self.settings.take(config);
                     self.forget_pressed();
                     self.loaded.model_source.set(model);
+                    // The next run starts from the base.
                     self.loaded.adapter_files.set(Vec::new());
                     self.training.export.license.set(String::new());
                     self.loaded.forget();

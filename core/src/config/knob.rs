@@ -237,6 +237,11 @@ impl Knob {
             Language::Chinese => chinese,
         })
     }
+    /// Whether it says what a fresh adapter is; one that a run starts from (`adapter_name_or_path`) has its own.
+    pub fn is_of_fresh_adapter(&self) -> bool {
+        let is_of_any = ["finetuning_type", "loraplus_lr_ratio", "loraplus_lr_embedding"].contains(&self.name);
+        self.group == Group::Adapter && !is_of_any
+    }
     /// All that is known of it, in English: what it takes and does, how to choose it, and why.
     pub fn explain(&self) -> String {
         write::of_knob(self)

@@ -60,7 +60,7 @@ impl Dataset {
         match (is_in(&self.used), self.answer.as_deref()) {
             (_, Some(answer)) if answer == column => ColumnRole::Completion,
             (true, _) if self.system.as_deref() == Some(column) => ColumnRole::System,
-            (true, _) if self.form == Schema::Alpaca && column == HISTORY => ColumnRole::Named,
+            (true, _) if self.has_rounds && column == HISTORY => ColumnRole::Named,
             (true, _) if matches!(self.form, Schema::Messages | Schema::ShareGpt) => ColumnRole::Conversation,
             (true, Some(_)) if column != "rejected" => ColumnRole::Prompt,
             (true, None) => ColumnRole::Text,

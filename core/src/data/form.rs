@@ -73,6 +73,8 @@ struct Instructed {
     instruction: String,
     input: String,
     output: String,
+    /// Whether [`HISTORY`] has earlier rounds; not where it is one of these.
+    has_rounds: bool,
 }
 
 /// The columns in use.
@@ -108,6 +110,8 @@ pub(super) struct Texts {
     pub answer: Option<String>,
     /// And the one of what the assistant is told about itself.
     pub system: Option<String>,
+    /// Whether [`HISTORY`] has earlier rounds.
+    pub has_rounds: bool,
 }
 
 /// The form and the rows of a file.
@@ -130,6 +134,7 @@ pub(super) fn texts(records: &Records, told: &Told, is_lenient: bool) -> Result<
                 columns: Vec::new(),
                 answer: None,
                 system: None,
+                has_rounds: false,
             });
         }
         Records::Table(table) => table,
@@ -148,6 +153,7 @@ pub(super) fn texts(records: &Records, told: &Told, is_lenient: bool) -> Result<
                 columns: table.columns().iter().map(|name| key(name)).collect(),
                 answer: None,
                 system: None,
+                has_rounds: false,
             });
         }
         planned => planned?,
@@ -167,6 +173,7 @@ pub(super) fn texts(records: &Records, told: &Told, is_lenient: bool) -> Result<
         columns: plan.columns(),
         answer: plan.answer(),
         system: plan.system(),
+        has_rounds: plan.has_rounds(),
     };
     if matches!(form, Schema::Numbers) {
         return Ok(texts);
@@ -236,6 +243,7 @@ fn given(table: &Table, told: &Told) -> Result<Option<(Schema, Plan)>> {
     if let Some(place) = twice {
         return Err(Error::config(msg::ColumnIsTwoThings).field(all[place]));
     }
+    let has_rounds = !all.iter().any(|column| *column == HISTORY);
     Ok(Some(match (prompts.as_slice(), system) {
         ([], None) => (Schema::Text, Plan::Text(completion)),
         ([prompt], None) => (Schema::PromptCompletion, Plan::Pair(prompt.clone(), completion)),
@@ -245,6 +253,7 @@ fn given(table: &Table, told: &Told) -> Result<Option<(Schema, Plan)>> {
                 instruction: instruction.clone(),
                 input: inputs.first().cloned().unwrap_or_default(),
                 output: completion,
+                has_rounds,
             };
             (Schema::Alpaca, Plan::Alpaca(columns))
         }
@@ -273,6 +282,7 @@ fn plan(table: &Table, notes: &mut Vec<Message>) -> Result<(Schema, Plan)> {
             instruction: "instruction".to_owned(),
             input: "input".to_owned(),
             output: output.to_string(),
+            has_rounds: true,
         };
         return Ok((Schema::Alpaca, Plan::Alpaca(columns)));
     }
@@ -366,10 +376,11 @@ impl Plan {
                     instruction,
                     input,
                     output,
+                    has_rounds,
                 } = columns;
                 let columns = [
                     system.as_str(),
-                    HISTORY,
+                    if *has_rounds { HISTORY } else { "" },
                     instruction.as_str(),
                     input.as_str(),
                     output.as_str(),
@@ -398,6 +409,11 @@ impl Plan {
         }
     }
 
+    /// Whether there are earlier rounds in a column of their own.
+    fn has_rounds(&self) -> bool {
+        matches!(self, Self::Alpaca(columns) if columns.has_rounds)
+    }
+
     fn content(&self, record: &Record) -> Result<Content> {
         Ok(match self {
             Self::Text(text) | Self::Guessed(Guess { text, .. }) => Content::Text(required(record, text)?),
@@ -411,7 +427,10 @@ impl Plan {
             Self::Numbers => return Err(Error::internal(msg::NumbersAsText)),
             Self::Alpaca(columns) => Content::Instruction(Instruction {
                 system: optional(record, &columns.system)?,
-                history: history(record)?,
+                history: match columns.has_rounds {
+                    true => history(record)?,
+                    false => Vec::new(),
+                },
                 instruction: optional(record, &columns.instruction)?,
                 input: optional(record, &columns.input)?,
                 output: required(record, &columns.output)?,

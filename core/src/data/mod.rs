@@ -118,6 +118,8 @@ pub struct Dataset {
     answer: Option<String>,
     /// And the one of what the assistant is told about itself.
     system: Option<String>,
+    /// Whether a column `history` has earlier rounds of each row.
+    has_rounds: bool,
     /// All fields of a file with columns, for tasks whose rows are not texts alone; see [`Dataset::labelled`].
     table: Option<Arc<parse::Table>>,
     /// The rows of a file that holds nothing but numbers and labels; see [`Dataset::numeric`].
@@ -210,6 +212,7 @@ impl Dataset {
             used: texts.columns,
             answer: texts.answer,
             system: texts.system,
+            has_rounds: texts.has_rounds,
             table,
             numbers: None,
         })
@@ -248,6 +251,7 @@ impl Dataset {
             used: Vec::new(),
             answer: None,
             system: None,
+            has_rounds: false,
             table: None,
             numbers: Some(Arc::new(read)),
         }
@@ -267,6 +271,7 @@ impl Dataset {
             used: self.used.clone(),
             answer: self.answer.clone(),
             system: self.system.clone(),
+            has_rounds: self.has_rounds,
             table: self.table.clone(),
             numbers: self.numbers.clone(),
         }

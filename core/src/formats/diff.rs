@@ -16,7 +16,10 @@ const CHUNK: usize = 1 << 20;
 
 /// What changes are sorted by.
 fn key(change: &Change) -> f64 {
-    change.relative().unwrap_or(f64::INFINITY)
+    change
+        .relative()
+        .filter(|share| !share.is_nan())
+        .unwrap_or(f64::INFINITY)
 }
 
 /// Why a tensor of both is not compared.
@@ -360,6 +363,25 @@ mod tests {
             ("0.weight", "", 0),
         ] {
             assert_eq!(layer_of(name), (list.to_owned(), layer));
+        }
+    }
+
+    #[test]
+    fn what_is_no_number_comes_first() {
+        let change = |name: &str, distance: f64| Change {
+            name: name.to_owned(),
+            distance,
+            before: 1.0,
+            after: 1.0,
+        };
+        for none in [f64::NAN, -f64::NAN] {
+            let tensors = vec![change("a", 0.5), change("b", none), change("c", 0.7)];
+            let found = Difference {
+                tensors,
+                ..Difference::default()
+            };
+            let names: Vec<String> = found.finish().tensors.into_iter().map(|one| one.name).collect();
+            assert_eq!(names, ["b", "c", "a"]);
         }
     }
 

@@ -26,6 +26,7 @@ mod stored_zip;
 mod torch_file;
 
 pub use blocks::Storage;
+pub(crate) use files::read_json;
 pub use gguf_config::{GgufFile, GgufModel, OfGguf};
 pub use gguf_names::{Change, GgufForm};
 pub use sentence::{SentenceModules, TextPooling};
@@ -37,8 +38,8 @@ use crate::store::{Source, read_all};
 use crate::tokenizer::Tokenizer;
 use crate::{Error, Result};
 use files::{
-    INDICES, MOST_TEXT_BYTES, Sniffed, base_name, chat_template, choose_shards, ids_at, is_torch, read_json, read_text,
-    sniff, template_in_settings,
+    INDICES, MOST_TEXT_BYTES, Sniffed, base_name, chat_template, choose_shards, ids_at, is_torch, read_text, sniff,
+    template_in_settings,
 };
 use lorakeet_i18n::messages::common;
 use lorakeet_i18n::messages::formats as msg;

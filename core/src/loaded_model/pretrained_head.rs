@@ -17,8 +17,10 @@ use serde_json::{Map, Value};
 /// The head that a model came with, or that an adapter brought.
 #[derive(Debug, Clone)]
 pub(crate) struct PretrainedHead {
-    /// config.json as it was.
+    /// config.json as it was, with the head of an adapter.
     pub(crate) config: Value,
+    /// The same without it, as the model's files have it.
+    pub(crate) of_files: Value,
     pub(crate) task: HeadKind,
     problem: Option<Problem>,
     /// What a run of this program wrote of it.
@@ -36,6 +38,7 @@ impl PretrainedHead {
         Ok(Self {
             run: HeadRecord::read(config)?,
             config: config.clone(),
+            of_files: config.clone(),
             task: model.task(),
             problem: model.problem(),
             outputs: model.labels(),
@@ -72,6 +75,7 @@ impl PretrainedHead {
             run,
             outputs: adapter["id2label"].as_object().map(Map::len),
             config,
+            of_files: self.of_files.clone(),
             task,
             problem: Some(problem.unwrap_or(Problem::SingleLabel)),
             is_default: false,

@@ -47,7 +47,8 @@ pub struct RunRecord {
     #[serde(default)]
     pub max_steps: Option<usize>,
     /// SHA-256 of what it read, by the knob that names each: of the model its config.json and every weight (of one too large
-    /// for that, `sampled:` and the digest of a sample of each tensor), of a data file every byte, as `rows` the tokens that it trains on and holds out, in their order.
+    /// for that, `sampled:` and the digest of a sample of each tensor), of a data file every byte, as `rows` the tokens that it
+    /// trains on and holds out, in their order.
     #[serde(default)]
     pub inputs: BTreeMap<String, String>,
     /// What it failed by, where it did.

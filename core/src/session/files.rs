@@ -5,6 +5,7 @@ use super::Session;
 use crate::error::{Error, Result};
 use crate::formats::diff::{Difference, Uncompared};
 use crate::formats::inspect::{AdapterFacts, Inspected, InspectedTensor, TensorGroup, inspect};
+use crate::formats::read_json;
 use crate::host::Emit;
 use crate::loaded_model::loaded;
 use crate::models::comparison::Side;
@@ -15,6 +16,7 @@ use crate::protocol::{
 use crate::quant::BaseFormat;
 use crate::store::Source;
 use lorakeet_i18n::messages::formats as msg;
+use serde_json::Value;
 
 impl Session {
     pub(super) async fn serve_files(
@@ -95,11 +97,22 @@ impl Session {
     }
 
     /// The model as its files have it.
-    async fn load_again(&mut self, name: String, base: BaseFormat, emit: &mut Emit<'_>) -> Result<()> {
+    pub(super) async fn load_again(&mut self, name: String, base: BaseFormat, emit: &mut Emit<'_>) -> Result<()> {
         let (files, origin) = (self.inputs.model.clone(), self.origin.take());
         self.load_model(name, base, files, emit).await?;
         self.origin = origin;
         Ok(())
+    }
+}
+
+/// config.json among files, where it is there.
+///
+/// # Errors
+/// It is too long, or not JSON.
+pub(super) async fn config_among(files: &[Source]) -> Result<Option<Value>> {
+    match files.iter().find(|file| file.name() == "config.json") {
+        Some(file) => read_json(file.as_ref()).await.map(Some),
+        None => Ok(None),
     }
 }
 

@@ -40,13 +40,13 @@ use crate::pictures::{self, Scene};
 use crate::probe::probe;
 use crate::protocol::{Command, DeviceChoice, DeviceInfo, Event, Keep, KnobInfo, PictureRequest, Probe, RunRecord};
 use crate::quant::BaseFormat;
-use crate::store::{self, Shelf, Sink, Source};
+use crate::store::{Shelf, Sink, Source};
 use crate::train::checkpoint::Checkpoint;
 use crate::train::fingerprint::MOST_WHOLE_BYTES;
 use crate::train::record::{Heard, RecordFile};
 use burn::tensor::Device;
+use lorakeet_i18n::Language;
 use lorakeet_i18n::messages::run as msg;
-use lorakeet_i18n::{Language, Message};
 use runs::KeptRun;
 use serde_json::json;
 use std::cell::RefCell;
@@ -54,9 +54,6 @@ use std::rc::Rc;
 
 /// Half a minute of training is the most that an interruption costs.
 const SAVE_INTERVAL_MS: f64 = 30_000.0;
-
-/// The longest config.json that is read.
-const MOST_CONFIG_BYTES: u64 = 16 << 20;
 
 /// What is loaded, from one command to the next.
 pub struct Session {
@@ -384,16 +381,7 @@ impl Session {
     }
 
     async fn put_on(&mut self, files: Vec<Source>, emit: &mut Emit<'_>) -> Result<()> {
-        let config = files.iter().find(|file| file.name() == "config.json");
-        let config = match config {
-            Some(file) => {
-                let bytes = store::read_all(file.as_ref(), MOST_CONFIG_BYTES).await?;
-                let broken =
-                    |error: serde_json::Error| Error::format(Message::verbatim(error.to_string())).file("config.json");
-                Some(serde_json::from_slice::<serde_json::Value>(&bytes).map_err(broken)?)
-            }
-            None => None,
-        };
+        let config = files::config_among(&files).await?;
         let adapter = loaded(&self.model)?.files.open_adapter(files).await?;
         if let Some(config) = config
             && HeadRecord::is_in(&config)

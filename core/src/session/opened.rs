@@ -1,6 +1,7 @@
 //! A run of the session's shelf that has ended, opened again: what was kept of it, and the weights that it left.
 
 use super::export::LastRun;
+use super::files::config_among;
 use super::history::curve;
 use super::{Session, runs};
 use crate::config::{FinetuningType, RunConfig};
@@ -9,26 +10,20 @@ use crate::finetune::Finished;
 use crate::formats::ModelFiles;
 use crate::head_spec::HeadRecord;
 use crate::host::Emit;
-use crate::loaded_model::{Weights, companions, has_unset_sizes, no_model, read_again};
+use crate::loaded_model::{Weights, companions, has_unset_sizes, loaded, no_model, read_again};
 use crate::protocol::{Event, OpenedRun, RunOutcome, RunRecord};
 use crate::quant::BaseFormat;
-use crate::store::{IndexedSink, Source, read_all};
+use crate::store::{IndexedSink, Source};
 use crate::task::Task;
 use crate::train::checkpoint::put_weights;
 use crate::train::fingerprint::{self, TRAIN, VALIDATION};
 use crate::train::record::{read_outcome, read_record};
-use lorakeet_i18n::Message;
 use lorakeet_i18n::messages::run as msg;
-use serde_json::Value;
 
-/// config.json of what was trained: of an adapter only where it brings a head.
-const CONFIG: &str = "config.json";
 /// PEFT's files.
 const ADAPTER: [&str; 2] = ["adapter_config.json", "adapter_model.safetensors"];
 /// The weights of a model that was trained throughout.
 const WEIGHTS: &str = "model.safetensors";
-/// The longest config.json that is read.
-const MOST_CONFIG_BYTES: u64 = 16 << 20;
 
 impl Session {
     /// Tells what is kept of a run that has ended; `has_model` says that its base is loaded, which then gets the weights that the run
@@ -102,7 +97,13 @@ impl Session {
             let found = results.iter().find(|file| file.name() == name).cloned();
             found.ok_or_else(|| Error::format(msg::RunLeftNoWeights).file(name))
         };
-        (self.trained, self.adapter) = (None, None);
+        self.trained = None;
+        if self.adapter.is_some() {
+            // What an adapter brought, its head for one, is not the run's.
+            let model = loaded(&self.model)?;
+            let (name, base) = (model.files.name.clone(), model.base);
+            self.load_again(name, base, emit).await?;
+        }
         let model = self.model.as_mut().ok_or_else(no_model)?;
         let is_small = has_unset_sizes(&model.files);
         let known = record.inputs.get(fingerprint::MODEL);
@@ -113,15 +114,8 @@ impl Session {
             return Err(error.remedy(msg::ChooseRunsModel));
         }
         let full = config.finetuning_type == FinetuningType::Full;
-        let head = match find(CONFIG) {
-            Ok(file) => {
-                let bytes = read_all(file.as_ref(), MOST_CONFIG_BYTES).await?;
-                let broken =
-                    |error: serde_json::Error| Error::format(Message::verbatim(error.to_string())).file(CONFIG);
-                Some(serde_json::from_slice::<Value>(&bytes).map_err(broken)?)
-            }
-            Err(_) => None,
-        };
+        // Of an adapter there is one only where that brings a head.
+        let head = config_among(results).await?;
         let own = model.head.clone();
         let wanted = match head {
             Some(config) if full => config,
@@ -151,6 +145,7 @@ impl Session {
                 model.model.load_adapter(&adapter)?;
             }
         }
+        model.lay_out_by(config);
         model.pool_texts_by((record.task == Task::Embedding).then_some(config));
         Ok(())
     }

@@ -69,9 +69,11 @@ impl Session {
         let (mut first_step, mut moments) = (0, None);
         if let Some(checkpoint) = resume {
             let mut fingerprint = Fingerprint::of(&spec.settled(config));
-            let known = (self.most_whole_bytes, Some(&checkpoint.fingerprint));
-            fingerprint.add_model(model, known, emit).await?;
-            fingerprint.add_adapter(adapter)?;
+            let saved = Some(&checkpoint.fingerprint);
+            fingerprint
+                .add_model(model, (self.most_whole_bytes, saved), emit)
+                .await?;
+            fingerprint.add_adapter(adapter, model, saved)?;
             let validation = self.validation.as_ref();
             fingerprint.add_data(TRAIN, Some(data));
             fingerprint.add_data(VALIDATION, validation);

@@ -168,7 +168,7 @@ impl Inputs {
             emit.yield_or_stop(msg::StoppedPreparingRows).await
         };
         let digest = sha256_watched(source, watch).await?;
-        let all = [&self.model, &self.data, &self.validation];
+        let all = [&self.model, &self.data, &self.validation, &self.adapter];
         let mut digests = self.digests.borrow_mut();
         digests.retain(|(known, _)| all.iter().any(|files| files.iter().any(|file| is_it(file, known))));
         digests.push((source.clone(), digest.clone()));

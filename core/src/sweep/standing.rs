@@ -16,6 +16,11 @@ pub struct Standing {
     pub loss: Option<f64>,
 }
 
+/// The number, or what comes behind all of them where it is none: of a run that diverged, or of an answer without a score.
+pub(super) fn or_last(value: f64) -> f64 {
+    if value.is_nan() { f64::INFINITY } else { value }
+}
+
 impl Standing {
     /// The better one first: finished runs by their metric and then by their loss, behind them those that came farther, behind
     /// those what has not begun.
@@ -25,15 +30,15 @@ impl Standing {
                 return (true, usize::MAX, f64::INFINITY, f64::INFINITY);
             };
             let metric = match &standing.score {
-                Some((metric, value)) if is_lower_better(metric) => *value,
-                Some((_, value)) => -value,
+                Some((metric, value)) if is_lower_better(metric) => or_last(*value),
+                Some((_, value)) => or_last(-value),
                 None => f64::INFINITY,
             };
             let farther = match standing.is_finished {
                 true => 0,
                 false => usize::MAX - standing.step,
             };
-            let loss = standing.loss.unwrap_or(f64::INFINITY);
+            let loss = standing.loss.map_or(f64::INFINITY, or_last);
             (!standing.is_finished, farther, metric, loss)
         };
         let (a, b) = (key(one), key(other));
@@ -73,6 +78,17 @@ mod tests {
             order(&all),
             [Some(0.5), Some(0.6), Some(0.4), Some(0.9), Some(0.1), None]
         );
+        // What is no number is no good score, whatever its sign.
+        for none in [f64::NAN, -f64::NAN] {
+            let mut all = [
+                of(true, 8, Some(("spearman", none)), 0.1),
+                of(true, 8, Some(("spearman", -0.5)), 0.2),
+                of(true, 8, None, none),
+                of(true, 8, None, 0.3),
+            ];
+            all.sort_by(|a, b| Standing::compare(a.as_ref(), b.as_ref()));
+            assert_eq!(order(&all[..3]), [Some(0.2), Some(0.1), Some(0.3)]);
+        }
         // Of an error the lower one is the better.
         let mut all = [
             of(true, 8, Some(("rmse", 2.0)), 0.1),

@@ -10,7 +10,7 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 
 /// Knobs beside [`PLACES`] by which runs would not be compared on the same rows.
-const HELD_OUT: [&str; 25] = [
+const HELD_OUT: [&str; 29] = [
     "model_name_or_path",
     "train_file",
     "validation_file",
@@ -19,6 +19,7 @@ const HELD_OUT: [&str; 25] = [
     "data_seed",
     "drop_rows",
     "mask_personal",
+    "encoding",
     "header",
     "prompt_columns",
     "completion_column",
@@ -36,7 +37,13 @@ const HELD_OUT: [&str; 25] = [
     "loss",
     "metric_for_best_model",
     "eval_strategy",
+    "predict_with_generate",
+    "max_predict_samples",
+    "max_new_tokens",
 ];
+
+/// The knob of the adapter that a run starts from.
+const ADAPTER: &str = "adapter_name_or_path";
 
 /// Whether a sweep can try several values of a knob: those that say what is written where, and those that decide which rows are
 /// held out and how they are scored, cannot be swept.
@@ -82,6 +89,10 @@ impl Variants {
     /// that do not go together, too many of them. What is wrong with one knob has that as its field.
     pub fn of(base: &Resolved, swept: &[SweptKnob], random: Option<usize>, is_whole: bool) -> Result<Self> {
         check_base(&base.config)?;
+        let names_adapter = |(name, _): &SweptKnob| find(name.trim()).is_some_and(|knob| knob.name == ADAPTER);
+        if base.config.adapter_name_or_path.is_some() || swept.iter().any(names_adapter) {
+            check_adapter(swept)?;
+        }
         if swept.is_empty() {
             return Err(Error::config(msg::NothingToSweep));
         }
@@ -116,6 +127,20 @@ impl Variants {
             all,
             halving,
         })
+    }
+}
+
+/// Refuses knobs that say what a fresh adapter is: of runs that start from an adapter, which has its own, all would be the same.
+///
+/// # Errors
+/// The first of them, as the field.
+pub fn check_adapter(swept: &[SweptKnob]) -> Result<()> {
+    let mut knobs = swept.iter().filter_map(|(name, _)| find(name.trim()));
+    match knobs.find(|knob| knob.is_of_fresh_adapter()) {
+        Some(knob) => Err(Error::config(msg::AdapterHasItsOwn)
+            .field(knob.name)
+            .remedy(msg::SweepWithoutAdapter)),
+        None => Ok(()),
     }
 }
 
@@ -316,6 +341,44 @@ mod tests {
         let many = (1..=101).map(|step| step.to_string()).collect::<Vec<_>>().join(",");
         let error = of(&[("max_steps", &many), ("warmup_steps", &many)], None);
         assert!(error.is_err_and(|error| error.to_string().contains("10000")));
+    }
+
+    #[test]
+    fn settings_of_a_fresh_adapter_are_not_swept_where_there_is_one() {
+        let base = Resolved::of_config(RunConfig {
+            adapter_name_or_path: Some("adapter".into()),
+            ..RunConfig::default()
+        });
+        let of =
+            |knob: &str, values: &str| Variants::of(&base, &[(knob.to_owned(), split_values(values))], None, false);
+        for (knob, values) in [
+            ("r", "4,8"),
+            ("lora_dropout", "0,0.1"),
+            ("trainable_token_indices", "[1],[2]"),
+        ] {
+            let error = of(knob, values).expect_err(knob);
+            assert!(error.to_string().contains("adapter"), "{error}");
+            assert_eq!(error.field_name(), find(knob).map(|knob| knob.name));
+        }
+        for (knob, values) in [("learning_rate", "1e-4,1e-3"), ("loraplus_lr_ratio", "4,16")] {
+            assert_eq!(of(knob, values).expect("a sweep").all.len(), 2);
+        }
+        let swept = [(ADAPTER, "a,b"), ("lora_r", "4,8")].map(|(knob, values)| (knob.to_owned(), split_values(values)));
+        assert!(Variants::of(&Resolved::default(), &swept, None, false).is_err());
+        assert!(Variants::of(&Resolved::default(), &swept[..1], None, false).is_ok());
+    }
+
+    #[test]
+    fn what_decides_how_rows_are_read_and_scored_cannot_be_swept() {
+        for knob in [
+            "encoding",
+            "header",
+            "mask_personal",
+            "predict_with_generate",
+            "max_predict_samples",
+        ] {
+            assert!(!can_be_swept(knob), "{knob}");
+        }
     }
 
     #[test]

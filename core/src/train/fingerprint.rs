@@ -13,6 +13,7 @@ pub use crate::store::{sha256, sha256_of};
 use lorakeet_i18n::messages::run as msg;
 use lorakeet_i18n::{Field, Message};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -92,23 +93,55 @@ impl Fingerprint {
         emit: &mut Emit<'_>,
     ) -> Result<()> {
         self.has_whole_model = saved.map_or(bytes_of(model) <= most, |saved| saved.has_whole_model);
-        let digest = model_digest(model, self.has_whole_model, emit).await?;
+        // An older release took the head of the adapter that it started from for the model's.
+        let is_old = saved.is_some_and(Self::is_of_older_release);
+        let config = if is_old {
+            &model.head.config
+        } else {
+            &model.head.of_files
+        };
+        let mut digest = model_digest(model, config, self.has_whole_model, emit).await?;
+        if is_old {
+            // The run's next checkpoints are compared in the same way.
+            digest = digest.trim_start_matches(SAMPLED).to_owned();
+        }
         self.add(MODEL, digest);
         Ok(())
     }
 
-    /// Adds the adapter that the run starts from, if there is one.
+    /// Whether a release wrote it that did not say that it looked at samples of the model.
+    fn is_of_older_release(&self) -> bool {
+        let is_marked = self.inputs.get(MODEL).is_some_and(|digest| digest.starts_with(SAMPLED));
+        !self.has_whole_model && !is_marked
+    }
+
+    /// Adds the adapter that the run starts from, if there is one, with the head that `model` has of it; `saved` as in
+    /// [`Self::add_model`].
     ///
     /// # Errors
     /// Its numbers do not fill their shapes.
-    pub fn add_adapter(&mut self, adapter: Option<&Adapter>) -> Result<()> {
+    pub(crate) fn add_adapter(
+        &mut self,
+        adapter: Option<&Adapter>,
+        model: &LoadedModel,
+        saved: Option<&Self>,
+    ) -> Result<()> {
         let Some(mut adapter) = adapter.cloned() else {
             return Ok(());
         };
         // Where its base lay is no part of it.
         adapter.config.base_model_name_or_path = None;
         let (config, tensors) = adapter.to_files()?;
-        self.add(ADAPTER, sha256(&[config.as_bytes(), &tensors].concat()));
+        let has_head = model.head.config != model.head.of_files;
+        // That of an older release is in the model's digest.
+        let head = match has_head && !saved.is_some_and(Self::is_of_older_release) {
+            true => model.head.config.to_string(),
+            false => String::new(),
+        };
+        self.add(
+            ADAPTER,
+            sha256(&[config.as_bytes(), &tensors, head.as_bytes()].concat()),
+        );
         Ok(())
     }
 
@@ -214,11 +247,12 @@ impl Fingerprint {
 /// # Errors
 /// Its files cannot be read, or a stop is asked for.
 pub(crate) async fn is_model(model: &LoadedModel, digest: &str, emit: &mut Emit<'_>) -> Result<bool> {
-    if !digest.starts_with(SAMPLED) && model_digest(model, true, emit).await? == digest {
+    let config = &model.head.of_files;
+    if !digest.starts_with(SAMPLED) && model_digest(model, config, true, emit).await? == digest {
         return Ok(true);
     }
     // An older release did not say that it looked at samples.
-    let sampled = model_digest(model, false, emit).await?;
+    let sampled = model_digest(model, config, false, emit).await?;
     Ok(sampled.trim_start_matches(SAMPLED) == digest.trim_start_matches(SAMPLED))
 }
 
@@ -227,8 +261,8 @@ fn bytes_of(model: &LoadedModel) -> u64 {
 }
 
 /// SHA-256 of a model's config.json and of its tensors, of all of them or of samples.
-async fn model_digest(model: &LoadedModel, is_whole: bool, emit: &mut Emit<'_>) -> Result<String> {
-    let config = model.head.config.to_string();
+async fn model_digest(model: &LoadedModel, config: &Value, is_whole: bool, emit: &mut Emit<'_>) -> Result<String> {
+    let config = config.to_string();
     if is_whole {
         return Ok(sha256(format!("{config}\n{}", weights(model, emit).await?).as_bytes()));
     }

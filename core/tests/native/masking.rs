@@ -44,6 +44,15 @@ fn personal_data_are_read_as_placeholders_and_labels_stay() {
     let error = masking(&["labels"]).validate().expect_err("it is no word");
     assert_eq!(error.field_name(), Some("mask_personal"));
 
+    // A number that is read as a text is masked as one; in other columns it stays a number.
+    let numbers = "{\"text\": 13812345678, \"id\": 13812345678}\n{\"text\": 7, \"id\": 8}\n";
+    let made = read("a.jsonl", numbers, &both);
+    let written = lines(&made).expect("rows");
+    assert_eq!(
+        written,
+        "{\"text\":\"PHONE\",\"id\":13812345678}\n{\"text\":7,\"id\":8}\n"
+    );
+
     // A text without columns, too.
     let text = read("a.txt", "Mail a@firm.de.\n\nBye.", &both);
     let report = audit(&text, None, &both, None).expect("it is audited");

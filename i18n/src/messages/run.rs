@@ -27,6 +27,14 @@ messages! { "run";
     TrainFirst = "Train first.", "请先训练。";
     LoraOnFreshWeights = "lora leaves the weights as they are, and these are fresh",
         "lora 不改变基座权重，而这些权重是随机初始化的";
+    AdapterInFull = "full trains every weight of the model, and would leave out the adapter that the run starts from",
+        "full 训练模型的全部权重，会忽略训练所基于的适配器";
+    MergeOrTrainAdapter =
+        "Set finetuning_type: lora; or merge the adapter first (`lorakeet merge`, or an export), and train the merged model.",
+        "请设置 finetuning_type: lora；或先合并适配器（`lorakeet merge` 或导出），再训练合并后的模型。";
+    AdapterKeepsItsOwn { settings, r, alpha } =
+        "The run goes on from an adapter of rank {r} and alpha {alpha}, which stays as it is made: {settings} have no effect.",
+        "训练从已有的适配器（秩 {r}，alpha {alpha}）继续，适配器结构保持不变：{settings} 不起作用。";
     SetFull = "Set finetuning_type: full.", "请设置 finetuning_type: full。";
 
     // tasks

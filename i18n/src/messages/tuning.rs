@@ -51,6 +51,9 @@ messages! { "tuning";
         "cannot be swept: it says what is written where, or which rows and tokens are held out and how they are scored, and runs \
          would not be compared by the same ones",
         "不能扫描：它决定输出位置，或决定留出哪些数据和 token、如何评估，这样各次训练就不是在相同的数据上比较";
+    AdapterHasItsOwn = "cannot be swept: the runs start from an adapter, which keeps the value that it has",
+        "不能扫描：训练从已有的适配器开始，该项沿用适配器自身的值";
+    SweepWithoutAdapter = "Sweep another setting, or start without the adapter.", "请扫描其他设置，或不使用该适配器。";
     TooManyCombinations { most } = "these values have more than {most} combinations", "这些值的组合超过 {most} 种";
     TryFewer = "Give fewer values, or split the sweep.", "请减少取值，或拆分扫描。";
     NoneDrawn = "has to draw 1 combination at least", "至少要抽取 1 种组合";

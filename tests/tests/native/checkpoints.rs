@@ -2,7 +2,7 @@
 
 use lorakeet_core::{
     Error, Result,
-    config::{RunConfig, SchedulerType},
+    config::{RunConfig, SchedulerType, TokenIndices},
     formats::peft::Adapter,
     protocol::{DeviceChoice, Event},
     store::{LocalFuture, MemoryFile, MemorySink, Sink, Source, read_all},
@@ -318,7 +318,7 @@ fn refusal(session: &TestSession) -> Error {
 fn another_run_than_the_one_that_wrote_a_checkpoint_is_refused_by_the_names_of_what_differs() {
     let sink = run(1);
     let same = || RunConfig { seed: 1, ..short() };
-    let table: [(&str, Change); 16] = [
+    let table: [(&str, Change); 21] = [
         ("learning_rate was 0.1, is 0.05", |config| config.learning_rate = 0.05),
         ("seed was 1, is 2", |config| config.seed = 2),
         ("data_seed was not given, is 5", |config| config.data_seed = Some(5)),
@@ -342,6 +342,19 @@ fn another_run_than_the_one_that_wrote_a_checkpoint_is_refused_by_the_names_of_w
         ("adam_beta2 was", |config| config.adam_beta2 = 0.77),
         ("metric_for_best_model was not given", |config| {
             config.metric_for_best_model = Some("token_accuracy".into());
+        }),
+        ("mask_personal was", |config| {
+            config.mask_personal = vec!["email_addresses".into()]
+        }),
+        ("header was not given", |config| config.header = Some(true)),
+        ("completion_column was not given", |config| {
+            config.completion_column = Some("completion".into());
+        }),
+        ("enable_thinking was not given", |config| {
+            config.enable_thinking = Some(false)
+        }),
+        ("trainable_token_indices was not given", |config| {
+            config.trainable_token_indices = Some(TokenIndices::List(vec![1]));
         }),
     ];
     for (difference, change) in table {

@@ -2,7 +2,7 @@
 
 use super::kept_runs::{record, short};
 use lorakeet_core::config::{FinetuningType, RunConfig};
-use lorakeet_core::protocol::{Command, DeviceChoice, Event, Keep, OpenedRun, RunState};
+use lorakeet_core::protocol::{Command, DeviceChoice, Event, FilesCommand, Keep, OpenedRun, RunState};
 use lorakeet_core::store::{MemoryFile, Shelf, Source};
 use lorakeet_core::task::Task;
 use lorakeet_i18n::Message;
@@ -155,6 +155,84 @@ fn a_run_that_has_ended_is_opened_with_its_report_its_notes_and_its_weights() {
         assert_eq!(again.numbers(), losses, "{name}");
     }
     assert!(has_notes);
+}
+
+#[test]
+fn a_run_that_started_from_an_adapter_with_a_head_is_opened_on_its_model_whatever_is_on_that() {
+    let config = RunConfig {
+        task: Some(Task::Classification),
+        ..short()
+    };
+    let bert = || TestSession::with(DeviceChoice::Cpu, tiny::bert_files(), texts());
+    let mut before = bert();
+    train(&mut before, None, &config);
+    before.ask(Command::ExportAdapter, Vec::new());
+    let files = before.exported.iter();
+    let files = files.map(|(name, bytes)| MemoryFile::source(name.clone(), bytes.clone()));
+    let adapter: Vec<Source> = files.collect();
+    let put_on = |session: &mut TestSession| {
+        session.ask(Command::Files(FilesCommand::Adapter), adapter.clone());
+        assert!(matches!(session.events.last(), Some(Event::Files(_))));
+    };
+
+    let disk = Disk::default();
+    let mut first = bert();
+    put_on(&mut first);
+    train(&mut first, Some(&disk), &config);
+    first.summary();
+    first.exported.clear();
+    first.ask(Command::ExportAdapter, Vec::new());
+    let wanted = &first.exported["adapter_model.safetensors"];
+    for has_adapter in [false, true] {
+        let mut again = bert();
+        if has_adapter {
+            put_on(&mut again);
+        }
+        let opened = open(&mut again, &disk, true);
+        assert_eq!(opened.problem, None, "with another adapter on it: {has_adapter}");
+        again.ask(Command::ExportAdapter, Vec::new());
+        assert!(again.exported["adapter_model.safetensors"] == *wanted);
+    }
+}
+
+#[test]
+fn a_run_of_an_older_release_is_opened_without_what_that_did_not_keep() {
+    let disk = Disk::default();
+    let mut first = TestSession::open();
+    first.inner.most_whole_bytes = 0;
+    train(&mut first, Some(&disk), &short());
+    assert_eq!(first.summary().steps, 4);
+    first.ask(Command::ExportAdapter, Vec::new());
+    disk.change("run-first", |files| {
+        for bytes in files.values_mut() {
+            let Ok(Value::Object(mut written)) = serde_json::from_slice::<Value>(bytes) else {
+                continue;
+            };
+            if written.contains_key("predictions") {
+                // There was no outcome.json.
+                bytes.truncate(10);
+            } else if written.contains_key("started_ms") {
+                written.retain(|name, _| !["adapter", "notes"].contains(&name.as_str()));
+                let settings = written.get_mut("settings").and_then(Value::as_object_mut);
+                let later = ["header", "mask_personal", "prompt_columns", "enable_thinking"];
+                settings
+                    .expect("settings")
+                    .retain(|name, _| !later.contains(&name.as_str()));
+                let text = Value::Object(written).to_string();
+                assert!(text.contains("sampled:"), "{text}");
+                // It did not say that it had looked at samples.
+                *bytes = text.replace("sampled:", "").into_bytes();
+            }
+        }
+    });
+    let mut again = TestSession::open();
+    let opened = open(&mut again, &disk, true);
+    assert_eq!(opened.problem, None);
+    assert!(opened.has_weights && opened.has_data && opened.outcome.report.is_none());
+    assert_eq!((opened.outcome.kept, opened.curve.points.len()), (4, 4));
+    again.ask(Command::ExportAdapter, Vec::new());
+    let weights = |session: &TestSession| session.exported["adapter_model.safetensors"].clone();
+    assert!(weights(&again) == weights(&first));
 }
 
 #[test]

@@ -149,6 +149,7 @@ impl Dataset {
             used: texts.columns,
             answer: texts.answer,
             system: texts.system,
+            has_rounds: texts.has_rounds,
             table: Some(Arc::new(table)),
             ..self
         })

@@ -22,20 +22,45 @@ pub(super) fn find(text: &str, found: &mut dyn FnMut(AuditKind, Range<usize>)) {
         return;
     }
     first(AuditKind::Ibans, iban(bytes));
-    let mut numbers: [Option<Range<usize>>; 3] = [None, None, None];
-    let mut at = 0;
-    while let Some(number) = next_number(bytes, at) {
-        at = number.end;
-        let written = &bytes[number.clone()];
-        let kinds = [is_resident_id, is_card, is_phone];
-        if let Some(kind) = kinds.iter().position(|is_kind| is_kind(written)) {
-            numbers[kind].get_or_insert(number);
+    let mut places: [Option<Range<usize>>; 3] = [None, None, None];
+    for (kind, number) in numbers(bytes) {
+        places[kind].get_or_insert(number);
+    }
+    for (kind, place) in NUMBERS.into_iter().zip(places) {
+        first(kind, place);
+    }
+}
+
+/// Where the first of the text's data of this kind stands. No more of the text is looked at than up to its end.
+pub(super) fn first(text: &str, kind: AuditKind) -> Option<Range<usize>> {
+    let bytes = text.as_bytes();
+    match kind {
+        AuditKind::EmailAddresses => email(bytes),
+        AuditKind::Ibans => iban(bytes),
+        kind => {
+            let mut numbers = numbers(bytes);
+            numbers.find_map(|(found, place)| (NUMBERS[found] == kind).then_some(place))
         }
     }
-    let [resident, card, phone] = numbers;
-    first(AuditKind::ResidentIds, resident);
-    first(AuditKind::PaymentCards, card);
-    first(AuditKind::PhoneNumbers, phone);
+}
+
+/// Kinds that are numbers, in the order in which one is tried for them.
+const NUMBERS: [AuditKind; 3] = [AuditKind::ResidentIds, AuditKind::PaymentCards, AuditKind::PhoneNumbers];
+
+/// The numbers that are of a kind, by its place among [`NUMBERS`].
+fn numbers(bytes: &[u8]) -> impl Iterator<Item = (usize, Range<usize>)> + '_ {
+    let mut at = 0;
+    let all = std::iter::from_fn(move || {
+        let number = next_number(bytes, at)?;
+        at = number.end;
+        Some(number)
+    });
+    all.filter_map(|number| {
+        let written = &bytes[number.clone()];
+        let kinds = [is_resident_id, is_card, is_phone];
+        let kind = kinds.iter().position(|is_kind| is_kind(written))?;
+        Some((kind, number))
+    })
 }
 
 /// No number that is looked for has fewer.

@@ -69,6 +69,19 @@ fn a_run_names_the_columns_of_prompt_answer_and_system_prompt() {
         ColumnRole::Completion,
     ];
     assert_eq!(roles, wanted);
+    // A column that a run names is what it names it, whatever it is called.
+    let told = read_by(
+        "a.csv",
+        "history,ask,say\nso far,What?,Yes.\n",
+        config(&["ask", "history"], Some("say"), None),
+    );
+    let told = told.expect("an instruction");
+    let Content::Instruction(row) = &told.rows[0].content else {
+        panic!("not an instruction: {:?}", told.rows[0]);
+    };
+    assert_eq!((row.input.as_str(), row.history.len()), ("so far", 0));
+    let roles = told.column_uses(Task::Generation, &Columns::default());
+    assert_eq!(roles[0].role, ColumnRole::Prompt);
     for (given, words) in [
         (config(&["ask"], None, None), "completion_column"),
         (config(&["ask"], Some("reply"), None), "no column 'reply'"),
