@@ -244,7 +244,10 @@ mod tests {
         let found = measured(0.7, 20, 6, true);
         assert_eq!((found.outlook, found.doubts.len()), (TuningOutlook::NotWorthIt, 1));
         let said = found.sentence.english();
-        assert!(said.contains("on 6 held-out rows") && said.contains("val_size"), "{said}");
+        assert!(
+            said.contains("on 6 held-out rows") && said.contains("val_size"),
+            "{said}"
+        );
         let none = MeasuredBaselines::new(Task::Generation, "loss", Vec::new(), (None, 200), false);
         assert_eq!((none.outlook, none.best), (TuningOutlook::NotCompared, None));
     }
@@ -256,7 +259,9 @@ mod tests {
             assert_eq!(written, outlook.name());
         }
         for language in Language::ALL {
-            let mut all = TuningOutlook::ALL.map(|outlook| outlook.message().text(language)).to_vec();
+            let mut all = TuningOutlook::ALL
+                .map(|outlook| outlook.message().text(language))
+                .to_vec();
             all.dedup();
             assert_eq!(all.len(), TuningOutlook::ALL.len());
         }

@@ -9,11 +9,12 @@ use lorakeet_core::protocol::{
     CalibrationBin, ClassRow, ColumnRole, ColumnUse, Command, ComparedFiles, Comparison, CurveEval, CurvePoint,
     DataInfo, DecisionKind, Decisions, DeviceInfo, DeviceKind, Divergence, EvalInfo, Event, ExportCheck, ExportEvent,
     ExportForm, ExportOption, ExportScore, FileScore, FilesEvent, HubEvent, HubProgress, InputFile, Interval,
-    Judgement, KnobInfo, KnobRange, Learnt, MemoryEstimate, Metric, ModelInfo, OpenedRun, Picture, PictureRequest,
-    PredictionTable, PreviewExample, Probe, RateChange, RatePoint, RateSearch, ReadBack, Report, ReportForm, RunCurve,
-    RunInfo, RunInput, RunLabels, RunOutcome, RunPreview, RunRecord, RunSample, RunScore, RunState, RunSummary,
-    SearchEnd, Sign, Slice, SliceBy, Stage, StepInfo, StoredCopy, StoredRun, StoredSweep, Sweep, SweptRun, SweptRung,
-    SweptScore, TensorChange, TensorError, TextPrediction, TokenProbability, UncomparedTensor, Verdict,
+    Judgement, KnobInfo, KnobRange, Learnt, MeasuredBaselines, MemoryEstimate, Metric, ModelInfo, OpenedRun, Picture,
+    PictureRequest, PredictionTable, PreviewExample, Probe, RateChange, RatePoint, RateSearch, ReadBack, Report,
+    ReportForm, RunCurve, RunInfo, RunInput, RunLabels, RunOutcome, RunPreview, RunRecord, RunSample, RunScore,
+    RunState, RunSummary, SearchEnd, Sign, Slice, SliceBy, Stage, StepInfo, StoredCopy, StoredRun, StoredSweep, Sweep,
+    SweptRun, SweptRung, SweptScore, TensorChange, TensorError, TextPrediction, TokenProbability, TuningOutlook,
+    UncomparedTensor, Verdict,
 };
 use lorakeet_core::task::Task;
 use lorakeet_i18n::messages::formats as msg;
