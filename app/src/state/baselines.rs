@@ -68,6 +68,7 @@ impl PageState {
     /// Other model or data: what was measured on the last ones is of no use.
     pub(super) fn forget_baselines(self) {
         self.stop_baselines();
+        self.worker.clear_error(&[Job::Baselines]);
         if !untrack(|| self.baselines.is_under_way()) {
             self.baselines.state.set(Measuring::None);
         }

@@ -19,7 +19,6 @@ from types import SimpleNamespace
 
 import torch
 import torch.nn.functional as F
-import together
 from accelerate import Accelerator
 from peft import PeftModel
 from safetensors.torch import load_file, save_file
@@ -33,6 +32,8 @@ from transformers import (
     BitsAndBytesConfig,
 )
 from transformers.activations import ACT2FN
+
+import together
 
 HERE = Path(__file__).resolve().parent
 IGNORED = -100  # the label that nothing is learnt from
