@@ -3,9 +3,9 @@
 
 use crate::settings::Settings;
 use leptos::prelude::*;
-use lorakeet_core::advice::{Advice, Caution, Doubt, Recommendation, doubt_of_score};
+use lorakeet_core::advice::{Advice, Caution, Doubt, Recommendation};
 use lorakeet_core::config::RunConfig;
-use lorakeet_core::protocol::{Baseline, RateSearch, StepInfo};
+use lorakeet_core::protocol::{RateSearch, StepInfo};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -160,31 +160,9 @@ fn is_same_but_for_rate(one: &RunConfig, other: &RunConfig) -> bool {
     one == *other
 }
 
-/// Why tuning may not be worth it, by the best score that was had without it; `metric` is the run's.
-pub fn doubt_of_baselines(metric: &str, baselines: &[Baseline]) -> Option<Doubt> {
-    let score = |baseline: &Baseline| {
-        let score = baseline.metrics.iter().find(|one| one.name == metric)?.value;
-        Some((score, doubt_of_score(metric, score, baseline.kind.message())?))
-    };
-    let best = baselines.iter().filter_map(score).max_by(|a, b| a.0.total_cmp(&b.0));
-    best.map(|(_, doubt)| doubt)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lorakeet_core::protocol::{BaselineKind, Metric};
-
-    fn baseline(kind: BaselineKind, accuracy: f64) -> Baseline {
-        Baseline {
-            kind,
-            name: kind.name().to_owned(),
-            metrics: vec![Metric {
-                name: "accuracy".to_owned(),
-                value: accuracy,
-            }],
-        }
-    }
 
     #[test]
     fn a_rate_is_of_the_settings_that_it_was_searched_with_whatever_the_rate_is_now() {
@@ -199,18 +177,5 @@ mod tests {
         };
         assert!(is_same_but_for_rate(&rate, &searched));
         assert!(!is_same_but_for_rate(&rank, &searched));
-    }
-
-    #[test]
-    fn the_best_score_without_training_is_the_doubt() {
-        let baselines = [
-            baseline(BaselineKind::MajorityClass, 0.5),
-            baseline(BaselineKind::NearestCentroid, 0.985),
-            baseline(BaselineKind::LinearProbe, 0.995),
-        ];
-        let doubt = doubt_of_baselines("accuracy", &baselines).expect("next to nothing to gain");
-        assert!(doubt.what.english().contains("0.995"), "{doubt:?}");
-        assert_eq!(doubt_of_baselines("f1_macro", &baselines), None);
-        assert_eq!(doubt_of_baselines("accuracy", &baselines[..1]), None);
     }
 }

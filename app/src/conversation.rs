@@ -55,6 +55,8 @@ pub enum Job {
     Estimate,
     /// Recommended settings and cautions in step 5.
     Advice,
+    /// The baselines of step 4, before a run.
+    Baselines,
     /// The search for a learning rate in step 5.
     FindRate,
     /// Step 6.

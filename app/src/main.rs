@@ -2,6 +2,7 @@
 
 mod advice;
 mod audit;
+mod baselines;
 mod bundled;
 mod chart_view;
 mod client;

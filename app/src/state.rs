@@ -2,6 +2,7 @@
 
 mod advice;
 mod audit;
+mod baselines;
 pub mod columns;
 mod events;
 mod export;
@@ -16,6 +17,7 @@ mod turns;
 
 use crate::advice::{Advised, Search};
 use crate::audit::Audit;
+use crate::baselines::{Measured, Measuring};
 use crate::bundled;
 use crate::conversation::{Conversation, Engine, Job};
 use crate::files::Files;
@@ -86,6 +88,8 @@ pub struct PageState {
     pub loaded: Loaded,
     /// What the engine advises for them.
     pub advice: Advised,
+    /// The baselines that were measured before a run.
+    pub baselines: Measured,
     /// What was found in the data.
     pub audit: Audit,
     /// Files that are looked into or compared.
@@ -129,6 +133,7 @@ impl PageState {
             gpu_tries: StoredValue::new(0),
             loaded,
             advice: Advised::new(),
+            baselines: Measured::new(),
             audit: Audit::new(),
             files: Files::new(),
             training: Training::new(),
@@ -208,6 +213,7 @@ impl PageState {
         self.loaded.forget();
         self.advice.forget();
         self.end_search(Search::None);
+        self.end_baselines(Measuring::None);
         if self.stored.waiting().is_none() {
             self.interrupt_sweep();
         }
@@ -331,10 +337,10 @@ impl PageState {
 
     /// Whether Train can be pressed.
     pub fn can_train(self) -> bool {
-        self.could_train() && !self.advice.is_searching()
+        self.could_train() && !self.advice.is_searching() && !self.baselines.is_under_way()
     }
 
-    /// The same, but for a search that is to begin.
+    /// The same, but for a search or baselines that are to begin.
     fn could_train(self) -> bool {
         self.worker.engine.get() == Engine::Ready
             && self.loaded.is_complete()

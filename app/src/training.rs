@@ -129,7 +129,7 @@ impl Training {
             (run.samples, run.info) = (record.samples, outcome.info);
         });
         if let Some(summary) = record.summary {
-            self.has_adapter.set(has_weights && summary.steps > 0);
+            self.has_adapter.set(has_weights && has_result(&summary));
             self.phase.set(Phase::Done(summary));
         }
         self.ask_frame();
@@ -223,7 +223,7 @@ impl Training {
 
     /// The run is over.
     pub fn done(self, summary: RunSummary) {
-        self.has_adapter.set(summary.steps > 0);
+        self.has_adapter.set(has_result(&summary));
         self.phase.set(Phase::Done(summary));
         self.ask_frame();
     }
@@ -260,4 +260,9 @@ impl Training {
             self.frame.update(|frame| *frame = frame.wrapping_add(1));
         });
     }
+}
+
+/// Whether a run left something that can be asked and exported: also one of no steps, whose head is the linear probe.
+fn has_result(summary: &RunSummary) -> bool {
+    summary.steps > 0 || summary.finished
 }

@@ -6,7 +6,7 @@ use crate::compare::shown;
 use crate::json;
 use crate::screen::{count, hand_out, hand_out_json};
 use lorakeet_core::advice::{Advice, Facts, advise};
-use lorakeet_core::config::{RunConfig, Source};
+use lorakeet_core::config::{Resolved, RunConfig, Source};
 use lorakeet_core::error::Result;
 use lorakeet_core::protocol::DeviceChoice;
 use serde_json::json;
@@ -15,19 +15,7 @@ use std::process::ExitCode;
 
 /// Loads model and data, and says what is recommended. Nothing is written.
 pub async fn run(wish: Advise, device: DeviceChoice, events: &mut EventSink) -> Result<ExitCode> {
-    let Advise { run, data, set } = wish;
-    let resolved = match data {
-        None => resolve_any(Some(run), set)?,
-        Some(data) => {
-            let mut resolved = resolve_any(None, Vec::new())?;
-            let text = |path: &Path| path.display().to_string();
-            let (model, data) = (text(&run), text(&data));
-            let inputs = [("model_name_or_path", model.as_str()), ("train_file", data.as_str())];
-            resolved.overlay(inputs, &Source::Flag)?;
-            with_flags(resolved, &set)?
-        }
-    };
-    let (mut session, config) = loaded(resolved, device, events).await?;
+    let (mut session, config) = loaded(resolved(wish)?, device, events).await?;
     let facts = session.facts(&config, &mut |event, _| events.take(&event)).await?;
     let advice = advise(&facts, &config);
     match events.is_json() {
@@ -41,6 +29,23 @@ pub async fn run(wish: Advise, device: DeviceChoice, events: &mut EventSink) -> 
         false => hand_out(&text(&facts, &advice, &config)?)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The run of a run file, or of a model and data, with what is set on top.
+///
+/// # Errors
+/// A run file that cannot be read; a setting that is none.
+pub fn resolved(wish: Advise) -> Result<Resolved> {
+    let Advise { run, data, set } = wish;
+    let Some(data) = data else {
+        return resolve_any(Some(run), set);
+    };
+    let mut resolved = resolve_any(None, Vec::new())?;
+    let text = |path: &Path| path.display().to_string();
+    let (model, data) = (text(&run), text(&data));
+    let inputs = [("model_name_or_path", model.as_str()), ("train_file", data.as_str())];
+    resolved.overlay(inputs, &Source::Flag)?;
+    with_flags(resolved, &set)
 }
 
 /// The lengths of rows in tokens: the median, the 95th percentile, the longest.

@@ -3,6 +3,7 @@
 use crate::advise;
 use crate::ask;
 use crate::audit;
+use crate::baselines;
 use crate::cluster;
 use crate::compare;
 use crate::convert;
@@ -57,6 +58,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Action::Train(train) => block_on(train::run(train, device, &mut events)),
         Action::Check(wish) => check(wish),
         Action::Advise(wish) => block_on(advise::run(wish, device, &mut events)),
+        Action::Baselines(wish) => block_on(baselines::run(wish, device, &mut events)),
         Action::FindRate(wish) => block_on(find_rate::run(wish, device, &mut events)),
         Action::Audit(wish) => block_on(audit::run(wish, cli.json, &mut |event| events.take(event))),
         Action::Eval(eval) => block_on(ask::score(eval, device, &mut events)),

@@ -9,6 +9,7 @@ const _: Option<&str> = option_env!("LORAKEET_CLONE");
 mod advise;
 mod ask;
 mod audit;
+mod baselines;
 mod check;
 mod cluster;
 mod commands;
@@ -62,6 +63,9 @@ enum Action {
     Check(Check),
     /// Recommend settings for a run, or for a model and data, each with its reason; and say what is unwise in those that it has.
     Advise(Advise),
+    /// Score what can be had without training on the rows that a run holds out, or a run of a model on data: majority class, nearest
+    /// centroid, linear probe, BM25, the untouched model; and say whether tuning may be worth it. Nothing is written.
+    Baselines(Advise),
     /// Search for a learning rate: it grows step by step on the run's own model and data, until the loss explodes. Nothing is written.
     FindRate(FindRate),
     /// Report what is wrong with data before training: duplicates, leakage between training and held-out rows, conflicting and

@@ -355,7 +355,8 @@ pub fn scores_line(eval: &EvalInfo) -> String {
 }
 
 /// `accuracy 0.9000  f1_macro 0.8990`; a metric without a value is shown as a dash.
-fn metrics_line(metrics: &[Metric]) -> String {
+/// Metrics by their names, beside each other.
+pub fn metrics_line(metrics: &[Metric]) -> String {
     let shown = metrics.iter().map(|metric| match metric.value.is_finite() {
         true => format!("{} {:.4}", metric.name, metric.value),
         false => format!("{} \u{2013}", metric.name),

@@ -5,7 +5,7 @@
 mod cautions;
 mod doubts;
 
-pub use doubts::doubt_of_score;
+pub use doubts::{doubt_of_rows, doubt_of_score};
 
 use crate::config::{FinetuningType, RunConfig, find};
 use crate::task::Task;

@@ -3,8 +3,9 @@
 //! [`crate::models`], one step in [`crate::train::step`].
 
 use crate::config::RunConfig;
-use crate::data::{Columns, Data};
-use crate::device;
+use crate::data::audit::Reading;
+use crate::data::{Columns, Data, Dataset, Example, FewValues};
+use crate::device::{self, ExpectedMemory};
 use crate::error::{Kind, Result};
 use crate::estimate;
 use crate::formats::peft::Adapter;
@@ -13,7 +14,7 @@ use crate::loaded_model::{LoadedModel, fit_inputs_to_data, loaded, prepare};
 use crate::protocol::{BaselineKind, Metric, PictureRequest, RunSummary};
 use crate::store::Sink;
 use crate::task::Task;
-use crate::tasks::TaskSpec;
+use crate::tasks::{Baseline, Split, TaskSpec};
 use crate::train::checkpoint::{self, Checkpoint};
 use crate::train::evaluation::{HeldOut, QUESTIONS};
 use crate::train::fingerprint::{Fingerprint, TRAIN, VALIDATION};
@@ -68,33 +69,44 @@ pub(crate) struct Finished {
     pub(crate) pace: Option<Pace>,
 }
 
-/// Trains the loaded model on the data: resolve the task, build examples, attach the adapter, score baselines, train, report.
-///
-/// Everything waits for the device without blocking and gives turns to others, so that a front end hears 'pause' while it trains.
+/// A run before its first step: its task, its rows, and the model with its head and its adapter.
+pub(crate) struct Ready<'a> {
+    pub(crate) spec: TaskSpec,
+    pub(crate) split: Split,
+    /// What stands in the data beside the texts and labels of the rows held out.
+    columns: Vec<FewValues>,
+    pub(crate) model: &'a mut LoadedModel,
+    /// What the run is said to take, as long as this is there.
+    pub(crate) expected: ExpectedMemory,
+}
+
+/// Makes a run ready on the data, and on the validation data where they are apart.
 ///
 /// # Errors
-/// Settings, a model and data that do not go together; a step that diverges; a lost device; a sink that refuses.
-pub(crate) async fn finetune(job: Job<'_>, emit: &mut Emit<'_>) -> Result<Finished> {
-    let started_ms = (emit.host.now_ms)();
-    let (config, data) = (job.config, &job.data.rows);
-
+/// Settings, a model and data that do not go together; a device that cannot take the run; a stop.
+pub(crate) async fn ready<'a>(
+    slot: &'a mut Option<LoadedModel>,
+    (data, validation): (&Dataset, Option<&Dataset>),
+    adapter: Option<&Adapter>,
+    config: &RunConfig,
+    emit: &mut Emit<'_>,
+) -> Result<Ready<'a>> {
     // The task, its labels, loss and metric, and the head that it needs.
-    fit_inputs_to_data(job.model, data, config, emit).await?;
-    let model = loaded(job.model)?;
+    fit_inputs_to_data(slot, data, config, emit).await?;
+    let model = loaded(slot)?;
     let mut spec = TaskSpec::resolve(config, model, data)?;
-    spec.check_head_init(config, model, job.adapter.is_some())?;
+    spec.check_head_init(config, model, adapter.is_some())?;
     spec.note_cutoff(config, model);
     spec.emit_notes(emit);
 
     // Rows → examples → those that are trained on and those that are held out.
-    let validation = job.validation.map(|data| &data.rows);
-    let mut split = spec.datasets(config, model, data, validation, emit).await?;
+    let split = spec.datasets(config, model, data, validation, emit).await?;
     let scored = split.held_out.iter().map(|example| example.row).collect();
     let columns = validation.unwrap_or(data).few_values(&Columns::of(config), &scored);
 
     // The model: its head, and a fresh adapter, a given one, or every weight.
     let head = spec.head(&model.head);
-    let model = prepare(job.model, head, spec.shape, job.adapter, config, emit).await?;
+    let model = prepare(slot, head, spec.shape, adapter, config, emit).await?;
     model.pool_texts_by((spec.task() == Task::Embedding).then_some(config));
     model.check_features(&split.train, data)?;
     // A run that its device cannot take is refused before it computes anything. Its batches have no more rows than there are,
@@ -106,7 +118,7 @@ pub(crate) async fn finetune(job: Job<'_>, emit: &mut Emit<'_>) -> Result<Finish
         per_device_eval_batch_size: config.per_device_eval_batch_size.min(split.held_out.len().max(1)),
         ..config.clone()
     };
-    let adapter = job.adapter.map(|adapter| &adapter.config);
+    let adapter = adapter.map(|adapter| &adapter.config);
     let device = model.model.device();
     let peak_bytes = estimate::check(&model.files, &planned, adapter, device).await?;
     if let Err(error) = device::try_memory(device, peak_bytes.unwrap_or(0)).await {
@@ -119,7 +131,70 @@ pub(crate) async fn finetune(job: Job<'_>, emit: &mut Emit<'_>) -> Result<Finish
     if config.gradient_checkpointing && !model.model.has_parts() {
         emit.warn(NothingToRecompute);
     }
-    let _expected = device::expect_memory(peak_bytes.unwrap_or(0));
+    Ok(Ready {
+        spec,
+        split,
+        columns,
+        model,
+        expected: device::expect_memory(peak_bytes.unwrap_or(0)),
+    })
+}
+
+/// What a tuned model has to beat, from the weights that the run starts from, on the rows held out; with the rows to train on, as the
+/// loss needs them. The head of a new run then starts from the probe where it is to.
+///
+/// # Errors
+/// A probe that cannot be fitted; a lost device.
+pub(crate) async fn to_beat(
+    spec: &TaskSpec,
+    model: &mut LoadedModel,
+    split: Split,
+    is_new: bool,
+    config: &RunConfig,
+    emit: &mut Emit<'_>,
+) -> Result<(Vec<Example>, HeldOut, Vec<Baseline>)> {
+    let Split {
+        mut train,
+        mut held_out,
+    } = split;
+    for examples in [&mut train, &mut held_out] {
+        spec.add_reference(config, &model.model, examples, emit).await?;
+    }
+    let mut held_out = HeldOut::new(held_out, config, &model.model);
+    held_out.ask(config, model, QUESTIONS)?;
+    let seen = config.planned_rows(&config.plan(train.len()));
+    // A run that goes on has its head in the checkpoint, and needs the probe to be compared with it only.
+    let start = match is_new || !held_out.examples.is_empty() {
+        true => spec.head_start(config, &model.model, &train, emit).await?,
+        false => None,
+    };
+    if let Some(start) = start.as_ref().filter(|_| is_new) {
+        start.put_into(&mut model.model, emit)?;
+    }
+    let scored = held_out.scored();
+    let baselines = spec
+        .baselines(&model.model, (&train, seen), scored, start.as_ref(), emit)
+        .await?;
+    Ok((train, held_out, baselines))
+}
+
+/// Trains the loaded model on the data: resolve the task, build examples, attach the adapter, score baselines, train, report.
+///
+/// Everything waits for the device without blocking and gives turns to others, so that a front end hears 'pause' while it trains.
+///
+/// # Errors
+/// Settings, a model and data that do not go together; a step that diverges; a lost device; a sink that refuses.
+pub(crate) async fn finetune(job: Job<'_>, emit: &mut Emit<'_>) -> Result<Finished> {
+    let started_ms = (emit.host.now_ms)();
+    let config = job.config;
+    let rows = (&job.data.rows, job.validation.map(|data| &data.rows));
+    let Ready {
+        spec,
+        split,
+        columns,
+        model,
+        expected: _expected,
+    } = ready(job.model, rows, job.adapter, config, emit).await?;
 
     // Where it goes on from, and by what its checkpoints know it again: only those need a look at the model's files.
     let plan = config.plan(split.train.len());
@@ -154,35 +229,12 @@ pub(crate) async fn finetune(job: Job<'_>, emit: &mut Emit<'_>) -> Result<Finish
         }
     }
 
-    // What a tuned model has to beat, from the weights that the run starts from.
-    for examples in [&mut split.train, &mut split.held_out] {
-        spec.add_reference(config, &model.model, examples, emit).await?;
-    }
-    let mut held_out = HeldOut::new(split.held_out, config, &model.model);
-    held_out.ask(config, model, QUESTIONS)?;
-    let rows = config.planned_rows(&plan);
-    // A run that goes on has its head in the checkpoint, and needs the probe to be compared with it only.
-    let start = match resume.is_none() || !held_out.examples.is_empty() {
-        true => spec.head_start(config, &model.model, &split.train, emit).await?,
-        false => None,
-    };
-    if let Some(start) = start.as_ref().filter(|_| resume.is_none()) {
-        start.put_into(&mut model.model, emit)?;
-    }
-    let baselines = spec
-        .baselines(
-            &model.model,
-            (&split.train, rows),
-            held_out.scored(),
-            start.as_ref(),
-            emit,
-        )
-        .await?;
-    drop(start);
+    let is_new = resume.is_none();
+    let (train, held_out, baselines) = to_beat(&spec, model, split, is_new, config, emit).await?;
 
     let task = spec.task();
-    let sample_prompt = job.sample_prompt.map(|prompt| model.prompt(prompt, data));
-    let mut trainer = Trainer::new(config, plan, model, spec, split.train, held_out);
+    let sample_prompt = job.sample_prompt.map(|prompt| model.prompt(prompt, &job.data.rows));
+    let mut trainer = Trainer::new(config, plan, model, spec, train, held_out);
     (trainer.sink, trainer.save_interval_ms, trainer.fingerprint) = (job.sink, job.save_interval_ms, fingerprint);
     (trainer.is_refused, trainer.record) = (is_refused, job.record);
     if let Some(free_bytes) = job.free_bytes {

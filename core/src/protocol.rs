@@ -6,6 +6,7 @@
 //! back as buffers beside the events that name them. Nothing here needs burn.
 
 mod audit;
+mod baselines;
 mod command;
 mod conclusion;
 mod event;
@@ -26,6 +27,7 @@ mod run_report;
 mod sweep;
 
 pub use audit::{AuditDropped, AuditFinding, AuditKind, AuditPlace, AuditReport, AuditSetting};
+pub use baselines::{MeasuredBaselines, TuningOutlook, best_baseline, doubt_of_baselines};
 pub use command::{ChatMessage, Command, DeviceChoice, GenerateOptions, Prompt};
 pub use conclusion::{NextStep, Outcome};
 pub use event::{

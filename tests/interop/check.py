@@ -318,6 +318,24 @@ def check_cluster(lorakeet, smollm2, work):
     for name, what, first in [("from the beginning", run, 1), ("from a checkpoint", out / "checkpoint-2", 3)]:
         script = run_script(lorakeet, name, what, wanted, first, work)
     check_groups(script / "train.py")
+    check_answers(lorakeet, base, work)
+
+
+def check_answers(lorakeet, base, work):
+    """The script of a run on pairs of answers: DPO from the log-probabilities that the rows have."""
+    answers = work / "answers.jsonl"
+    rows = [{"prompt": text, "chosen": f" Yes, {text.lower()}", "rejected": " " + text.upper()} for text in TEXTS]
+    answers.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for name, loss in [("two answers", "dpo"), ("two answers, smoothed", "dpo(beta=0.5, label_smoothing=0.1)")]:
+        out = work / "answers-out"
+        shutil.rmtree(out, ignore_errors=True)
+        run = work / "answers.yaml"
+        run.write_text("\n".join([
+            f"model_name_or_path: {base}", f"train_file: {answers}", f"output_dir: {out}", "task: preference", f"loss: {loss}",
+            "lora_r: 4", "lora_dropout: 0", "cutoff_len: 32", "per_device_train_batch_size: 2", "gradient_accumulation_steps: 2",
+            "learning_rate: 1e-3", "max_steps: 3", "warmup_ratio: 0", "val_size: 1", "save_steps: 0", ""]))
+        lorakeet.run("train", run)
+        run_script(lorakeet, name, run, losses(out / "train_log.jsonl"), 1, work)
 
 
 def run_script(lorakeet, name, what, wanted, first, work):
@@ -340,11 +358,14 @@ TEXTS = ["The parrot says hello.", "No rain today.", "A word, and another one.",
 
 
 def check_tasks(lorakeet, minilm, work):
-    """Scripts of all-MiniLM-L6-v2 on each task that has a head, with losses and heads of a run's own."""
+    """Scripts of all-MiniLM-L6-v2 on each task of an encoder, with losses and heads of a run's own."""
     answers = [i % 2 for i in range(len(TEXTS))]
     tables = {
         "classification": [("text", "label")] + [(text, ["yes", "no"][answer]) for text, answer in zip(TEXTS, answers)],
         "regression": [("text", "price")] + [(text, 10.5 * i + 100 * answer) for i, (text, answer) in enumerate(zip(TEXTS, answers))],
+        "alike": [("sentence1", "sentence2", "score")] + [(text, TEXTS[i - 1], 0.1 * i) for i, text in enumerate(TEXTS)],
+        "ranking": [("query", "document", "grade")]
+        + [(text, TEXTS[(i + j) % len(TEXTS)], grade) for i, text in enumerate(TEXTS) for j, grade in enumerate([2, 1, 0])],
     }
     files = {}
     for task, rows in tables.items():
@@ -354,6 +375,7 @@ def check_tasks(lorakeet, minilm, work):
     for task, rows in {
         "multi_label": [{"text": text, "labels": [["a"], ["a", "b"], []][i % 3]} for i, text in enumerate(TEXTS)],
         "token_classification": [{"tokens": text.split(), "tags": [["O", "X"][len(word) % 2] for word in text.split()]} for text in TEXTS],
+        "embedding": [{"query": text, "positive": TEXTS[i - 1], "negative": TEXTS[i - 2]} for i, text in enumerate(TEXTS)],
     }.items():
         files[task] = work / f"{task}.jsonl"
         files[task].write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -370,12 +392,20 @@ def check_tasks(lorakeet, minilm, work):
         ("numbers, huber and smooth_l1", "regression", ["loss: 0.5*huber(delta=0.5) + 0.5*smooth_l1(beta=0.3)"]),
         ("tokens", "token_classification", []),
         ("tokens, focal", "token_classification", ["loss: focal(gamma=2)"]),
+        ("documents, bce and mse", "ranking", ["loss: 0.5*bce + 0.5*mse"]),
+        ("documents, pairs", "ranking", ["loss: 0.5*ranknet(sigma=2) + 0.5*margin(margin=0.5)"]),
+        ("documents, lists", "ranking", ["loss: 0.5*listnet + 0.5*softmax"]),
+        ("vectors", "embedding", []),
+        ("vectors, both ways", "embedding", ["loss: infonce(temperature=0.1, symmetric=true)", "classifier_pooling: cls"]),
+        ("vectors, triplets", "embedding", ["loss: 0.5*triplet(margin=0.5) + 0.5*triplet(margin=0.2, distance=cosine)"]),
+        ("texts that are alike", "alike", ["loss: 0.5*mse + 0.5*smooth_l1(beta=0.1)"]),
     ]:
         out = work / "tasks-out"
         shutil.rmtree(out, ignore_errors=True)
         run = work / "tasks.yaml"
         run.write_text("\n".join([
-            f"model_name_or_path: {minilm}", f"train_file: {files[task]}", f"output_dir: {out}", f"task: {task}", "lora_r: 4",
+            f"model_name_or_path: {minilm}", f"train_file: {files[task]}", f"output_dir: {out}",
+            f"task: {'embedding' if task == 'alike' else task}", "lora_r: 4",
             "lora_dropout: 0", "cutoff_len: 16", "per_device_train_batch_size: 2", "gradient_accumulation_steps: 2",
             "learning_rate: 2e-3", "max_steps: 3", "warmup_ratio: 0", "val_size: 0", "save_steps: 0", *more, ""]))
         lorakeet.run("train", run)
@@ -498,6 +528,7 @@ def check_groups(path):
     """Examples of packed rows: each is in one pass, and no pass has more tokens, with padding, than the rows."""
     spec = importlib.util.spec_from_file_location("cluster_script", path)
     script = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, str(path.parent))
     spec.loader.exec_module(script)
     lengths, ids = [1024] + [8] * 128, list(range(2048))
     row = {"input_ids": ids, "labels": ids, "starts": [sum(lengths[:i]) for i in range(1, len(lengths))]}

@@ -2,13 +2,13 @@
 
 use super::knob::go_to;
 use super::notice::{coded, worded};
-use crate::advice::doubt_of_baselines;
 use crate::run::Phase;
 use crate::settings::show;
 use crate::state::PageState;
 use leptos::html::Section;
 use leptos::prelude::*;
 use lorakeet_core::advice::{Caution, Doubt, Recommendation};
+use lorakeet_core::protocol::doubt_of_baselines;
 use lorakeet_i18n::Message;
 use serde_json::Value;
 
@@ -250,7 +250,12 @@ pub fn Doubts() -> impl IntoView {
         let of_baselines = outcome
             .baselines
             .with(|baselines| doubt_of_baselines(metric.as_deref()?, baselines));
-        let doubts = state.advice.doubts().into_iter().chain(of_baselines);
+        let of_measured = || {
+            let found = state.baselines.found(state.settings)?;
+            doubt_of_baselines(&found.metric, &found.scores)
+        };
+        let of_scores = of_baselines.or_else(of_measured);
+        let doubts = state.advice.doubts().into_iter().chain(of_scores);
         doubts.collect::<Vec<_>>()
     });
     move || {

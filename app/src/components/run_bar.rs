@@ -188,6 +188,7 @@ fn Status() -> impl IntoView {
                 () if state.loaded.problem.with(Option::is_some) => words.tasks.status_problem.to_owned(),
                 () if state.worker.job.get() == Some(Job::Generate) => words.status_generating.to_owned(),
                 () if state.worker.job.get() == Some(Job::Predict) => words.tasks.asking.to_owned(),
+                () if state.baselines.is_under_way() => words.moments.measuring.to_owned(),
                 () if state.can_train() => words.status_ready.to_owned(),
                 () => words.status_loading.to_owned(),
             },

@@ -20,6 +20,20 @@ pub struct MomentWords {
     pub baseline_busy: &'static str,
     /// Its summary: metric, value, and what has it.
     pub to_beat: fn(&str, &str, &str) -> String,
+    /// The button that measures them.
+    pub measure: &'static str,
+    /// What it does.
+    pub measure_hint: &'static str,
+    /// They are being measured.
+    pub measuring: &'static str,
+    /// Why they cannot be measured now: the run under way does it.
+    pub run_measures: &'static str,
+    /// What it costs while there is an adapter.
+    pub measure_drops: &'static str,
+    /// The button that takes the linear probe.
+    pub keep_probe: &'static str,
+    /// What it does.
+    pub keep_probe_hint: &'static str,
 
     /// Title of the step that judges the run.
     pub judge: &'static str,
@@ -61,9 +75,18 @@ pub static ENGLISH: MomentWords = MomentWords {
     left: |time| format!("{time} left"),
 
     baseline: "Baseline",
-    baseline_none: "Measured after Train, before the first step",
+    baseline_none: "Not measured yet",
     baseline_busy: "Being measured",
     to_beat: |metric, value, way| format!("To beat: {metric} {value} ({way})"),
+    measure: "Measure the baselines",
+    measure_hint: "Before you tune: what can be had without it, on the rows that the run holds out. Train does the same before its first \
+        step.",
+    measuring: "Preparing the rows as the run does, and scoring them…",
+    run_measures: "A run is under way, and measures them itself.",
+    measure_drops: "Like a new run, this drops what the last one trained. Export that first if you need it.",
+    keep_probe: "Keep the probe",
+    keep_probe_hint: "Trains nothing more: the linear probe becomes the model's head (`head_init: probe`, `max_steps: 0`), to be asked \
+        and exported like any result. To tune on from it, set `max_steps` back.",
 
     judge: "Judge",
     judge_none: "Available after training",
@@ -111,9 +134,17 @@ pub static CHINESE: MomentWords = MomentWords {
     left: |time| format!("剩余 {time}"),
 
     baseline: "基线",
-    baseline_none: "点击“开始训练”后、第一步之前测量",
+    baseline_none: "尚未测量",
     baseline_busy: "正在测量",
     to_beat: |metric, value, way| format!("要超过：{metric} {value}（{way}）"),
+    measure: "测量基线",
+    measure_hint: "微调之前先看：在训练会留出的数据上，不微调能达到什么水平。点击“开始训练”后，第一步之前也会同样测量。",
+    measuring: "正在按训练的方式准备数据并评估…",
+    run_measures: "训练进行中，它会自行测量基线。",
+    measure_drops: "与新的训练一样，测量会丢弃上次训练的结果。如有需要，请先导出。",
+    keep_probe: "采用线性探针",
+    keep_probe_hint: "不再训练：线性探针直接成为模型的输出头（`head_init: probe`、`max_steps: 0`），可以像其他结果一样试用和导出。\
+        若要从它继续微调，请把 `max_steps` 改回来。",
 
     judge: "评估",
     judge_none: "训练后可用",

@@ -191,7 +191,7 @@ pub static ENGLISH: TaskWords = TaskWords {
     baselines: "Baselines without training",
     baselines_hint: "Scored on the held-out rows. Nearest centroid and linear probe use the embeddings of the base model. A fine-tuned \
         model should beat all of them.",
-    baselines_waiting: "The baselines appear here before the first step.",
+    baselines_waiting: "The baselines appear here once they are measured, at the latest before the first step.",
     way: "Model",
     tuned: "fine-tuned model",
     metric_curves: "Validation metrics during training",
@@ -296,7 +296,7 @@ pub static CHINESE: TaskWords = TaskWords {
 
     baselines: "基线（无需训练）",
     baselines_hint: "在验证集上计算；最近类中心与线性探针使用基座模型的向量。微调后的模型应当超过所有基线。",
-    baselines_waiting: "训练开始之前，这里会显示基线。",
+    baselines_waiting: "测量之后，这里会显示基线（最迟在训练的第一步之前）。",
     way: "模型",
     tuned: "微调后的模型",
     metric_curves: "训练中的验证指标",

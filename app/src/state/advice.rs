@@ -79,6 +79,7 @@ impl PageState {
     /// Other model or data: what was advised for the last ones is of no use.
     pub(super) fn forget_advice(self) {
         self.stop_search();
+        self.forget_baselines();
         self.advice.forget();
         if !untrack(|| self.advice.is_searching()) {
             self.advice.search.set(Search::None);

@@ -2,6 +2,7 @@
 
 use super::{BETWEEN_GPU_TRIES, MOST_GPU_TRIES, PageState};
 use crate::advice::Search;
+use crate::baselines::Measuring;
 use crate::client::Incoming;
 use crate::conversation::{Engine, Job};
 use crate::playground::Answer;
@@ -56,6 +57,12 @@ impl PageState {
             }
             Job::FindRate => {
                 self.end_search(Search::None);
+                if error.kind == Kind::Stopped {
+                    return self.finish(job);
+                }
+            }
+            Job::Baselines => {
+                self.end_baselines(Measuring::None);
                 if error.kind == Kind::Stopped {
                     return self.finish(job);
                 }
@@ -172,6 +179,9 @@ impl PageState {
         if untrack(|| self.advice.is_searching()) {
             self.end_search(Search::None);
         }
+        if untrack(|| self.baselines.is_under_way()) {
+            self.end_baselines(Measuring::None);
+        }
         self.training.lose_engine();
         self.interrupt_sweep();
     }
@@ -283,6 +293,15 @@ impl PageState {
                 self.finish(Job::FindRate);
             }
 
+            Event::BaselinesMeasured(measured) => {
+                let is_of_these = untrack(|| loaded.is_complete());
+                self.end_baselines(match is_of_these {
+                    true => Measuring::Done(*measured),
+                    false => Measuring::None,
+                });
+                self.finish(Job::Baselines);
+            }
+
             Event::Started(info) => {
                 self.stored.end_waiting();
                 training.started(info);
@@ -348,6 +367,9 @@ impl PageState {
             Event::Hub(event) => self.hear_of_hub(event),
             Event::Export(event) => self.hear_of_export(event, bytes),
             Event::Files(event) => self.hear_of_files(event),
+            Event::Baseline { scores } if worker.job.get_untracked() == Some(Job::Baselines) => {
+                self.baselines.scored(scores);
+            }
             Event::Baseline { scores } => training.outcome.baselines.set(scores),
             Event::Report(report) => training.outcome.report.set(Some(*report)),
             Event::Predictions(table) => training.outcome.predictions.set(table),

@@ -27,8 +27,9 @@ impl PageState {
     }
 
     pub(super) fn begin(self, wanted: Wanted, steal: bool) {
-        // A search makes way, and does not begin a moment later.
+        // A search and the measuring of baselines make way, and do not begin a moment later.
         self.stop_search();
+        self.stop_baselines();
         if !matches!(wanted, Wanted::Sweep(_)) {
             self.leave_sweep();
         }

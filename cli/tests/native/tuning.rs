@@ -59,6 +59,59 @@ fn a_rate_is_found_twice_the_same_and_nothing_is_left_behind() {
 }
 
 #[test]
+fn baselines_are_those_of_the_run_and_say_whether_to_tune() {
+    let place = Place::new("baselines");
+    place.run(LINES);
+    let before = files(&place.0);
+    let found = last(&place.prints(&["baselines", "run.yaml", "--json"]));
+    assert_eq!(
+        (&found["type"], &found["metric"], &found["rows"], &found["held_out"]),
+        (&"baselines_measured".into(), &"accuracy".into(), &48.into(), &12.into())
+    );
+    let kinds: Vec<&str> = found["scores"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(|one| one["kind"].as_str())
+        .collect();
+    assert_eq!(kinds, ["majority_class", "nearest_centroid", "linear_probe"]);
+    assert!(
+        found["sentence"]
+            .as_str()
+            .is_some_and(|said| said.contains("on 12 held-out rows")),
+        "{found}"
+    );
+    // A model and data take the place of a run file, and settings go on top.
+    let again = last(&place.prints(&[
+        "baselines",
+        "small_mlp",
+        "rows.csv",
+        "--set",
+        "task=classification",
+        "--set",
+        "val_size=12",
+        "--set",
+        "finetuning_type=full",
+        "--json",
+    ]));
+    assert_eq!(again["scores"], found["scores"]);
+    let text = place.prints(&["baselines", "run.yaml"]);
+    for part in [
+        "classification: 48 rows to train on, 12 held out, judged by accuracy",
+        "linear probe",
+        "* ",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert_eq!(files(&place.0), before);
+    let said = place.says(2, &["baselines", "run.yaml", "--set", "val_size=0"]);
+    assert!(
+        said.contains("val_size") && said.contains("no rows are held out"),
+        "{said}"
+    );
+}
+
+#[test]
 fn advice_has_reasons_and_cautions_and_writes_nothing() {
     let place = Place::new("advice");
     place.run(LINES);

@@ -13,14 +13,16 @@ const NEARLY_ALL: f64 = 0.98;
 /// What is known before the run. A packed text has no rows that could be counted.
 pub(super) fn of(facts: &Facts) -> Vec<Doubt> {
     let has_rows = !facts.lengths.is_empty() || facts.model == ModelKind::Fresh;
-    if !has_rows || facts.rows >= FEWEST_ROWS {
-        return Vec::new();
-    }
-    let rows = facts.rows;
-    vec![Doubt {
+    let found = has_rows.then(|| doubt_of_rows(facts.rows));
+    found.flatten().into_iter().collect()
+}
+
+/// What so many rows to train on say; none where they are enough.
+pub fn doubt_of_rows(rows: usize) -> Option<Doubt> {
+    (rows < FEWEST_ROWS).then(|| Doubt {
         what: msg::FewRows { rows }.into(),
         remedy: msg::MoreRows { fewest: FEWEST_ROWS }.into(),
-    }]
+    })
 }
 
 /// What a score that is had without training says: `way` is how it comes about. None where it leaves something to gain, or where

@@ -12,6 +12,7 @@ pub use script::write_script;
 use crate::config::{Plan, RunConfig};
 use crate::data::Example;
 use crate::error::{Error, Result};
+use crate::formats::TextPooling;
 use crate::loss::WeightedSum;
 use crate::task::Task;
 use lorakeet_i18n::messages::export as msg;
@@ -30,6 +31,8 @@ pub enum ModelClass {
     SequenceClassification,
     /// `AutoModelForTokenClassification`.
     TokenClassification,
+    /// `AutoModel`.
+    Features,
 }
 
 impl ModelClass {
@@ -40,6 +43,7 @@ impl ModelClass {
             Self::Seq2SeqLm => "seq2seq_lm",
             Self::SequenceClassification => "sequence_classification",
             Self::TokenClassification => "token_classification",
+            Self::Features => "features",
         }
     }
 }
@@ -61,6 +65,8 @@ pub struct PreparedRun {
     pub task: Task,
     /// Its loss.
     pub loss: WeightedSum,
+    /// How vectors of texts are made of those of their tokens.
+    pub pooling: TextPooling,
     /// The head in front of the outputs, where it is another than transformers' for the architecture.
     pub head: Option<OwnHead>,
     /// The names of a head's outputs.
@@ -101,21 +107,5 @@ pub fn check_steps(config: &RunConfig) -> Result<()> {
             .field("max_steps")
             .remedy(msg::TrainHere)),
         _ => Ok(()),
-    }
-}
-
-/// Refuses a task that the script does not train: those whose rows are compared with each other, or with what the base makes of
-/// them.
-///
-/// # Errors
-/// It is ranking, embedding or preference.
-pub fn check_task(task: Task) -> Result<()> {
-    match task {
-        Task::Generation | Task::Classification | Task::MultiLabel | Task::TokenClassification | Task::Regression => {
-            Ok(())
-        }
-        Task::Ranking | Task::Embedding | Task::Preference => Err(Error::config(msg::TaskNotInScript { task })
-            .field("task")
-            .remedy(msg::ScriptTasks)),
     }
 }

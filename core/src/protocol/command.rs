@@ -84,6 +84,12 @@ pub enum Command {
         /// Every knob.
         config: Box<RunConfig>,
     },
+    /// Score what can be had without training on the rows that a run with these settings holds out, as that run does: answered by its
+    /// [`Event::Baseline`]s and an [`Event::BaselinesMeasured`]. The model has the weights afterwards from which the run would start.
+    Baselines {
+        /// Every knob.
+        config: Box<RunConfig>,
+    },
     /// Search for a learning rate of a run on the loaded model and data, in steps of the run itself: each is told as an
     /// [`Event::Step`], the outcome as [`Event::Rate`]. The model has the weights afterwards from which the run would start.
     FindRate {
@@ -173,7 +179,8 @@ pub enum Command {
     Pause,
     /// Go on after a pause.
     Resume,
-    /// End the run after the step under way; the adapter so far is kept. A search for a learning rate ends without an outcome.
+    /// End the run after the step under way; the adapter so far is kept. A search for a learning rate, or the scoring of baselines, ends
+    /// without an outcome.
     Stop,
     /// Continue a prompt; answered by [`Event::Token`]s and one [`Event::Generated`].
     Generate {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// Values of a metric that differ by less than this share of them are the same.
 const SAME: f64 = 1e-6;
 /// With fewer rows held out the interval of a share is some 20 points wide: 2 · 1.96 · √(0.25 / 100).
-const FEW_ROWS: usize = 100;
+pub(super) const FEW_ROWS: usize = 100;
 /// A validation loss that moved by less than this share stands still.
 const STILL: f64 = 0.01;
 

@@ -1,6 +1,7 @@
 //! What the engine says, while it loads and while it trains.
 
 use super::audit::AuditReport;
+use super::baselines::MeasuredBaselines;
 use super::export::ExportEvent;
 use super::files::FilesEvent;
 use super::hub::HubEvent;
@@ -189,6 +190,8 @@ pub enum Event {
         /// One entry a way.
         scores: Vec<Baseline>,
     },
+    /// What those that were asked for before a run say about tuning.
+    BaselinesMeasured(Box<MeasuredBaselines>),
     /// The trained model compared with the baselines.
     Report(Box<Report>),
     /// Row by row what the model answers, the worst errors first.

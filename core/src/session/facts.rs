@@ -5,11 +5,10 @@ use super::{Session, no_data};
 use crate::advice::{Facts, ModelKind, advise};
 use crate::config::{Group, KNOBS, RunConfig};
 use crate::data::audit::Reading;
-use crate::data::{self, Content, Dataset, Example, Schema};
+use crate::data::{self, Content, Dataset, Example};
 use crate::device;
 use crate::error::Result;
 use crate::estimate::{LastPace, estimate, estimate_with_work};
-use crate::head_spec::HeadKind;
 use crate::host::{Emit, Receiver};
 use crate::loaded_model::{LoadedModel, fit_inputs_to_data, loaded};
 use crate::models::registry::{Kind, of_model_type};
@@ -125,8 +124,7 @@ impl Session {
         let validation = self.validation.as_ref().map(|data| &data.rows);
         let mut spec = TaskSpec::resolve(config, model, data)?;
         spec.emit_notes(emit);
-        let packs = spec.objective.learns_texts() && model.head.task == HeadKind::CausalLm;
-        let is_packed = packs && config.packing.unwrap_or(data.form == Schema::Text);
+        let is_packed = spec.packs(config, &model.head, data);
         let measured = RunConfig {
             cutoff_len: if is_packed { config.cutoff_len } else { MOST_TOKENS },
             ..config.clone()

@@ -2,6 +2,7 @@
 //! a run itself is `finetune.rs`.
 
 pub mod audit;
+mod baselines;
 mod cut;
 mod export;
 mod facts;
@@ -222,6 +223,7 @@ impl Session {
             Command::KeptRows { config } => self.hand_over_kept_rows(&config, emit).await,
             Command::Estimate { config } => self.estimate(&config, emit).await,
             Command::Advise { config } => self.answer_advice(&config, emit).await,
+            Command::Baselines { config } => self.answer_baselines(&config, emit).await,
             Command::FindRate { config } => self.answer_rate(&config, emit).await,
             Command::Train {
                 config,

@@ -4,11 +4,12 @@
 use super::{Session, no_data};
 use crate::config::{FinetuningType, Optimizer, RunConfig};
 use crate::error::{Error, Result};
-use crate::export::cluster::{ModelClass, PreparedRun, check_steps, check_task};
+use crate::export::cluster::{ModelClass, PreparedRun, check_steps};
 use crate::host::Receiver;
 use crate::loaded_model::{fit_inputs_to_data, loaded, prepare};
 use crate::models::HeadKind;
 use crate::models::registry::{Kind, of_model_type};
+use crate::task::Task;
 use crate::tasks::TaskSpec;
 use crate::train::checkpoint::{self, state_files};
 use crate::train::fingerprint::{Fingerprint, TRAIN, VALIDATION};
@@ -39,15 +40,12 @@ impl Session {
         }
         check_adapter(config)?;
         check_steps(config)?;
-        let said = config.task.or(config.problem_type.map(|problem| problem.task()));
-        said.map_or(Ok(()), check_task)?;
         let mut spec = TaskSpec::resolve(config, model, &data.rows)?;
         spec.check_head_init(config, model, self.adapter.is_some())?;
-        check_task(spec.task())?;
         spec.note_cutoff(config, model);
         spec.emit_notes(emit);
         let validation = self.validation.as_ref().map(|data| &data.rows);
-        let split = spec.datasets(config, model, &data.rows, validation, emit).await?;
+        let mut split = spec.datasets(config, model, &data.rows, validation, emit).await?;
         let head = spec.head(&model.head);
         let labels = head.as_ref().map(|head| head.labels.clone()).unwrap_or_default();
         let activation = head.as_ref().and_then(|head| head.record.layers.activation.clone());
@@ -59,6 +57,7 @@ impl Session {
 
         let adapter = self.adapter.as_ref();
         let model = prepare(&mut self.model, head, spec.shape, adapter, config, emit).await?;
+        model.pool_texts_by((spec.task() == Task::Embedding).then_some(config));
         if resume.is_none()
             && let Some(start) = spec.head_start(config, &model.model, &split.train, emit).await?
         {
@@ -87,6 +86,9 @@ impl Session {
             let found = files.into_iter().find(|(name, _)| name == OPTIMIZER);
             moments = found.map(|(_, bytes)| bytes);
         }
+        for examples in [&mut split.train, &mut split.held_out] {
+            spec.add_reference(config, &model.model, examples, emit).await?;
+        }
         let parameters = model.model.parameters.iter();
         let no_decay = parameters.filter(|parameter| !parameter.decay);
         Ok(PreparedRun {
@@ -97,11 +99,13 @@ impl Session {
                 HeadKind::SequenceClassification => ModelClass::SequenceClassification,
                 HeadKind::TokenClassification => ModelClass::TokenClassification,
                 HeadKind::Seq2SeqLm => ModelClass::Seq2SeqLm,
-                HeadKind::CausalLm | HeadKind::MaskedLm | HeadKind::Features => ModelClass::CausalLm,
+                HeadKind::Features => ModelClass::Features,
+                HeadKind::CausalLm | HeadKind::MaskedLm => ModelClass::CausalLm,
             },
             is_gguf,
             task: spec.task(),
             loss: spec.objective.loss.clone(),
+            pooling: model.model.text_pooling(),
             head: model.model.head_for_script(activation),
             labels,
             pad_token_id: model.model.pad_token_id(),

@@ -21,7 +21,7 @@ pub(crate) mod token_classification;
 
 pub(crate) use baselines::Baseline;
 pub(crate) use embedding::Corpus;
-pub(crate) use examples::{collate, length_step};
+pub(crate) use examples::{Split, collate, length_step};
 pub(crate) use generation::Question;
 pub use objective::Objective;
 pub(crate) use predictions::{number, sigmoid, softmax};

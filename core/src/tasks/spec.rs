@@ -39,6 +39,8 @@ pub(crate) struct TaskSpec {
     pub(super) columns: Columns,
     /// Whether the head is new.
     pub(super) fresh: bool,
+    /// Whether the run goes on with a trained head, so that the model answers before its first step.
+    pub(crate) keeps_head: bool,
     /// What the run puts in front of the head's outputs.
     layers: HeadLayers,
     /// The pooling of a new head that neither the run nor the architecture decides.
@@ -93,6 +95,7 @@ impl TaskSpec {
         };
         if task.has_head() {
             let is_kept = is_kept && own.is_trained(loaded);
+            spec.keeps_head = is_kept;
             spec.layers = head_layers(config, own, is_kept)?;
             if let Some((pooling, note)) = spec.pooling_by_default(config, loaded).filter(|_| !is_kept) {
                 (spec.layers.pooling, spec.default_pooling) = (Some(pooling), Some(pooling));
@@ -147,6 +150,7 @@ impl TaskSpec {
             .and_then(|answer| fitting(&labelled, answer));
         spec.take(kept, kind, || labelled.names(kind))?;
         (spec.scaling, spec.inputs) = (own.scaling(), own.inputs());
+        spec.keeps_head = !spec.fresh && is_trained;
         spec.shape = labelled.shape;
         spec.columns = Columns {
             texts: labelled.texts,
@@ -239,6 +243,7 @@ impl TaskSpec {
             notes: Vec::new(),
             columns,
             fresh: false,
+            keeps_head: false,
             layers: HeadLayers::default(),
             default_pooling: None,
         })
@@ -264,6 +269,12 @@ impl TaskSpec {
             self.notes.extend(modules.check(config.classifier_pooling.is_some())?);
         }
         Ok(())
+    }
+
+    /// Whether texts are joined into rows, which then are not the rows of the data.
+    pub(crate) fn packs(&self, config: &RunConfig, own: &PretrainedHead, dataset: &Dataset) -> bool {
+        let could = self.objective.learns_texts() && own.task == HeadKind::CausalLm;
+        could && config.packing.unwrap_or(dataset.form == Schema::Text)
     }
 
     /// Notes that rows are not packed although the run asks for it.

@@ -9,11 +9,12 @@ use lorakeet_core::protocol::{
     CalibrationBin, ClassRow, ColumnRole, ColumnUse, Command, ComparedFiles, Comparison, CurveEval, CurvePoint,
     DataInfo, DecisionKind, Decisions, DeviceInfo, DeviceKind, Divergence, EvalInfo, Event, ExportCheck, ExportEvent,
     ExportForm, ExportOption, ExportScore, FileScore, FilesEvent, HubEvent, HubProgress, InputFile, Interval,
-    Judgement, KnobInfo, KnobRange, Learnt, MemoryEstimate, Metric, ModelInfo, OpenedRun, Picture, PictureRequest,
-    PredictionTable, PreviewExample, Probe, RateChange, RatePoint, RateSearch, ReadBack, Report, ReportForm, RunCurve,
-    RunInfo, RunInput, RunLabels, RunOutcome, RunPreview, RunRecord, RunSample, RunScore, RunState, RunSummary,
-    SearchEnd, Sign, Slice, SliceBy, Stage, StepInfo, StoredCopy, StoredRun, StoredSweep, Sweep, SweptRun, SweptRung,
-    SweptScore, TensorChange, TensorError, TextPrediction, TokenProbability, UncomparedTensor, Verdict,
+    Judgement, KnobInfo, KnobRange, Learnt, MeasuredBaselines, MemoryEstimate, Metric, ModelInfo, OpenedRun, Picture,
+    PictureRequest, PredictionTable, PreviewExample, Probe, RateChange, RatePoint, RateSearch, ReadBack, Report,
+    ReportForm, RunCurve, RunInfo, RunInput, RunLabels, RunOutcome, RunPreview, RunRecord, RunSample, RunScore,
+    RunState, RunSummary, SearchEnd, Sign, Slice, SliceBy, Stage, StepInfo, StoredCopy, StoredRun, StoredSweep, Sweep,
+    SweptRun, SweptRung, SweptScore, TensorChange, TensorError, TextPrediction, TokenProbability, TuningOutlook,
+    UncomparedTensor, Verdict,
 };
 use lorakeet_core::task::Task;
 use lorakeet_i18n::messages::formats as msg;
@@ -620,6 +621,25 @@ fn events(number: f64) -> Vec<Event> {
         rows: 2,
         held_out: 1,
     });
+    events.push(Event::BaselinesMeasured(Box::new(MeasuredBaselines {
+        task: Task::Classification,
+        metric: text(),
+        scores: vec![Baseline {
+            kind: BaselineKind::LinearProbe,
+            name: text(),
+            metrics: vec![Metric {
+                name: text(),
+                value: number,
+            }],
+        }],
+        best: Some(BaselineKind::LinearProbe),
+        rows: Some(2),
+        held_out: 1,
+        keeps_probe: true,
+        outlook: TuningOutlook::ProbeFirst,
+        sentence: said(),
+        doubts: Vec::new(),
+    })));
     events.push(Event::Rate(Box::new(RateSearch {
         points: vec![RatePoint {
             step: 1,
@@ -761,6 +781,7 @@ fn kind(event: &Event) -> u32 {
         Event::RunOpened(_) => 42,
         Event::CheckpointFile { .. } => 43,
         Event::Sweeps { .. } => 44,
+        Event::BaselinesMeasured(_) => 45,
     }
 }
 
@@ -768,7 +789,7 @@ fn kind(event: &Event) -> u32 {
 fn every_event_comes_through_json_as_it_went_in_whatever_its_numbers() {
     for number in [0.0, -0.0, 3.0, 2.345e-4, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         let events = events(number);
-        assert_eq!(events.iter().map(kind).collect::<BTreeSet<_>>().len(), 45);
+        assert_eq!(events.iter().map(kind).collect::<BTreeSet<_>>().len(), 46);
         for event in events {
             let written = serde_json::to_string(&event).expect("it is written");
             let read: Event = serde_json::from_str(&written).unwrap_or_else(|error| panic!("{written}: {error}"));

@@ -228,6 +228,16 @@ messages! { "advice";
     NearlyPerfect { metric, score, way } =
         "Without any training, {metric} is {score} on the held-out rows already ({way}): there is next to nothing to gain.",
         "不经训练，留出数据上的 {metric} 已达 {score}（{way}）：几乎没有提升空间。";
+    MayNotBeWorthIt = "Tuning may not be worth it", "微调可能不值得";
+    ProbeIsFirst = "The linear probe is the score to beat", "须先超过线性探针";
+    SomethingToGain = "There is something to gain by tuning", "微调仍有提升空间";
+    BestWithout { metric, score, way, rows } =
+        "The best without training ({way}) has {metric} {score} on {rows} held-out rows: a tuned model has to beat that by more than \
+         chance.",
+        "不经训练的最佳做法（{way}）在 {rows} 条留出数据上的 {metric} 为 {score}：微调后的模型须显著超过它。";
+    NoValueWithout { metric } =
+        "{metric} has a value for none of the answers that are had without training, so a tuned model can only be judged by itself.",
+        "不经训练的各种做法都没有 {metric} 的数值，微调后的模型只能单独评价。";
     TakeWithoutTraining = "Take that instead, or score on harder rows, so that a gain can be seen.",
         "请直接采用它，或换更难的数据来评估，这样才能看出提升。";
 }

@@ -108,10 +108,6 @@ messages! { "export";
     NotCompared { why } = "What was written was not compared with what it was made of: {why}", "未将写出的文件与原文件对比：{why}";
     LargestPart = "Use the largest size of one file.", "请填写单个文件的最大大小。";
     // For a cluster.
-    TaskNotInScript { task } = "the script does not train {task}", "该脚本不支持 {task} 任务";
-    ScriptTasks =
-        "It trains generation, classification, multi_label, token_classification and regression; train others here, and export what was learnt.",
-        "它支持 generation、classification、multi_label、token_classification 和 regression；其他任务请在本程序中训练，再导出结果。";
     FullNotInScript = "the script trains an adapter, and not every weight", "该脚本训练适配器，而不是全部权重";
     UseLoraForScript = "Set finetuning_type: lora, or export the model as merged.", "请设置 finetuning_type: lora，或将模型导出为 merged。";
     SmallNotInScript { model_type } = "{model_type} is a small model of this program alone, which transformers does not have",
@@ -135,7 +131,7 @@ messages! { "export";
         "{program} 按自己的随机数划分和排列数据。";
     TaskNotInProgram { task, program } = "{task} is not written for {program}, whose fine-tuning continues texts",
         "{task} 任务不能为 {program} 导出，它的微调只做文本续写";
-    ExportScript = "Export a classification as script; train other tasks here.", "分类任务请导出为 script；其他任务请在本程序中训练。";
+    ExportScript = "Export it as script instead, which trains every task.", "请改为导出 script，它支持所有任务。";
     NoRunFile = "has no run.yaml, so how to train is not known", "没有 run.yaml，无法得知训练设置";
     NameRunFile = "Name a run file, a run's output_dir or a checkpoint in it.", "请指定运行文件、训练的 output_dir 或其中的检查点。";
     NoLicense { got } = "{got} is not the name of a licence", "{got} 不是许可证名称";

@@ -135,6 +135,9 @@ messages! { "run";
     // training
     StoppedPreparingRows = "stopped while the rows were prepared", "已停止（正在准备数据）";
     StoppedScoringReference = "stopped while the reference was computed", "已停止（正在计算参考模型的得分）";
+    StoppedBaselines = "stopped while the baselines were measured", "已停止（正在测量基线）";
+    NothingHeldOut = "no rows are held out that the baselines could be scored on", "没有留出可用于测量基线的数据";
+    HoldOutForBaselines = "Set val_size: 0.1, or give a validation_file.", "请设置 val_size: 0.1，或提供 validation_file。";
     StoppedScoringRows = "stopped while the rows were scored", "已停止（正在评估数据）";
     StoppedAnsweringRows = "stopped while the rows were answered", "已停止（正在预测数据）";
     StoppedStep = "stopped in the middle of a step", "已停止（正在训练一步）";

@@ -5,7 +5,7 @@ use lorakeet_core::{
     data::order,
     export::cluster::{PreparedRun, write_script},
     protocol::DeviceChoice,
-    store::{MemoryFile, MemorySink},
+    store::{MemoryFile, MemorySink, Source},
     task::Task,
 };
 use lorakeet_tests::{
@@ -135,7 +135,7 @@ fn a_script_from_a_checkpoint_has_its_weights_and_moments() {
 }
 
 #[test]
-fn a_classifier_has_classes_and_what_the_script_does_not_train_is_refused_with_a_way_out() {
+fn a_classifier_has_classes_and_a_training_of_every_weight_is_refused_with_a_way_out() {
     let open = || TestSession::with(DeviceChoice::Cpu, tiny::bert_files(), rows::classes(40));
     let run = prepared(&mut open(), &short()).expect("a run");
     let files = written(&run);
@@ -145,26 +145,110 @@ fn a_classifier_has_classes_and_what_the_script_does_not_train_is_refused_with_a
     for row in lines(&files["rows.jsonl"]) {
         assert!(row["label"].as_u64().is_some_and(|label| label < classes), "{row}");
     }
-    type Change = fn(&mut RunConfig);
-    let changes: [(&str, Change); 4] = [
-        ("token_classification and regression", |config| {
-            config.task = Some(Task::Ranking)
-        }),
-        ("token_classification and regression", |config| {
-            config.task = Some(Task::Embedding)
-        }),
-        ("token_classification and regression", |config| {
-            config.task = Some(Task::Preference);
-        }),
-        ("finetuning_type: lora", |config| {
-            config.finetuning_type = FinetuningType::Full
-        }),
-    ];
-    for (way_out, change) in changes {
-        let mut config = short();
-        change(&mut config);
-        let error = prepared(&mut open(), &config).expect_err(way_out).to_string();
-        assert!(error.contains(way_out), "{error}");
+    let full = RunConfig {
+        finetuning_type: FinetuningType::Full,
+        ..short()
+    };
+    let error = prepared(&mut open(), &full).expect_err("every weight").to_string();
+    assert!(error.contains("finetuning_type: lora"), "{error}");
+}
+
+/// The texts of each row of a script, and its settings.
+fn texts_and_settings(model: Vec<Source>, data: Source, config: &RunConfig) -> (Vec<Vec<Value>>, Value, PreparedRun) {
+    let mut session = TestSession::with(DeviceChoice::Cpu, model, data);
+    let run = prepared(&mut session, config).expect("a run");
+    let files = written(&run);
+    assert!(
+        files.contains_key("together.py"),
+        "the losses of texts that belong together"
+    );
+    let texts = lines(&files["rows.jsonl"])
+        .iter()
+        .map(|row| row["texts"].as_array().expect("texts").clone())
+        .collect();
+    (texts, json(&files["train_config.json"]), run)
+}
+
+#[test]
+fn two_answers_have_their_log_probabilities_by_the_model_before_the_run() {
+    let said = |i: usize| [" aaa.", " bb.", " c."][i % 3];
+    let row = |i: usize| {
+        let prompt = format!("say {}", ["a", "b", "c"][i % 3]);
+        serde_json::json!({ "prompt": prompt, "chosen": said(i), "rejected": said(i + 1) }).to_string()
+    };
+    let rows: Vec<String> = (0..20).map(row).collect();
+    let data = MemoryFile::source("rows.jsonl", rows.join("\n").into_bytes());
+    let config = RunConfig {
+        loss: Some("dpo(beta=0.3, label_smoothing=0.1)".into()),
+        val_size: 4.0,
+        ..short()
+    };
+    let (rows, settings, run) = texts_and_settings(tiny::model_files(), data, &config);
+    let told = (&settings["kind"], &settings["answers"], &settings["compares_batch"]);
+    assert_eq!(told, (&"causal_lm".into(), &"answers".into(), &false.into()));
+    let terms = serde_json::json!([{ "loss": "dpo", "beta": 0.3, "label_smoothing": 0.1, "weight": 1.0 }]);
+    assert_eq!(settings["terms"], terms);
+    assert_eq!(rows.len(), run.train.len());
+    for (texts, example) in rows.iter().zip(&run.train) {
+        assert_eq!(texts.len(), 2);
+        assert_eq!(texts[0]["input_ids"], serde_json::json!(example.input_ids));
+        assert_eq!(texts[1]["input_ids"], serde_json::json!(example.others[0].input_ids));
+        for text in texts {
+            let labels = text["labels"].as_array().expect("labels");
+            assert_eq!(labels.len(), text["input_ids"].as_array().map_or(0, Vec::len));
+            assert!(labels.iter().any(|label| *label != -100) && labels[0] == -100, "{text}");
+            assert!(text["reference"].as_f64().is_some_and(|sum| sum < 0.0), "{text}");
+        }
+    }
+}
+
+#[test]
+fn documents_have_grades_and_texts_that_are_alike_their_likeness() {
+    let of_task = |task: Task, loss: Option<&str>| RunConfig {
+        task: Some(task),
+        loss: loss.map(str::to_owned),
+        val_size: 4.0,
+        ..short()
+    };
+    let ranking = of_task(Task::Ranking, Some("0.5*ranknet(sigma=2) + 0.5*softmax"));
+    let (rows, settings, _) = texts_and_settings(tiny::bert_files(), rows::graded(12), &ranking);
+    assert_eq!(settings["kind"], "sequence_classification");
+    assert_eq!(
+        (&settings["answers"], &settings["labels"]),
+        (&"scores".into(), &serde_json::json!(["LABEL_0"]))
+    );
+    for texts in &rows {
+        let grades: Vec<f64> = texts.iter().filter_map(|text| text["grade"].as_f64()).collect();
+        assert!(
+            grades.len() == texts.len() && grades.contains(&1.0) && grades.contains(&0.0),
+            "{texts:?}"
+        );
+    }
+
+    let contrast = of_task(Task::Embedding, Some("infonce(temperature=0.1, symmetric=true)"));
+    let (rows, settings, _) = texts_and_settings(tiny::bert_files(), rows::graded(12), &contrast);
+    let told = (
+        &settings["kind"],
+        &settings["answers"],
+        &settings["compares_batch"],
+        &settings["pooling"],
+    );
+    assert_eq!(
+        told,
+        (&"features".into(), &"vectors".into(), &true.into(), &"mean".into())
+    );
+    assert!(
+        rows.iter().all(|texts| texts.len() >= 3),
+        "a query, its document, and one that is not its"
+    );
+
+    let alike = (0..12).map(|i| format!("ab,{},{}", ["ab", "cd"][i % 2], [0.9, 0.1][i % 2]));
+    let alike = rows::table("sentence1,sentence2,score", alike);
+    let mut session = TestSession::with(DeviceChoice::Cpu, tiny::bert_files(), alike);
+    let run = prepared(&mut session, &of_task(Task::Embedding, None)).expect("a run");
+    for row in lines(&written(&run)["rows.jsonl"]) {
+        assert_eq!(row["texts"].as_array().map(Vec::len), Some(2));
+        assert!(row["likeness"].as_f64().is_some_and(|likeness| likeness > 0.0), "{row}");
     }
 }
 

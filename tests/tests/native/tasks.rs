@@ -7,6 +7,7 @@ mod generation;
 mod head_start;
 mod heads;
 mod judging;
+mod measured;
 mod preference;
 mod preview;
 mod ranking;

@@ -132,12 +132,12 @@ impl CommandQueue {
         }
     }
 
-    /// Whether a run, a search or work on files is under way or waits for its turn.
+    /// Whether a run, a search, the scoring of baselines or work on files is under way or waits for its turn.
     fn runs(&self) -> bool {
         let is_run = |(command, _): &(Command, Vec<File>)| {
             matches!(
                 command,
-                Command::Train { .. } | Command::FindRate { .. } | Command::Files(_)
+                Command::Train { .. } | Command::FindRate { .. } | Command::Baselines { .. } | Command::Files(_)
             )
         };
         self.trains.get() || self.searches.get() || self.waiting.borrow().iter().any(is_run)
@@ -154,8 +154,10 @@ impl CommandQueue {
                     }
                     let mut emit = |event: Event, bytes: Option<Vec<u8>>| post(&event, bytes, false);
                     self.trains.set(matches!(command, Command::Train { .. }));
-                    self.searches
-                        .set(matches!(command, Command::FindRate { .. } | Command::Files(_)));
+                    self.searches.set(matches!(
+                        command,
+                        Command::FindRate { .. } | Command::Baselines { .. } | Command::Files(_)
+                    ));
                     session.handle(command, sources, &mut emit).await;
                     self.trains.set(false);
                     self.searches.set(false);

@@ -11,8 +11,9 @@ use lorakeet_i18n::messages::export as msg;
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
 
-/// The script.
+/// The script, and its part with the losses of texts that belong together.
 const SCRIPT: &str = include_str!("train.py");
+const TOGETHER: &str = include_str!("together.py");
 
 /// Its packages, in the releases that it was tried with.
 const REQUIREMENTS: &str =
@@ -117,6 +118,7 @@ pub async fn write_script(run: &PreparedRun, sink: &dyn StreamSink) -> Result<Ve
         false => REQUIREMENTS.to_owned(),
     };
     sink.write("train.py", SCRIPT.as_bytes()).await?;
+    sink.write("together.py", TOGETHER.as_bytes()).await?;
     sink.write("requirements.txt", requirements.as_bytes()).await?;
     write_rows(run, &run.train, "rows.jsonl", sink).await?;
     if !run.held_out.is_empty() {
@@ -168,8 +170,13 @@ fn settings(run: &PreparedRun) -> Value {
         "answers": match run.task {
             Task::MultiLabel => "labels",
             Task::Regression => "numbers",
-            _ => "classes",
+            Task::Preference => "answers",
+            Task::Ranking => "scores",
+            Task::Embedding => "vectors",
+            Task::Generation | Task::Classification | Task::TokenClassification => "classes",
         },
+        "compares_batch": run.loss.compares_batch(),
+        "pooling": run.pooling.name(),
         "terms": terms(&run.loss),
         "head": run.head.as_ref().map(head),
         "no_decay": run.no_decay,
@@ -219,7 +226,8 @@ fn steps(run: &PreparedRun) -> Vec<Vec<Vec<usize>>> {
 }
 
 /// One row of `examples` a line: token ids, what is learnt of them (`label` a class, `targets` numbers or flags, `labels` of tokens),
-/// the row's number in the data file, and of a packed row where each example but the first begins.
+/// the row's number in the data file, and of a packed row where each example but the first begins. Of rows whose texts are compared,
+/// `texts` has those of each text: the chosen answer and the rejected one; a query and its documents, each with its query or apart.
 async fn write_rows(run: &PreparedRun, examples: &[Example], name: &str, sink: &dyn StreamSink) -> Result<()> {
     let mut pieces = sink.create(name).await?;
     for some in examples.chunks(ROWS_AT_A_TIME) {
@@ -233,6 +241,9 @@ async fn write_rows(run: &PreparedRun, examples: &[Example], name: &str, sink: &
 }
 
 fn row(run: &PreparedRun, example: &Example) -> Value {
+    if matches!(run.task, Task::Preference | Task::Ranking | Task::Embedding) {
+        return row_of_texts(run, example);
+    }
     let mut row = json!({ "row": example.row, "input_ids": example.input_ids });
     match &example.target {
         // Of a classifier the class; it has the names of `labels` in train_config.json.
@@ -250,6 +261,36 @@ fn row(run: &PreparedRun, example: &Example) -> Value {
     }
     if !example.starts.is_empty() {
         row["starts"] = example.starts.iter().map(|start| start.token).collect();
+    }
+    row
+}
+
+/// A row whose texts belong together: `reference` is the log-probability of an answer by the model that the run began with, `grade` how
+/// relevant a document is, `likeness` how alike two texts are.
+fn row_of_texts(run: &PreparedRun, example: &Example) -> Value {
+    let number = |example: &Example| match &example.target {
+        Target::Row(numbers) => numbers.first().copied().unwrap_or_default(),
+        _ => 0.0,
+    };
+    let text = |example: &Example| {
+        let mut text = json!({ "input_ids": example.input_ids });
+        if !example.token_type_ids.is_empty() {
+            text["token_type_ids"] = json!(example.token_type_ids);
+        }
+        match run.task {
+            Task::Preference => {
+                text["labels"] = json!(example.next_token_labels());
+                text["reference"] = json!(number(example));
+            }
+            Task::Ranking => text["grade"] = json!(number(example)),
+            _ => {}
+        }
+        text
+    };
+    let texts = std::iter::once(example).chain(&example.others).map(text);
+    let mut row = json!({ "row": example.row, "texts": texts.collect::<Vec<_>>() });
+    if run.task == Task::Embedding && run.loss.is_of_numbers() {
+        row["likeness"] = json!(number(example));
     }
     row
 }
@@ -326,6 +367,8 @@ mod tests {
             "eval_steps",
             "save_steps",
             "answers",
+            "compares_batch",
+            "pooling",
             "terms",
             "head",
             "no_decay",

@@ -8,7 +8,7 @@ optimizer step takes, and adapter/ the weights (and AdamW's moments) to start fr
 
 The rows of an optimizer step are divided over the processes, and gradients and losses are added up: each term of the loss of a step is
 the mean over all of its target tokens or rows, on any number of processes the same but for rounding (and for dropout, whose masks
-differ).
+differ). Where the loss compares the rows of a micro-batch with each other, micro-batches are divided instead of rows.
 """
 
 import argparse
@@ -24,6 +24,7 @@ from peft import PeftModel
 from safetensors.torch import load_file, save_file
 from transformers import (
     AutoConfig,
+    AutoModel,
     AutoModelForCausalLM,
     AutoModelForSeq2SeqLM,
     AutoModelForSequenceClassification,
@@ -31,6 +32,8 @@ from transformers import (
     BitsAndBytesConfig,
 )
 from transformers.activations import ACT2FN
+
+import together
 
 HERE = Path(__file__).resolve().parent
 IGNORED = -100  # the label that nothing is learnt from
@@ -40,8 +43,14 @@ MODELS = {
     "seq2seq_lm": AutoModelForSeq2SeqLM,
     "sequence_classification": AutoModelForSequenceClassification,
     "token_classification": AutoModelForTokenClassification,
+    "features": AutoModel,
 }
-PROBLEMS = {"classes": "single_label_classification", "labels": "multi_label_classification", "numbers": "regression"}
+PROBLEMS = {
+    "classes": "single_label_classification",
+    "labels": "multi_label_classification",
+    "numbers": "regression",
+    "scores": "regression",
+}
 
 
 def main():
@@ -244,6 +253,8 @@ def labels_in(row, settings):
 
 def counts_of(row, settings):
     """What the sum of each term of the loss is divided by, with the other rows' of the step: targets, their weights, or numbers."""
+    if "texts" in row:
+        return [together.count_of(term, row, settings.answers) for term in settings.terms]
     if "targets" in row:
         return [len(row["targets"])] * len(settings.terms)
     labels = [label for label in labels_in(row, settings) if label != IGNORED]
@@ -319,6 +330,8 @@ def logits_of(model, inputs, settings):
 
 def sums_of(model, rows, settings, device):
     """The sum of each term of the loss over all targets of these rows, which are not packed, times the term's weight."""
+    if "texts" in rows[0]:
+        return sums_of_texts(model, rows, settings, device)
     inputs = {name: tensor.to(device) for name, tensor in inputs_of(rows, settings).items()}
     if settings.answers != "classes":
         targets = torch.tensor([row["targets"] for row in rows], dtype=torch.float32, device=device)
@@ -337,6 +350,21 @@ def sums_of(model, rows, settings, device):
         logits, labels = logits[:, :-1], labels[:, 1:]
     logits, labels = logits.reshape(-1, logits.shape[-1]), labels.reshape(-1)
     return torch.stack([term["weight"] * of_classes(term, logits, labels) for term in settings.terms])
+
+
+def sums_of_texts(model, rows, settings, device):
+    """The same of rows of several texts each, all of which go through the model together."""
+    texts = [text for row in rows for text in row["texts"]]
+    inputs = {name: tensor.to(device) for name, tensor in inputs_of(texts, settings).items()}
+    if settings.answers == "answers":
+        labels = padded([text["labels"] for text in texts], IGNORED).to(device)
+        outputs = together.answers_log_probs(model(**inputs).logits.float(), labels)
+    elif settings.answers == "vectors":
+        states = model.get_base_model().base_model(**inputs).last_hidden_state.float()
+        outputs = together.vectors(states, inputs["attention_mask"], settings.pooling)
+    else:
+        outputs = logits_of(model, inputs, settings)[:, 0]
+    return together.sums(outputs, rows, settings.answers, settings.terms, penalty)
 
 
 def of_classes(term, logits, labels):
@@ -412,7 +440,7 @@ def train(model, optimizer, settings, first_step, arguments, accelerator):
         rate = learning_rate(step, settings)
         for group in optimizer.param_groups:
             group["lr"] = rate * group["rate"]
-        of_step = [rows[i] for micro_batch in steps[step] for i in micro_batch]
+        of_step = [[rows[i] for i in micro_batch] for micro_batch in steps[step]]
         loss, norm = take_step(model, optimizer, of_step, step, settings, accelerator)
         since_log.append(loss)
         done = step + 1
@@ -431,17 +459,25 @@ def is_due(step, every):
     return every > 0 and step % every == 0
 
 
-def take_step(model, optimizer, rows, step, settings, accelerator):
-    """One optimizer step on all of `rows`, of which this process takes its share; gives loss and norm of the gradient."""
+def own_parts(batches, size, settings, accelerator):
+    """What this process takes of these batches, in passes: whole ones where their rows are compared with each other, else its share of
+    the rows, `size` at a time."""
+    rank, processes = accelerator.process_index, accelerator.num_processes
+    if settings.compares_batch:
+        return batches[rank::processes]
+    return parts([row for batch in batches for row in batch][rank::processes], size)
+
+
+def take_step(model, optimizer, batches, step, settings, accelerator):
+    """One optimizer step on all of `batches`, of which this process takes its share; gives loss and norm of the gradient."""
     rank, processes, device = accelerator.process_index, accelerator.num_processes, accelerator.device
-    counts = counts_of_all(rows, settings)
-    mine = rows[rank::processes]
+    counts = counts_of_all([row for batch in batches for row in batch], settings)
     # Masks of dropout follow from the step, so that a run that goes on draws those of one that never stopped.
     torch.manual_seed(settings.seed + step * processes + rank)
     model.train()
     optimizer.zero_grad(set_to_none=True)
     loss = torch.zeros(1, device=device)
-    for part in parts(mine, settings.per_device_train_batch_size):
+    for part in own_parts(batches, settings.per_device_train_batch_size, settings, accelerator):
         for group in groups_of(part):
             group_loss = mean(sums_of(model, group, settings, device), counts)
             group_loss.backward()
@@ -477,8 +513,8 @@ def evaluate(model, rows, settings, accelerator):
     """The mean loss over all targets of `rows`."""
     model.eval()
     total = torch.zeros(len(settings.terms), device=accelerator.device)
-    mine = rows[accelerator.process_index :: accelerator.num_processes]
-    for part in parts(mine, settings.per_device_eval_batch_size):
+    size = settings.per_device_eval_batch_size
+    for part in own_parts(parts(rows, size), size, settings, accelerator):
         for group in groups_of(part):
             total += sums_of(model, group, settings, accelerator.device)
     total = accelerator.reduce(total, reduction="sum")

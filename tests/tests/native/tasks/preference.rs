@@ -15,7 +15,7 @@ use lorakeet_tests::{
 };
 
 /// Prompts that name a letter; the chosen answer says it, the rejected one another.
-fn preferences() -> Source {
+pub(super) fn preferences() -> Source {
     let mut generator = Generator::new(19, "rows");
     let rows = (0..80).map(|_| {
         let letters = ["a", "b", "c", "d"];

@@ -1,4 +1,5 @@
-//! Advice before a run: what is recommended is taken and taken back, cautions have ways out, a learning rate is searched for.
+//! Advice before a run: what is recommended is taken and taken back, cautions have ways out, a learning rate is searched for,
+//! baselines are measured.
 
 use anyhow::{Context, Result, ensure};
 use lorakeet_tests::browser::{Options, Page};
@@ -121,6 +122,24 @@ async fn a_learning_rate_is_searched_for_taken_and_the_search_can_be_stopped() -
     // Its steps are none of a run's.
     ensure!(page.text("step").await? == "–");
     page.wait_enabled("train", REACTION).await?;
+
+    // What there is to beat is measured without a run, and holds until the rows are others.
+    let unfold = "document.querySelector('[data-testid=baseline]').open = true";
+    page.run(unfold, Vec::new()).await?;
+    page.wait_enabled("measure-baselines", READY).await?;
+    page.press("measure-baselines").await?;
+    let said = "return !!document.querySelector('[data-testid=tuning-outlook]')?.dataset.outlook";
+    page.wait_until("the baselines are measured", RUN, said).await?;
+    let ways = "return document.querySelectorAll('[data-testid=baselines] tbody tr').length";
+    ensure!(page.run(ways, Vec::new()).await?.as_u64() >= Some(1));
+    page.set_knob("learning_rate", "1e-5").await?;
+    ensure!(
+        page.run(said, Vec::new()).await? == json!(true),
+        "the rate has no part in it"
+    );
+    page.set_knob("cutoff_len", "32").await?;
+    let gone = "return !document.querySelector('[data-testid=tuning-outlook]')";
+    page.wait_until("they are of other rows", REACTION, gone).await?;
     page.no_panic()?;
     page.close().await
 }
