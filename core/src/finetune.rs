@@ -3,7 +3,6 @@
 //! [`crate::models`], one step in [`crate::train::step`].
 
 use crate::config::RunConfig;
-use crate::data::audit::Reading;
 use crate::data::{Columns, Data, Dataset, Example, FewValues};
 use crate::device::{self, ExpectedMemory};
 use crate::error::{Kind, Result};
