@@ -11,7 +11,7 @@ use crate::estimate;
 use crate::formats::peft::Adapter;
 use crate::host::Emit;
 use crate::loaded_model::{LoadedModel, fit_inputs_to_data, loaded, prepare};
-use crate::protocol::{BaselineKind, Metric, PictureRequest, RunSummary};
+use crate::protocol::{AuditDropped, BaselineKind, Metric, PictureRequest, RunSummary};
 use crate::store::Sink;
 use crate::task::Task;
 use crate::tasks::TaskSpec;
@@ -30,6 +30,8 @@ use std::rc::Rc;
 pub(crate) struct Data {
     pub(crate) rows: Dataset,
     pub(crate) digest: String,
+    /// How many rows were left out, by what is wrong with them.
+    pub(crate) dropped: Vec<AuditDropped>,
     /// How they were read.
     pub(crate) reading: Reading,
     /// Of validation rows, the digest of the data that they were compared with, where those that leak were left out.

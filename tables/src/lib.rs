@@ -34,11 +34,7 @@ pub const MAGIC: &[u8] = b"LORAKEET ROWS 1\n";
 pub const MOST_BYTES: usize = 250 << 20;
 
 /// Values that it may have, a row counted as two more.
-pub const MOST_VALUES: usize = if cfg!(target_pointer_width = "32") {
-    2_000_000
-} else {
-    8_000_000
-};
+pub const MOST_VALUES: usize = 8_000_000;
 
 /// What stands between a file and what lies in it, as in `book.xlsx › Sheet 2`.
 pub const WITHIN: &str = " › ";

@@ -13,11 +13,12 @@ use super::step::{Step, StepStatus};
 use super::validation::Validation;
 use crate::bundled::DATA;
 use crate::conversation::Job;
+use crate::format;
 use crate::loaded::DataSource;
 use crate::run::Phase;
 use crate::state::PageState;
 use leptos::prelude::*;
-use lorakeet_core::protocol::DataInfo;
+use lorakeet_core::protocol::{DataInfo, Stage};
 use web_sys::File;
 
 /// The step of the data.
@@ -81,6 +82,7 @@ pub fn Data() -> impl IntoView {
             <DropZone id="data-input" label=Signal::derive(state.text(|w| w.data_drop))
                 hint=Signal::derive(state.text(|w| w.data_drop_hint)) disabled=locked take/>
             <Paste/>
+            <Reading/>
             {move || state.loaded.data.get().map(|info| view! { <Facts info/> })}
             <Audit/>
             <Columns/>
@@ -88,6 +90,33 @@ pub fn Data() -> impl IntoView {
             <Validation/>
             <Preview/>
         </Step>
+    }
+}
+
+/// How far reading a large file is, and the way to end it.
+#[component]
+fn Reading() -> impl IntoView {
+    let state = expect_context::<PageState>();
+    let percent = Memo::new(move |_| match (state.worker.job.get(), state.worker.progress.get()) {
+        (Some(Job::Data), Some((Stage::ReadData, done, total))) => format::percent(done, total),
+        _ => None,
+    });
+    let share = move || percent.get().map(|percent| (percent as f64 / 100.0).to_string());
+    let told = move || {
+        let percent = percent.get().map(|percent| format!(" {percent} %"));
+        [state.words().data_loading, &percent.unwrap_or_default()].concat()
+    };
+    let is_long = Memo::new(move |_| percent.get().is_some());
+    view! {
+        <Show when=move || is_long.get()>
+            <progress max="1" value=share></progress>
+            <p class="hint" role="status">{told}</p>
+            <p class="buttons">
+                <button type="button" data-testid="data-cancel" on:click=move |_| state.end_file_job(Job::Data)>
+                    {state.text(|w| w.files.cancel)}
+                </button>
+            </p>
+        </Show>
     }
 }
 

@@ -1,4 +1,4 @@
-//! From a dropped file to batches of tokens: [`Dataset`] → [`examples`] → [`split`] → [`order`] → [`collate`]; rows of numbers
+//! From a dropped file to batches of tokens: [`Incoming`] or [`Dataset::read_by`] → [`Dataset`] → [`examples`] → [`split`] → [`order`] → [`collate`]; rows of numbers
 //! go by [`Dataset::numeric`] and [`numeric_examples`] instead.
 //!
 //! Bytes are parsed once, here, into rows that cannot be wrong: a bad row is an error that names the file, the row and
@@ -15,6 +15,7 @@ mod form;
 mod frame;
 mod header;
 mod idx;
+mod incoming;
 mod json;
 mod label_values;
 mod labelled;
@@ -36,6 +37,7 @@ mod seq2seq;
 mod series;
 mod similarity_pairs;
 mod table;
+mod text;
 mod token_classification;
 mod told;
 mod turns;
@@ -48,6 +50,7 @@ pub use examples::{Example, Examples, Settings, Start, Target, Word, examples};
 pub use few_values::FewValues;
 pub use frame::labelled_examples;
 pub use idx::{is_idx, labels_of};
+pub use incoming::Incoming;
 pub use labelled::{Columns, Labelled, LabelledRow};
 pub use labels::{LabelKind, LabelSet, note_of_alike};
 pub use layout::prompt_text;
@@ -61,6 +64,7 @@ pub(crate) use row_marks::{RowDifference, RowMarks};
 pub use scaling::{InputScaling, Scaling};
 pub use seq2seq::seq2seq_examples;
 pub use similarity_pairs::similarity_examples;
+pub use text::Text;
 pub use token_classification::{Tagged, TaggedRow, token_classification_examples};
 pub use told::Told;
 pub use value::Value;
@@ -71,11 +75,16 @@ use crate::error::{Error, Result};
 use crate::protocol::DataInfo;
 use lorakeet_i18n::Message;
 use lorakeet_i18n::messages::data as msg;
+use std::borrow::Cow;
 use std::sync::Arc;
 
-/// The largest file that is read: all of its text, its rows and its tokens are in memory at once (about six times its
-/// size), and a browser's tab has 4 GB.
-pub const MAX_FILE_BYTES: u64 = 256 << 20;
+/// The largest file that is read, of which a browser's tab, which has 4 GB, holds the rows and what is made of them.
+///
+/// Of tables and lines of JSON in UTF-8 ([`Incoming`]) the texts are in memory once. Beside them a row of a table takes about 80 bytes
+/// in a browser and 140 natively, and each of its fields 24 and 40; a line of JSON as much, and 20 bytes more a text. Conversations are
+/// there twice, as they are read and as they are laid out. Other files are in memory twice while they are read, and texts in other
+/// encodings up to two and a half times. Tokens come to that: eight bytes each.
+pub const MAX_FILE_BYTES: u64 = 512 << 20;
 
 /// Refuses a file that is empty or too large to be read, from its length alone.
 pub fn check_size(name: &str, length: u64) -> Result<()> {
@@ -142,21 +151,21 @@ impl Dataset {
     /// # Errors
     /// As [`Dataset::parse`]; bytes that are not of this encoding.
     pub fn parse_as(name: &str, bytes: &[u8], encoding: Option<Encoding>) -> Result<Self> {
-        Self::read(name, bytes, &Told::from(encoding), false)
+        Self::read(name, bytes.into(), &Told::from(encoding), false)
     }
 
     /// With `is_lenient`, rows that no run can use are no error.
-    fn read(name: &str, bytes: &[u8], told: &Told, is_lenient: bool) -> Result<Self> {
+    fn read(name: &str, bytes: Cow<[u8]>, told: &Told, is_lenient: bool) -> Result<Self> {
         Self::read_within(name, bytes, told, (is_lenient, false))
     }
 
     /// The same of a file that may lie in another.
-    fn read_within(name: &str, bytes: &[u8], told: &Told, (is_lenient, inside): (bool, bool)) -> Result<Self> {
+    fn read_within(name: &str, bytes: Cow<[u8]>, told: &Told, (is_lenient, inside): (bool, bool)) -> Result<Self> {
         check_size(name, bytes.len() as u64)?;
-        if idx::is_idx(bytes) {
-            return Ok(Self::of_numbers(idx::read((name, bytes), None)?));
+        if idx::is_idx(&bytes) {
+            return Ok(Self::of_numbers(idx::read((name, &bytes), None)?));
         }
-        if opened::is_to_open(bytes) {
+        if opened::is_to_open(&bytes) {
             return Self::read_opened(name, bytes, told, (is_lenient, inside));
         }
         let mut notes = Vec::new();
@@ -333,31 +342,31 @@ pub struct Row {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Content {
     /// Text to be continued; never blank.
-    Text(String),
+    Text(Text),
     /// A conversation with at least one answer; roles are `system`, `user`, `assistant` or `tool`.
-    Messages(Conversation),
+    Messages(Box<Conversation>),
     /// A prompt and the text that should follow it, which is never blank.
     PromptCompletion {
         /// What is given.
-        prompt: String,
+        prompt: Text,
         /// What is learnt.
-        completion: String,
+        completion: Text,
     },
     /// Alpaca's columns.
-    Instruction(Instruction),
+    Instruction(Box<Instruction>),
 }
 
 /// A row of Alpaca's columns.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Instruction {
     /// What the model is; may be empty.
-    pub system: String,
+    pub system: Text,
     /// Earlier rounds: what was asked, what was answered.
-    pub history: Vec<(String, String)>,
+    pub history: Vec<(Text, Text)>,
     /// What to do.
-    pub instruction: String,
+    pub instruction: Text,
     /// What to do it with; may be empty.
-    pub input: String,
+    pub input: Text,
     /// What is learnt; never blank.
-    pub output: String,
+    pub output: Text,
 }

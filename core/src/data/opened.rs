@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use lorakeet_i18n::Message;
 use lorakeet_i18n::messages::data as msg;
 use lorakeet_tables::{Choice, Content, Header, Opened, Refusal, WITHIN, choose};
+use std::borrow::Cow;
 
 /// Whether a file has to be opened, or was: by its first bytes. Of one that has to be and cannot be, in a browser, more is said
 /// where texts are read.
@@ -58,17 +59,18 @@ fn refused(refusal: Refusal) -> Error {
 
 impl Dataset {
     /// Reads an opened file. What lies in a file that lies in another is not opened once more.
-    pub(super) fn read_opened(name: &str, bytes: &[u8], told: &Told, (lenient, inside): (bool, bool)) -> Result<Self> {
-        let opened;
-        let bytes = match unpacked(bytes) {
-            Some(unpacked) => {
-                opened = unpacked;
-                opened.as_slice()
-            }
+    pub(super) fn read_opened(
+        name: &str,
+        bytes: Cow<[u8]>,
+        told: &Told,
+        (lenient, inside): (bool, bool),
+    ) -> Result<Self> {
+        let bytes = match unpacked(&bytes) {
+            Some(opened) => Cow::Owned(opened),
             None => bytes,
         };
         let broken = || Error::data(msg::NotAsOpened).file(name).remedy(msg::ChooseTextFile);
-        let (Header { part, notes, content }, payload) = Opened::parts(bytes).ok_or_else(broken)?;
+        let (Header { part, notes, content }, payload) = Opened::parts(&bytes).ok_or_else(broken)?;
         let part = part.map_or(String::new(), |part| format!("{WITHIN}{part}"));
         let name = &format!("{name}{part}");
         let table = match content {
@@ -77,7 +79,8 @@ impl Dataset {
             Content::Files(files) => {
                 let files = split(&files, payload).ok_or_else(broken)?;
                 if let [(inner, bytes)] = files.as_slice() {
-                    let mut read = Self::read_within(&format!("{name}{WITHIN}{inner}"), bytes, told, (lenient, true))?;
+                    let inner = format!("{name}{WITHIN}{inner}");
+                    let mut read = Self::read_within(&inner, (*bytes).into(), told, (lenient, true))?;
                     read.notes = [notes, read.notes].concat();
                     return Ok(read);
                 }
@@ -129,9 +132,8 @@ fn documents(name: &str, files: &[(&str, &[u8])], told: &Told, notes: &mut Vec<M
         let mut said = Vec::new();
         let text = match is_blank {
             true => String::new(),
-            false => {
-                decode(bytes, told.encoding, &mut said).map_err(|error| error.file(format!("{name}{WITHIN}{file}")))?
-            }
+            false => decode((*bytes).into(), told.encoding, &mut said)
+                .map_err(|error| error.file(format!("{name}{WITHIN}{file}")))?,
         };
         said.retain(|note| !notes.contains(note));
         notes.extend(said);
@@ -225,7 +227,7 @@ pub(super) fn numbered(count: usize) -> Vec<String> {
 /// A cell as the name of a column.
 fn shown(value: &Value) -> String {
     match value {
-        Value::String(text) => text.clone(),
+        Value::String(text) => text.to_string(),
         Value::Null => String::new(),
         other => other.to_string(),
     }

@@ -280,6 +280,8 @@ pub enum Stage {
     Download,
     /// Model tensors are read and sent to the device (bytes).
     LoadModel,
+    /// A data file is read (bytes).
+    ReadData,
     /// Rows are tokenized (rows).
     Tokenize,
     /// What a run reads is looked through, to know it again (bytes).

@@ -179,7 +179,7 @@ impl Session {
                 Ok(())
             }
             Command::LoadData { .. } => {
-                self.load_data(files).await?;
+                self.load_data(files, emit).await?;
                 emit.event(Event::Data(self.data.as_ref().ok_or_else(no_data)?.rows.info()));
                 Ok(())
             }
@@ -188,7 +188,7 @@ impl Session {
                 self.validation = None;
                 self.inputs.validation = files.clone();
                 if file.is_some()
-                    && let Err(error) = self.load_validation(files).await
+                    && let Err(error) = self.read_validation(files, Some(&mut *emit)).await
                 {
                     // No audit is to look at what no run scores on.
                     self.inputs.validation.clear();

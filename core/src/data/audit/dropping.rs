@@ -11,6 +11,7 @@ use crate::data::{Columns, Dataset, Schema, Told, form, parse};
 use crate::error::{Error, Result};
 use crate::protocol::{AuditDropped, AuditKind};
 use lorakeet_i18n::messages::audit as msg;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -81,7 +82,7 @@ impl Dataset {
     /// that stays.
     pub fn read_by(
         name: &str,
-        bytes: &[u8],
+        bytes: Cow<[u8]>,
         reading: &Reading,
         trained: Option<&Self>,
         is_lenient: bool,
@@ -89,17 +90,24 @@ impl Dataset {
         if reading.knob().is_none() {
             return Ok((Self::read(name, bytes, &reading.told, is_lenient)?, Vec::new()));
         }
-        let mut whole = Self::read(name, bytes, &reading.told, true)?;
+        Self::read(name, bytes, &reading.told, true)?.cleared(reading, trained, is_lenient)
+    }
+
+    /// All rows of a file with placeholders, without those that are to be left out.
+    pub(in crate::data) fn cleared(
+        self,
+        reading: &Reading,
+        trained: Option<&Self>,
+        is_lenient: bool,
+    ) -> Result<(Self, Vec<AuditDropped>)> {
+        let (name, mut whole) = (self.name.clone(), self);
         if !reading.drop.is_empty() && (whole.form == Schema::Numbers || whole.table.is_none()) {
-            let error = Error::data(msg::NoRowsToDrop).file(name).field("drop_rows");
+            let error = Error::data(msg::NoRowsToDrop).file(&name).field("drop_rows");
             return Err(error.remedy(msg::TakeDropOut));
         }
         if whole.form == Schema::Numbers {
-            let error = Error::data(msg::NoTextsToMask).file(name).field("mask_personal");
+            let error = Error::data(msg::NoTextsToMask).file(&name).field("mask_personal");
             return Err(error.remedy(msg::AuditTexts));
-        }
-        if whole.table.is_none() {
-            whole = Self::read(name, bytes, &reading.told, is_lenient)?;
         }
         if !reading.mask.is_empty() {
             whole = whole.with_placeholders(reading)?;
