@@ -193,7 +193,7 @@ pub(super) async fn read_rows(
         bytes.extend(pieces.next().await?);
     }
     let digest = sha256(&bytes);
-    let (rows, dropped) = Dataset::read_by(file.name(), bytes.into(), reading, trained, is_lenient)?;
+    let (rows, dropped) = Dataset::read_by(file.name(), bytes, reading, trained, is_lenient)?;
     Ok(ReadRows { rows, dropped, digest })
 }
 

@@ -80,17 +80,17 @@ impl Dataset {
     /// # Errors
     /// As [`Dataset::parse_as`]; numbers, a column that is not there; where rows are to be left out, a file without columns, no row
     /// that stays.
-    pub fn read_by(
+    pub fn read_by<'b>(
         name: &str,
-        bytes: Cow<[u8]>,
+        bytes: impl Into<Cow<'b, [u8]>>,
         reading: &Reading,
         trained: Option<&Self>,
         is_lenient: bool,
     ) -> Result<(Self, Vec<AuditDropped>)> {
         if reading.knob().is_none() {
-            return Ok((Self::read(name, bytes, &reading.told, is_lenient)?, Vec::new()));
+            return Ok((Self::read(name, bytes.into(), &reading.told, is_lenient)?, Vec::new()));
         }
-        Self::read(name, bytes, &reading.told, true)?.cleared(reading, trained, is_lenient)
+        Self::read(name, bytes.into(), &reading.told, true)?.cleared(reading, trained, is_lenient)
     }
 
     /// All rows of a file with placeholders, without those that are to be left out.
