@@ -112,6 +112,8 @@ pub struct Dataset {
     pub rows: Vec<Row>,
     /// Columns or keys found, in the file's order.
     pub columns: Vec<String>,
+    /// The sheets of a workbook, of which one is read; none of another file.
+    pub sheets: Vec<String>,
     /// Things worth knowing of how the file was read, as sentences: what was skipped, repaired or renamed.
     pub notes: Vec<Message>,
     /// What else is worth knowing where its rows are texts to be continued or answered: which columns those are.
@@ -201,6 +203,7 @@ impl Dataset {
             form: texts.form,
             rows: texts.rows,
             columns: table.as_ref().map(|table| table.columns().to_vec()).unwrap_or_default(),
+            sheets: Vec::new(),
             notes,
             text_notes: texts.notes,
             text_problem: texts.problem.map(|error| error.file(name)),
@@ -239,6 +242,7 @@ impl Dataset {
             form: Schema::Numbers,
             rows: Vec::new(),
             columns: [&read.labels[..], &read.texts].concat(),
+            sheets: Vec::new(),
             notes: std::mem::take(&mut read.notes),
             text_notes: Vec::new(),
             text_problem: None,
@@ -258,6 +262,7 @@ impl Dataset {
             form: self.form,
             rows: self.rows.iter().skip(after).take(most).cloned().collect(),
             columns: self.columns.clone(),
+            sheets: self.sheets.clone(),
             notes: self.notes.clone(),
             text_notes: self.text_notes.clone(),
             text_problem: self.text_problem.clone(),
@@ -289,6 +294,7 @@ impl Dataset {
                 _ => self.rows.len(),
             },
             columns: self.columns.clone(),
+            sheets: self.sheets.clone(),
             notes: self.notes.clone(),
         }
     }

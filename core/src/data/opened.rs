@@ -3,7 +3,7 @@
 use super::encoding::decode;
 use super::header::settle;
 use super::json::json;
-use super::parse::{Records, Table};
+use super::parse::{Records, Table, listed, start};
 use super::table::names;
 use super::told::Told;
 use super::value::{Budget, Value};
@@ -11,7 +11,8 @@ use super::{Dataset, MAX_FILE_BYTES};
 use crate::error::{Error, Result};
 use lorakeet_i18n::Message;
 use lorakeet_i18n::messages::data as msg;
-use lorakeet_tables::{Choice, Content, Header, Opened, Refusal, WITHIN, choose};
+use lorakeet_i18n::messages::tables as of_tables;
+use lorakeet_tables::{Choice, Content, Header, Opened, Refusal, Sheet, WITHIN, choose};
 use std::borrow::Cow;
 
 /// Whether a file has to be opened, or was: by its first bytes. Of one that has to be and cannot be, in a browser, more is said
@@ -88,12 +89,62 @@ impl Dataset {
                 let table = documents(name, &files, told, &mut all)?;
                 return Self::of_records(name, Records::Table(table), all, told, lenient);
             }
-            Content::Sheet => rows(None, payload, told),
+            Content::Sheets(sheets) => return Self::of_sheets(name, (&sheets, payload), notes, told, lenient),
             Content::Columns(columns) => rows(Some(columns), payload, told),
         };
         let (table, more) = table.map_err(|error| error.file(name))?;
         let notes = [notes, more].concat();
         Self::of_records(name, Records::Table(table), notes, told, lenient)
+    }
+}
+
+impl Dataset {
+    /// Reads the sheet of a workbook that is told, else the first with rows.
+    fn of_sheets(
+        name: &str,
+        (sheets, mut payload): (&[Sheet], &[u8]),
+        mut notes: Vec<Message>,
+        told: &Told,
+        lenient: bool,
+    ) -> Result<Self> {
+        let broken = || Error::data(msg::NotAsOpened).file(name).remedy(msg::ChooseTextFile);
+        let names: Vec<String> = sheets.iter().map(|sheet| sheet.name.clone()).collect();
+        let place = match &told.sheet {
+            Some(sheet) => names
+                .iter()
+                .position(|name| name.trim() == sheet.trim())
+                .ok_or_else(|| {
+                    let (sheet, sheets) = (start(sheet), listed(&names));
+                    let error = Error::data(of_tables::NoSuchSheet { sheet, sheets }).file(name);
+                    error.field("sheet").remedy(msg::Correct { key: "sheet" })
+                })?,
+            None => sheets.iter().position(|sheet| sheet.refusal.is_none()).unwrap_or(0),
+        };
+        let mut of_sheet = None;
+        for (at, sheet) in sheets.iter().enumerate() {
+            let (bytes, rest) = payload.split_at_checked(sheet.bytes).ok_or_else(broken)?;
+            payload = rest;
+            of_sheet = if at == place { Some((sheet, bytes)) } else { of_sheet };
+        }
+        let (sheet, bytes) = of_sheet.ok_or_else(broken)?;
+        let mut others: Vec<&String> = names.iter().collect();
+        others.remove(place);
+        let name = &match others.is_empty() {
+            true => name.to_owned(),
+            false => {
+                let (sheet, others) = (&sheet.name, listed(&others));
+                notes.push(of_tables::SheetTaken { sheet, others }.into());
+                format!("{name}{WITHIN}{sheet}")
+            }
+        };
+        if let Some(refusal) = &sheet.refusal {
+            return Err(refused(refusal.clone()).file(name));
+        }
+        notes.extend(sheet.notes.iter().cloned());
+        let (table, more) = rows(None, bytes, told).map_err(|error| error.file(name))?;
+        notes.extend(more);
+        let read = Self::of_records(name, Records::Table(table), notes, told, lenient)?;
+        Ok(Self { sheets: names, ..read })
     }
 }
 

@@ -437,6 +437,9 @@ pub struct DataInfo {
     pub rows: usize,
     /// Columns or keys found.
     pub columns: Vec<String>,
+    /// The sheets of a workbook, of which one is read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sheets: Vec<String>,
     /// Things worth knowing (skipped empty rows, repaired encodings).
     pub notes: Vec<Message>,
 }

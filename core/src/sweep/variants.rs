@@ -10,7 +10,7 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 
 /// Knobs beside [`PLACES`] by which runs would not be compared on the same rows.
-const HELD_OUT: [&str; 25] = [
+const HELD_OUT: [&str; 26] = [
     "model_name_or_path",
     "train_file",
     "validation_file",
@@ -20,6 +20,7 @@ const HELD_OUT: [&str; 25] = [
     "drop_rows",
     "mask_personal",
     "header",
+    "sheet",
     "prompt_columns",
     "completion_column",
     "system_column",

@@ -86,6 +86,45 @@ fn a_sheet_is_read_with_its_numbers_dates_values_and_what_is_wrong_in_it() -> Re
 }
 
 #[test]
+fn a_run_names_the_sheet_that_it_reads() -> Result<()> {
+    let first = cells(&[&["text", "label"], &["one", "a"]]);
+    let second = cells(&[&["text", "label"], &["two", "b"], &["three", "a"]]);
+    let book = workbook(&[("Mails", first), ("Old mails", second), ("Empty", cells(&[]))])?;
+    let read = |sheet: &str| {
+        let config = RunConfig {
+            sheet: Some(sheet.to_owned()),
+            ..RunConfig::default()
+        };
+        Dataset::read_by("book.xlsx", &book, &Reading::of(&config), None, false).map(|(data, _)| data)
+    };
+    let data = read("Old mails")?;
+    assert_eq!(
+        (data.name.as_str(), texts(&data)),
+        ("book.xlsx › Old mails", vec!["two", "three"])
+    );
+    assert_eq!(data.info().sheets, ["Mails", "Old mails", "Empty"]);
+    assert!(
+        said(&data.notes).contains("'Old mails' is read; not read: Mails, Empty"),
+        "{:?}",
+        data.notes
+    );
+    let error = read("Mail").expect_err("there is none");
+    let told = error.to_string();
+    assert!(
+        told.contains("no sheet 'Mail' among: Mails, Old mails, Empty"),
+        "{told}"
+    );
+    assert_eq!(error.field_name(), Some("sheet"));
+    let error = read("Empty").expect_err("it has no rows");
+    assert_eq!(error.field_name(), Some("Empty"), "{error}");
+    // Unnamed, it is the first one with rows.
+    let rows = cells(&[&["text"], &["here"]]);
+    let book = workbook(&[("Cover", cells(&[])), ("Rows", rows)])?;
+    assert_eq!(texts(&self::read("book.xlsx", &book)), ["here"]);
+    Ok(())
+}
+
+#[test]
 fn a_sheet_without_names_of_columns_is_told_from_its_rows_and_the_run_has_the_last_word() -> Result<()> {
     let rows: [&[&str]; 6] = [
         &["ham", "see you at nine"],

@@ -62,6 +62,7 @@ const IN_FILES: [&str; 50] = [
     "drop_rows",
     "mask_personal",
     "header",
+    "sheet",
     "prompt_columns",
     "completion_column",
     "system_column",
