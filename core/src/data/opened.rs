@@ -67,7 +67,10 @@ impl Dataset {
         (lenient, inside): (bool, bool),
     ) -> Result<Self> {
         let bytes = match unpacked(&bytes) {
-            Some(opened) => Cow::Owned(opened),
+            Some(opened) => {
+                drop(bytes);
+                Cow::Owned(opened)
+            }
             None => bytes,
         };
         let broken = || Error::data(msg::NotAsOpened).file(name).remedy(msg::ChooseTextFile);
@@ -96,9 +99,7 @@ impl Dataset {
         let notes = [notes, more].concat();
         Self::of_records(name, Records::Table(table), notes, told, lenient)
     }
-}
 
-impl Dataset {
     /// Reads the sheet of a workbook that is told, else the first with rows.
     fn of_sheets(
         name: &str,
