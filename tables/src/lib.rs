@@ -16,6 +16,8 @@ mod columnar;
 mod members;
 #[cfg(feature = "readers")]
 mod sheet;
+#[cfg(feature = "readers")]
+mod zstd;
 
 pub use members::{Choice, choose};
 
