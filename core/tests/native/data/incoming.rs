@@ -55,7 +55,7 @@ const BAD: &[(&str, &str)] = &[
     ("a.csv", "text,label\none,1\ntwo,0,more\n"),
     ("a.csv", "text,label\none,1\n\"two\" x,0\nthree,1\n"),
     ("a.csv", "text,label\none,1\ntwo,\"0\nthree,1\n"),
-    ("a.csv", "text,label\n\"o\nn\ne\",1\n\ntwo,0,3,4\n"),
+    ("a.csv", "text,label\n\"o\nn\ne\",1\ntwo,0,3,4\n"),
     ("a.csv", "prompt,completion\na,x\nb,\nc,z\n"),
     ("a.jsonl", "{\"text\": \"one\"}\n{\"text\": 2,}\n"),
     ("a.jsonl", "[\n{\"text\": \"one\"}\n]\n"),
