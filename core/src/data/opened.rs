@@ -189,7 +189,7 @@ fn documents(name: &str, files: &[(&str, &[u8])], told: &Told, notes: &mut Vec<M
         };
         said.retain(|note| !notes.contains(note));
         notes.extend(said);
-        let row = [(*file).to_owned(), text].map(Value::String);
+        let row = [(*file).to_owned(), text].map(|text| Value::String(text.into()));
         table.push_whole(number, row.into_iter());
     }
     Ok(table)
