@@ -115,7 +115,7 @@ fn Reading() -> impl IntoView {
             <progress max="1" value=share></progress>
             <p class="hint" role="status">{told}</p>
             <p class="buttons">
-                <button type="button" data-testid="data-cancel" on:click=move |_| state.end_file_job(Job::Data)>
+                <button type="button" data-testid="data-cancel" on:click=move |_| state.cancel_reading()>
                     {state.text(|w| w.files.cancel)}
                 </button>
             </p>

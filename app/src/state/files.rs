@@ -77,7 +77,7 @@ impl PageState {
         self.ask(Job::ScoreAdapter, command, Vec::new());
     }
 
-    /// Ends a comparison, a scoring, or the reading of data.
+    /// Ends a comparison or a scoring.
     pub fn end_file_job(self, job: Job) {
         self.worker.drop_waiting(job);
         if self.worker.job.get_untracked() == Some(job) {

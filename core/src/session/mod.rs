@@ -264,6 +264,7 @@ impl Session {
             | Command::Resume
             | Command::Stop
             | Command::CancelGenerate
+            | Command::CancelReading
             | Command::SaveRun
             | Command::HandOver => Ok(()),
             Command::Generate { .. } | Command::ExportAdapter => loaded(&self.model)?.answer(command, emit).await,

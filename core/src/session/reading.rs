@@ -22,13 +22,7 @@ impl Session {
         self.inputs.data = files.clone();
         // There may not be room for both.
         self.data = None;
-        let is_stopped = self.control.stops_from_now_on();
-        let read = read_data(&files, &self.reading, None, Some(emit)).await;
-        if is_stopped() {
-            // One that came too late was meant for this.
-            self.control.end_run();
-        }
-        self.data = Some(read?);
+        self.data = Some(read_data(&files, &self.reading, None, Some(emit)).await?);
         Ok(())
     }
 
@@ -126,17 +120,15 @@ pub(super) struct ReadRows {
 }
 
 /// A file as it is read.
-struct Pieces<'e, 'a, S> {
+struct Pieces<'e, 'a> {
     file: &'e Source,
-    /// Hears how far reading is.
+    /// Hears how far reading is, and says whether it is to end.
     emit: Option<&'e mut Emit<'a>>,
-    /// Whether it is to end.
-    is_stopped: S,
     /// Bytes that are read.
     at: u64,
 }
 
-impl<S: Fn() -> bool> Pieces<'_, '_, S> {
+impl Pieces<'_, '_> {
     fn is_last(&self) -> bool {
         self.at == self.file.len_bytes()
     }
@@ -147,9 +139,7 @@ impl<S: Fn() -> bool> Pieces<'_, '_, S> {
         if let Some(emit) = self.emit.as_mut().filter(|_| self.at > 0) {
             emit.progress(Stage::ReadData, self.at, total);
             (emit.host.yield_now)().await;
-            if (self.is_stopped)() {
-                // It was meant for this.
-                emit.control.end_run();
+            if emit.control.is_reading_cancelled() {
                 return Err(Error::stopped(msg::StoppedReading));
             }
         }
@@ -164,7 +154,7 @@ impl<S: Fn() -> bool> Pieces<'_, '_, S> {
 /// `is_lenient`, for an audit, rows that no run can use are no error.
 ///
 /// # Errors
-/// As [`Dataset::read_by`]; a stop that came meanwhile.
+/// As [`Dataset::read_by`]; [`crate::protocol::Command::CancelReading`] came meanwhile.
 pub(super) async fn read_rows(
     file: &Source,
     reading: &Reading,
@@ -172,14 +162,10 @@ pub(super) async fn read_rows(
     emit: Option<&mut Emit<'_>>,
 ) -> Result<ReadRows> {
     data::check_size(file.name(), file.len_bytes())?;
-    let stops = emit.as_ref().map(|emit| emit.control.stops_from_now_on());
-    let is_stopped = || stops.as_ref().is_some_and(|stops| stops());
-    let mut pieces = Pieces {
-        file,
-        emit,
-        is_stopped,
-        at: 0,
-    };
+    if let Some(emit) = &emit {
+        emit.control.begin_reading();
+    }
+    let mut pieces = Pieces { file, emit, at: 0 };
     let first = pieces.next().await?;
     if let Some(rows) = Incoming::begin(file.name(), file.len_bytes(), &first, reading)?
         && let Some(read) = read_on(rows, &first, &mut pieces, (trained, is_lenient)).await?
@@ -198,10 +184,10 @@ pub(super) async fn read_rows(
 }
 
 /// Rows that are made while their file comes; `None` where it has to be read whole.
-async fn read_on<S: Fn() -> bool>(
+async fn read_on(
     mut rows: Incoming<'_>,
     first: &[u8],
-    pieces: &mut Pieces<'_, '_, S>,
+    pieces: &mut Pieces<'_, '_>,
     (trained, is_lenient): (Option<&Dataset>, bool),
 ) -> Result<Option<ReadRows>> {
     let mut hasher = Sha256::new();

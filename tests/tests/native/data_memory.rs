@@ -256,7 +256,7 @@ fn lines_of_json_that_come_in_pieces_take_little_more_than_their_text() {
 }
 
 #[test]
-fn reading_says_how_far_it_is_and_ends_where_a_stop_is_asked_for() {
+fn reading_says_how_far_it_is_and_can_be_ended() {
     let file = Made::of("a.jsonl", 10, line_of_json);
     let mut session = TestSession::empty();
     let mut heard = Vec::new();
@@ -272,11 +272,11 @@ fn reading_says_how_far_it_is_and_ends_where_a_stop_is_asked_for() {
 
     session.ask_and(load("a.jsonl"), vec![file.clone() as Source], &mut |event, control| {
         if let Event::Progress { .. } = event {
-            control.stop();
+            control.cancel_reading();
         }
     });
     assert_eq!(failure(&session).kind, Kind::Stopped);
-    // The stop was for that, and no rows are left that are half of a file.
+    // That was for this reading alone, of which no rows are left.
     session.ask(Command::Audit { config: Box::default() }, Vec::new());
     assert!(
         matches!(session.events.last(), Some(Event::Audit(_))),

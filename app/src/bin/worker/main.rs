@@ -80,7 +80,7 @@ struct CommandQueue {
     waiting: RefCell<VecDeque<(Command, Vec<File>)>>,
     /// Whether a run is under way.
     trains: Cell<bool>,
-    /// Whether a search for a learning rate is, or work on files or data that can be stopped as well.
+    /// Whether a search for a learning rate is, or work on files that can be stopped as well.
     searches: Cell<bool>,
     /// Whether the private file system was asked for, which is done when it is needed.
     is_shelf_open: Cell<bool>,
@@ -104,6 +104,7 @@ impl CommandQueue {
             Command::Stop if !self.runs() => {}
             Command::Stop => self.control.stop(),
             Command::CancelGenerate => self.control.cancel_generate(),
+            Command::CancelReading => self.control.cancel_reading(),
             Command::Hub(HubCommand::Cancel) => self.control.cancel_download(),
             Command::Export(ExportCommand::Cancel) => self.control.cancel_export(),
             Command::Export(ExportCommand::Taken) => self.control.piece_taken(),
@@ -154,10 +155,8 @@ impl CommandQueue {
                     }
                     let mut emit = |event: Event, bytes: Option<Vec<u8>>| post(&event, bytes, false);
                     self.trains.set(matches!(command, Command::Train { .. }));
-                    self.searches.set(matches!(
-                        command,
-                        Command::FindRate { .. } | Command::Files(_) | Command::LoadData { .. }
-                    ));
+                    self.searches
+                        .set(matches!(command, Command::FindRate { .. } | Command::Files(_)));
                     session.handle(command, sources, &mut emit).await;
                     self.trains.set(false);
                     self.searches.set(false);
