@@ -69,10 +69,11 @@ pub use token_classification::{Tagged, TaggedRow, token_classification_examples}
 pub use told::Told;
 pub use value::Value;
 
+use self::audit::Reading;
 use crate::chat::Conversation;
 use crate::config::Encoding;
 use crate::error::{Error, Result};
-use crate::protocol::DataInfo;
+use crate::protocol::{AuditDropped, DataInfo};
 use lorakeet_i18n::Message;
 use lorakeet_i18n::messages::data as msg;
 use std::borrow::Cow;
@@ -132,6 +133,18 @@ pub struct Dataset {
     table: Option<Arc<parse::Table>>,
     /// The rows of a file that holds nothing but numbers and labels; see [`Dataset::numeric`].
     numbers: Option<Arc<Labelled>>,
+}
+
+/// Rows, and the SHA-256 of the file that they were read from.
+pub(crate) struct Data {
+    pub(crate) rows: Dataset,
+    pub(crate) digest: String,
+    /// How many rows were left out, by what is wrong with them.
+    pub(crate) dropped: Vec<AuditDropped>,
+    /// How they were read.
+    pub(crate) reading: Reading,
+    /// Of validation rows, the digest of the data that they were compared with, where those that leak were left out.
+    pub(crate) compared: Option<String>,
 }
 
 impl Dataset {

@@ -3,10 +3,9 @@
 use super::reading::read_rows;
 use super::{Session, no_data};
 use crate::config::RunConfig;
-use crate::data::Dataset;
 use crate::data::audit::{Cleaned, Reading, audit, cleaned, lines};
+use crate::data::{Data, Dataset};
 use crate::error::Result;
-use crate::finetune::Data;
 use crate::host::Emit;
 use crate::protocol::{AuditDropped, AuditReport, AuditSetting, Event};
 use crate::store::Source;

@@ -4,9 +4,8 @@
 use super::Session;
 use crate::config::RunConfig;
 use crate::data::audit::Reading;
-use crate::data::{self, Dataset, Incoming};
+use crate::data::{self, Data, Dataset, Incoming};
 use crate::error::{Error, Result};
-use crate::finetune::Data;
 use crate::host::Emit;
 use crate::protocol::{AuditDropped, Event, Stage};
 use crate::store::{self, MemoryFile, Source, hexadecimal};
