@@ -79,16 +79,14 @@ async fn a_spreadsheet_is_trained_on_and_what_opens_it_is_not_fetched_before() -
     let first = cells(&[&["reply", "request"], &["It was one", "Say"], &["It was two", "Say"]]);
     std::fs::write(&book, workbook(&[("Old", first), ("Numbers", cells(&rows))])?)?;
     page.upload("data-input", &[&book]).await?;
-    let has = |rows: &str| {
-        format!("return document.querySelector('#data .step-summary').textContent.includes('{rows} rows')")
-    };
-    page.wait_until("the first sheet is read", REACTION, &has("2")).await?;
+    let is_first = "return !!document.querySelector('[data-testid=\"sheet\"]')";
+    page.wait_until("the first of two sheets is read", REACTION, is_first).await?;
     ensure!(is_fetched(), "what opens spreadsheets was not fetched");
     let other = "const field = document.querySelector('[data-testid=\"sheet\"]');
         field.value = 'Numbers'; field.dispatchEvent(new Event('change', { bubbles: true }))";
-    page.element("sheet").await?;
     page.run(other, Vec::new()).await?;
-    page.wait_until("the other sheet is read", REACTION, &has("40")).await?;
+    let is_read = "return document.querySelector('#data .step-summary').textContent.includes('40 rows')";
+    page.wait_until("the other sheet is read", REACTION, is_read).await?;
 
     // The second column asks and the first answers.
     let choose = "document.getElementById('data').open = true;
