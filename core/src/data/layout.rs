@@ -64,7 +64,11 @@ pub(super) fn layout(content: &Content, has_template: bool) -> Layout {
         Content::Messages(messages) => Layout::Pieces(messages_pieces(messages)),
         Content::PromptCompletion { prompt, completion } => {
             let joint = needs_line_break(prompt, completion);
-            let prompt = if joint { format!("{prompt}\n") } else { prompt.to_string() };
+            let prompt = if joint {
+                format!("{prompt}\n")
+            } else {
+                prompt.to_string()
+            };
             Layout::Pieces(vec![Piece::read(prompt), Piece::answer(completion.to_string())])
         }
         Content::Instruction(row) => Layout::Pieces(alpaca_pieces(row)),

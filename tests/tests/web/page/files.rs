@@ -80,7 +80,8 @@ async fn a_spreadsheet_is_trained_on_and_what_opens_it_is_not_fetched_before() -
     std::fs::write(&book, workbook(&[("Old", first), ("Numbers", cells(&rows))])?)?;
     page.upload("data-input", &[&book]).await?;
     let is_first = "return !!document.querySelector('[data-testid=\"sheet\"]')";
-    page.wait_until("the first of two sheets is read", REACTION, is_first).await?;
+    page.wait_until("the first of two sheets is read", REACTION, is_first)
+        .await?;
     ensure!(is_fetched(), "what opens spreadsheets was not fetched");
     let other = "const field = document.querySelector('[data-testid=\"sheet\"]');
         field.value = 'Numbers'; field.dispatchEvent(new Event('change', { bubbles: true }))";
