@@ -495,6 +495,11 @@ impl PageState {
         self.send_now(&Command::CancelGenerate);
     }
 
+    /// Ends the reading of the data.
+    pub fn cancel_reading(self) {
+        self.send_now(&Command::CancelReading);
+    }
+
     fn load_model(self) {
         let (command, files) = self.loaded.model_command();
         self.ask(Job::Model, command, files);

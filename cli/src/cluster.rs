@@ -5,13 +5,13 @@ use crate::commands::{EventSink, HOST, data_sources, load, sources};
 use crate::export::{ExportPlace, SETTINGS, refuse_full, settings_in};
 use crate::screen::{hand_out, hand_out_json, say};
 use lorakeet_core::config::{RunConfig, Trainer};
-use lorakeet_core::data::audit::Reading;
-use lorakeet_core::data::{self, Dataset};
+use lorakeet_core::data::Dataset;
 use lorakeet_core::error::{Error, Result};
 use lorakeet_core::export::cluster;
 use lorakeet_core::protocol::DeviceChoice;
 use lorakeet_core::session::Session;
-use lorakeet_core::store::{DirectorySink, read_all};
+use lorakeet_core::session::audit::rows_of;
+use lorakeet_core::store::DirectorySink;
 use lorakeet_core::train::checkpoint::{self, Checkpoint};
 use lorakeet_i18n::Message;
 use lorakeet_i18n::messages::export as msg;
@@ -117,8 +117,7 @@ async fn rows(path: &str, config: &RunConfig, trained: Option<&Dataset>) -> Resu
     let files = data_sources(path)?;
     // Behind images there are their labels, and neither are texts.
     let file = files.first().ok_or_else(|| Error::config(msg::NoRunFile).file(path))?;
-    let bytes = read_all(file.as_ref(), data::MAX_FILE_BYTES).await?;
-    let (rows, _) = Dataset::read_by(file.name(), &bytes, &Reading::of(config), trained, false)?;
+    let rows = rows_of(config, file, trained).await?;
     rows.notes.iter().cloned().for_each(note);
     rows.text_notes.iter().cloned().for_each(note);
     Ok(rows)

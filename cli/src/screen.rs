@@ -241,6 +241,7 @@ impl Screen {
             let (name, template) = match stage {
                 Stage::Download => ("downloading", bytes),
                 Stage::LoadModel => ("loading", bytes),
+                Stage::ReadData => ("reading", bytes),
                 Stage::Tokenize => ("tokenizing", items),
                 Stage::Check => ("checking", bytes),
                 Stage::Copy => ("copying", bytes),

@@ -59,8 +59,8 @@ fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
 
 fn text(content: Content) -> String {
     match content {
-        Content::Text(text) => text,
-        Content::PromptCompletion { prompt, completion } => prompt + &completion,
+        Content::Text(text) => text.into(),
+        Content::PromptCompletion { prompt, completion } => format!("{prompt}{completion}"),
         Content::Messages(talk) => (0..talk.messages.len())
             .map(|message| talk.text(message) + "\n")
             .collect(),

@@ -146,6 +146,7 @@ struct Requests {
     paused: AtomicBool,
     stopped: AtomicBool,
     cancelled: AtomicBool,
+    reading_cancelled: AtomicBool,
     download_cancelled: AtomicBool,
     export_cancelled: AtomicBool,
     /// Pieces of the export under way that were put away.
@@ -173,6 +174,18 @@ impl Control {
     /// Ends the generation under way.
     pub fn cancel_generate(&self) {
         self.0.cancelled.store(true, SeqCst);
+    }
+    /// Ends the reading of a data file that is under way.
+    pub fn cancel_reading(&self) {
+        self.0.reading_cancelled.store(true, SeqCst);
+    }
+    /// Forgets a cancellation that belongs to an earlier reading.
+    pub(crate) fn begin_reading(&self) {
+        self.0.reading_cancelled.store(false, SeqCst);
+    }
+    /// Whether the reading is to end.
+    pub(crate) fn is_reading_cancelled(&self) -> bool {
+        self.0.reading_cancelled.load(SeqCst)
     }
     /// Ends the download under way, or the look at a hub.
     pub fn cancel_download(&self) {

@@ -4,7 +4,7 @@
 //! something is kept.
 
 use crate::members::{Choice, choose};
-use crate::{MOST_BYTES, Opened, Refusal, WITHIN, columnar, damaged, is_zip, sheet, too_much};
+use crate::{MOST_BYTES, Opened, Refusal, columnar, damaged, is_zip, sheet, too_much};
 use lorakeet_i18n::messages::tables as msg;
 use std::io::{Cursor, Read, sink};
 use zip::ZipArchive;
@@ -38,11 +38,7 @@ pub fn read(bytes: &[u8]) -> Result<Opened, Refusal> {
     match kept.as_slice() {
         [(name, bytes)] if crate::is_packed(bytes) => {
             let mut opened = table(bytes).map_err(|refusal| refusal.field(name.as_str()))?;
-            let part = opened
-                .header
-                .part
-                .map_or(String::new(), |part| format!("{WITHIN}{part}"));
-            opened.header.part = Some(format!("{name}{part}"));
+            opened.header.part = Some(name.clone());
             opened.header.notes = [notes, opened.header.notes].concat();
             Ok(opened)
         }

@@ -1,12 +1,13 @@
-//! Parquet files, row by row: uncompressed, or compressed by Snappy, gzip or LZ4.
+//! Parquet files, row by row: uncompressed, or compressed by Snappy, gzip, LZ4 or Zstandard.
 
 use crate::cell::{Cell, Rows};
+use crate::zstd::Unpacking;
 use crate::{Content, Header, MOST_VALUES, Opened, Refusal, damaged, too_much};
 use bytes::Bytes;
 use lorakeet_i18n::Message;
 use lorakeet_i18n::messages::tables as msg;
 use parquet::basic::Compression;
-use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::file::reader::FileReader;
 use parquet::record::Field;
 
 /// Bytes of what a file says of itself: schemas are read by recursion, a level of which takes seven bytes here at least, so that
@@ -24,11 +25,15 @@ pub fn read(bytes: &[u8]) -> Result<Opened, Refusal> {
     if footer.is_none_or(|length| length as usize > MOST_FOOTER) {
         return Err(damaged("footer"));
     }
-    let reader = SerializedFileReader::new(Bytes::copy_from_slice(bytes)).map_err(damaged)?;
+    let reader = Unpacking::new(Bytes::copy_from_slice(bytes)).map_err(damaged)?;
     let metadata = reader.metadata();
     let mut bytes_inside: i64 = 0;
     for group in metadata.row_groups() {
         bytes_inside = bytes_inside.saturating_add(group.total_byte_size().max(0));
+        let of_columns = group.columns().iter().map(|column| column.uncompressed_size());
+        if of_columns.max() > Some(MOST_COLUMN_BYTES) {
+            return Err(too_much());
+        }
         for column in group.columns() {
             check_codec(column.compression()).map_err(|refusal| refusal.field(column.column_path().string()))?;
         }
@@ -88,7 +93,8 @@ fn check_codec(codec: Compression) -> Result<(), Refusal> {
         | Compression::SNAPPY
         | Compression::GZIP(_)
         | Compression::LZ4
-        | Compression::LZ4_RAW => Ok(()),
+        | Compression::LZ4_RAW
+        | Compression::ZSTD(_) => Ok(()),
         other => {
             let codec = format!("{other:?}");
             let codec = codec.split('(').next().unwrap_or_default().to_lowercase();

@@ -16,6 +16,8 @@ mod columnar;
 mod members;
 #[cfg(feature = "readers")]
 mod sheet;
+#[cfg(feature = "readers")]
+mod zstd;
 
 pub use members::{Choice, choose};
 
@@ -34,11 +36,7 @@ pub const MAGIC: &[u8] = b"LORAKEET ROWS 1\n";
 pub const MOST_BYTES: usize = 250 << 20;
 
 /// Values that it may have, a row counted as two more.
-pub const MOST_VALUES: usize = if cfg!(target_pointer_width = "32") {
-    2_000_000
-} else {
-    8_000_000
-};
+pub const MOST_VALUES: usize = 8_000_000;
 
 /// What stands between a file and what lies in it, as in `book.xlsx › Sheet 2`.
 pub const WITHIN: &str = " › ";
@@ -46,7 +44,7 @@ pub const WITHIN: &str = " › ";
 /// What is said of an opened file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Header {
-    /// What of the file was taken where that is not all: a sheet, a file of an archive.
+    /// What of the file was taken where that is not all: a file of an archive.
     pub part: Option<String>,
     /// What is worth knowing, as sentences.
     pub notes: Vec<Message>,
@@ -58,15 +56,28 @@ pub struct Header {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Content {
-    /// Rows, a line of JSON each: an array of the row's number in the file, from 1, and its values. The first may be the names of
-    /// the columns. A row may be shorter than others.
-    Sheet,
+    /// The sheets of a workbook behind each other, shown ones first: rows, a line of JSON each, an array of the row's number in the
+    /// sheet, from 1, and its values. The first may be the names of the columns. A row may be shorter than others.
+    Sheets(Vec<Sheet>),
     /// Such rows of columns with these names.
     Columns(Vec<String>),
     /// Files behind each other: their names, and how many bytes each has.
     Files(Vec<(String, usize)>),
     /// Nothing: the file cannot be read.
     Refused(Refusal),
+}
+
+/// A sheet of a workbook.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Sheet {
+    /// Its name.
+    pub name: String,
+    /// What is worth knowing of it.
+    pub notes: Vec<Message>,
+    /// How many bytes its rows take.
+    pub bytes: usize,
+    /// Why it cannot be read; it has no rows then.
+    pub refusal: Option<Refusal>,
 }
 
 /// Why a file cannot be read.

@@ -1,9 +1,9 @@
-//! The first sheet of a spreadsheet (.xlsx): formulas by their values, dates as ISO 8601.
+//! The sheets of a spreadsheet (.xlsx): formulas by their values, dates as ISO 8601.
 //!
 //! Cells are read one by one: the range that a sheet says it has is not believed, and never made.
 
 use crate::cell::{Cell, Rows};
-use crate::{Content, Header, Opened, Refusal, damaged};
+use crate::{Content, Header, MOST_BYTES, Opened, Refusal, Sheet, damaged, too_much};
 use calamine::{DataRef, Dimensions, ExcelDateTime, Reader, SheetType, SheetVisible, Xlsx};
 use lorakeet_i18n::messages::tables as msg;
 use lorakeet_i18n::{Field, Message};
@@ -15,7 +15,10 @@ const MOST_CELLS: usize = 5;
 /// Columns that a sheet can have.
 const MOST_COLUMNS: u32 = 16_384;
 
-/// Opens a spreadsheet.
+/// Sheets that are opened.
+const MOST_SHEETS: usize = 100;
+
+/// Opens a spreadsheet: all of its sheets, as far as they fit.
 pub fn read(bytes: &[u8]) -> Result<Opened, Refusal> {
     let mut book: Xlsx<_> = Xlsx::new(Cursor::new(bytes)).map_err(damaged)?;
     let sheets = book
@@ -23,34 +26,61 @@ pub fn read(bytes: &[u8]) -> Result<Opened, Refusal> {
         .iter()
         .filter(|sheet| sheet.typ == SheetType::WorkSheet);
     let (shown, hidden): (Vec<_>, Vec<_>) = sheets.partition(|sheet| sheet.visible == SheetVisible::Visible);
-    let names: Vec<String> = shown
-        .into_iter()
-        .chain(hidden)
-        .map(|sheet| sheet.name.clone())
-        .collect();
-    let Some((first, others)) = names.split_first() else {
+    let names = shown.into_iter().chain(hidden).map(|sheet| sheet.name.clone());
+    let names: Vec<String> = names.collect();
+    if names.is_empty() {
         return Err(Refusal::new(msg::NoSheet, msg::SaveAsXlsx));
-    };
-    let mut notes: Vec<Message> = Vec::new();
-    if !others.is_empty() {
-        let others = Field::first(MOST_CELLS, others.iter());
-        notes.push(msg::FirstSheet { sheet: first, others }.into());
     }
-    let merged = book.merge_cells_by_sheet_name(first);
-    let merged = merged.map_err(|error| damaged(error).field(first.as_str()))?;
+    let mut notes: Vec<Message> = Vec::new();
+    if let Some(others) = names.get(MOST_SHEETS..).filter(|others| !others.is_empty()) {
+        let others = Field::first(MOST_CELLS, others.iter());
+        notes.push(
+            msg::SheetsBeyond {
+                most: MOST_SHEETS,
+                others,
+            }
+            .into(),
+        );
+    }
+    let (mut sheets, mut payload) = (Vec::new(), Vec::new());
+    for name in names.into_iter().take(MOST_SHEETS) {
+        let mut notes = Vec::new();
+        let read = one(&mut book, &name, &mut notes);
+        let fitting = read.and_then(|rows| match payload.len() + rows.len() > MOST_BYTES {
+            true => Err(too_much()),
+            false => Ok(rows),
+        });
+        let (rows, refusal) = match fitting {
+            Ok(rows) => (rows, None),
+            Err(refusal) => (Vec::new(), Some(refusal.field(name.as_str()))),
+        };
+        payload.extend_from_slice(&rows);
+        let bytes = rows.len();
+        sheets.push(Sheet {
+            name,
+            notes,
+            bytes,
+            refusal,
+        });
+    }
+    Ok(Opened {
+        header: Header {
+            part: None,
+            notes,
+            content: Content::Sheets(sheets),
+        },
+        payload,
+    })
+}
+
+/// The rows of a sheet.
+fn one(book: &mut Xlsx<Cursor<&[u8]>>, name: &str, notes: &mut Vec<Message>) -> Result<Vec<u8>, Refusal> {
+    let merged = book.merge_cells_by_sheet_name(name).map_err(damaged)?;
     if !merged.is_empty() {
         let cells = Field::first(MOST_CELLS, merged.iter().map(|range| area(*range)));
         notes.push(msg::MergedCells { cells }.into());
     }
-    let payload = rows(&mut book, first, &mut notes).map_err(|refusal| refusal.field(first.as_str()))?;
-    Ok(Opened {
-        header: Header {
-            part: (!others.is_empty()).then(|| first.clone()),
-            notes,
-            content: Content::Sheet,
-        },
-        payload,
-    })
+    rows(book, name, notes)
 }
 
 fn rows(book: &mut Xlsx<Cursor<&[u8]>>, sheet: &str, notes: &mut Vec<Message>) -> Result<Vec<u8>, Refusal> {

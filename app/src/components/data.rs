@@ -13,11 +13,14 @@ use super::step::{Step, StepStatus};
 use super::validation::Validation;
 use crate::bundled::DATA;
 use crate::conversation::Job;
+use crate::format;
 use crate::loaded::DataSource;
 use crate::run::Phase;
 use crate::state::PageState;
+use crate::state::columns::SHEET;
 use leptos::prelude::*;
-use lorakeet_core::protocol::DataInfo;
+use lorakeet_core::config::find;
+use lorakeet_core::protocol::{DataInfo, Stage};
 use web_sys::File;
 
 /// The step of the data.
@@ -81,13 +84,42 @@ pub fn Data() -> impl IntoView {
             <DropZone id="data-input" label=Signal::derive(state.text(|w| w.data_drop))
                 hint=Signal::derive(state.text(|w| w.data_drop_hint)) disabled=locked take/>
             <Paste/>
+            <Reading/>
             {move || state.loaded.data.get().map(|info| view! { <Facts info/> })}
+            <SheetChoice/>
             <Audit/>
             <Columns/>
             <Labels/>
             <Validation/>
             <Preview/>
         </Step>
+    }
+}
+
+/// How far reading a large file is, and the way to end it.
+#[component]
+fn Reading() -> impl IntoView {
+    let state = expect_context::<PageState>();
+    let percent = Memo::new(move |_| match (state.worker.job.get(), state.worker.progress.get()) {
+        (Some(Job::Data), Some((Stage::ReadData, done, total))) => format::percent(done, total),
+        _ => None,
+    });
+    let share = move || percent.get().map(|percent| (percent as f64 / 100.0).to_string());
+    let told = move || {
+        let percent = percent.get().map(|percent| format!(" {percent} %"));
+        [state.words().data_loading, &percent.unwrap_or_default()].concat()
+    };
+    let is_long = Memo::new(move |_| percent.get().is_some());
+    view! {
+        <Show when=move || is_long.get()>
+            <progress max="1" value=share></progress>
+            <p class="hint" role="status">{told}</p>
+            <p class="buttons">
+                <button type="button" data-testid="data-cancel" on:click=move |_| state.cancel_reading()>
+                    {state.text(|w| w.files.cancel)}
+                </button>
+            </p>
+        </Show>
     }
 }
 
@@ -111,5 +143,36 @@ fn Facts(
             })}
             <ul class="hint">{notes}</ul>
         </div>
+    }
+}
+
+/// Which sheet of a workbook is read, where there are several.
+#[component]
+fn SheetChoice() -> impl IntoView {
+    let state = expect_context::<PageState>();
+    let sheets = Memo::new(move |_| {
+        let data = state.loaded.data;
+        data.with(|data| data.as_ref().map(|info| info.sheets.clone()).unwrap_or_default())
+    });
+    let is_there = Memo::new(move |_| sheets.with(|sheets| sheets.len() > 1));
+    let text = Memo::new(move |_| find(SHEET).map(|knob| state.settings.text(knob)).unwrap_or_default());
+    let none = move || text.with(String::is_empty);
+    let itself = |name: &String| name.clone();
+    let option = move |name: String| {
+        let (value, known) = (name.clone(), name.clone());
+        let chosen = move || text.with(|text| text == known.trim());
+        view! { <option value=value prop:selected=chosen>{name}</option> }
+    };
+    view! {
+        <Show when=move || is_there.get()>
+            <label class="inline-field">
+                {state.text(|w| w.audit.sheet)} " "
+                <select data-testid="sheet" prop:disabled=move || state.training.phase.with(Phase::is_under_way)
+                    on:change=move |event| state.say_sheet(&event_target_value(&event))>
+                    <option value="" prop:selected=none>{state.text(|w| w.audit.encoding_found)}</option>
+                    <For each=move || sheets.get() key=itself children=option/>
+                </select>
+            </label>
+        </Show>
     }
 }

@@ -71,6 +71,8 @@ pub struct AuditWords {
     pub role_of: fn(&str) -> String,
     /// The choice of what the first row of a table is.
     pub first_row: &'static str,
+    /// Which sheet of a workbook.
+    pub sheet: &'static str,
     /// It names the columns.
     pub first_row_names: &'static str,
     /// It is a row like the others.
@@ -168,6 +170,7 @@ pub static ENGLISH: AuditWords = AuditWords {
     },
     role_of: |column| format!("Role of column {column}"),
     first_row: "First row",
+    sheet: "Sheet",
     first_row_names: "names of the columns",
     first_row_data: "data",
     paste: "Paste or type rows",
@@ -251,6 +254,7 @@ pub static CHINESE: AuditWords = AuditWords {
     },
     role_of: |column| format!("列 {column} 的用途"),
     first_row: "第一行",
+    sheet: "工作表",
     first_row_names: "列名",
     first_row_data: "数据",
     paste: "粘贴或输入数据",

@@ -8,6 +8,9 @@ use serde_json::{Value, json};
 /// The knob of the first row of a table.
 pub const HEADER: &str = "header";
 
+/// The knob of the sheet of a workbook.
+pub const SHEET: &str = "sheet";
+
 /// Columns of texts that are written, as a run file names them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct WrittenColumns {
@@ -38,6 +41,14 @@ impl PageState {
         }
     }
 
+    /// Names the sheet of a workbook.
+    pub fn say_sheet(self, name: &str) {
+        if let Some(knob) = find(SHEET) {
+            self.loaded.told_columns.set(true);
+            self.settings.set(knob, name);
+        }
+    }
+
     /// Other data have other columns: what was said here is about those before.
     pub(super) fn forget_told_columns(self) {
         if self.loaded.told_columns.get_untracked() {
@@ -47,6 +58,7 @@ impl PageState {
                 ("completion_column", Value::Null),
                 ("system_column", Value::Null),
                 (HEADER, Value::Null),
+                (SHEET, Value::Null),
             ]);
         }
     }

@@ -207,6 +207,11 @@ Data {
         ".csv、.tsv 或 .xlsx 的第一行是否为列名；不填则根据各行内容判断。",
         "false where the table begins with a row like the others: its columns are then called column_1, column_2 and so on.",
         "若表格没有表头，请设为 false：各列将命名为 column_1、column_2 等。";
+    sheet: Option<String> = None, Kind::Text, aliases: ["sheet_name"],
+        "Sheet of a .xlsx by its name; not given: the first one with rows.",
+        "读取 .xlsx 的哪个工作表（填名称）；不填则使用第一个有内容的工作表。",
+        "A note names the others. A validation file that is a workbook needs a sheet of the same name.",
+        "提示中会列出其他工作表。验证文件若也是工作簿，需有同名的工作表。";
     drop_rows: Vec<String> = Vec::new(), Kind::Names,
         "Rows that are left out: findings of the audit by name, such as empty_rows, exact_duplicates or exact_leakage.",
         "不参与的数据：填数据检查中的问题名称，如 empty_rows、exact_duplicates、exact_leakage。",

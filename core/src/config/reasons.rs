@@ -175,6 +175,12 @@ pub(super) static REASONS: &[(&str, &str, &str)] = &[
         "没有表头时，若把第一行当作列名，这条数据就丢失了。自动判断只是猜测：列名通常是较短且不再重复出现的文本。请在预览中核对第一行。",
     ),
     (
+        "sheet",
+        "A workbook is read as one table: a run has one set of rows with the same columns. Sheets that belong together are joined in the \
+         spreadsheet, or one is trained on and another is given as validation data under the same name.",
+        "每次训练只读取一个工作表，因为所有数据须有相同的列。需要合并多个工作表时，请先在电子表格程序中合并。",
+    ),
+    (
         "prompt_columns",
         "Columns are found by whole words of their names, as in Alpaca's and OpenAI's files. Names of one's own are not guessed: a wrong \
          guess would train on the wrong column without an error (Unsloth had that with a column called context).",

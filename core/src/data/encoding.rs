@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use encoding_rs::{DecoderResult, GB18030};
 use lorakeet_i18n::Message;
 use lorakeet_i18n::messages::data as msg;
+use std::borrow::Cow;
 
 /// What a file is, and what to do with it.
 type Told = fn() -> (Message, Message);
@@ -44,17 +45,22 @@ const CP1252: [char; 32] = [
     '–', '—', '˜', '™', 'š', '›', 'œ', '\0', 'ž', 'Ÿ',
 ];
 
+/// Whether a file is one of those that people drop by mistake.
+pub(super) fn is_foreign(bytes: &[u8]) -> bool {
+    FOREIGN.iter().any(|(magic, _)| bytes.starts_with(magic))
+}
+
 /// The text of a file with `\n` line ends and no byte order mark; `notes` says what was taken without being told, and where a mark
-/// goes before what was `given`.
+/// goes before what was `given`. Of a file in UTF-8 no copy is made but where its line ends are others.
 ///
 /// # Errors
 /// A file that is no text; bytes that are not `given`, or that no encoding fits.
-pub(super) fn decode(bytes: &[u8], given: Option<Encoding>, notes: &mut Vec<Message>) -> Result<String> {
+pub(super) fn decode(bytes: Cow<[u8]>, given: Option<Encoding>, notes: &mut Vec<Message>) -> Result<String> {
     if let Some((_, told)) = FOREIGN.iter().find(|(magic, _)| bytes.starts_with(magic)) {
         let (what, remedy) = told();
         return Err(Error::data(msg::NotTextFile { what }).remedy(remedy));
     }
-    let encoding = match (given, marked(bytes)) {
+    let encoding = match (given, marked(&bytes)) {
         (Some(given), Some(marked)) if !agree(given, marked) => {
             let (marked_as, given) = (shown(marked), shown(given));
             notes.push(msg::MarkDecides { marked_as, given }.into());
@@ -62,7 +68,7 @@ pub(super) fn decode(bytes: &[u8], given: Option<Encoding>, notes: &mut Vec<Mess
         }
         (Some(given), _) => given,
         (None, _) => {
-            let encoding = detect(bytes)?;
+            let encoding = detect(&bytes)?;
             if encoding != Encoding::Utf8 {
                 notes.push(
                     msg::ReadAs {
@@ -74,25 +80,79 @@ pub(super) fn decode(bytes: &[u8], given: Option<Encoding>, notes: &mut Vec<Mess
             encoding
         }
     };
-    let mut text = match encoding {
+    let text = match encoding {
         Encoding::Utf8 => utf8(bytes)?,
-        Encoding::Utf16 => utf16(bytes, is_big(bytes))?,
-        Encoding::Utf16Le => utf16(bytes, false)?,
-        Encoding::Utf16Be => utf16(bytes, true)?,
-        Encoding::Gb18030 => gb18030(bytes)?,
-        Encoding::Cp1252 => cp1252(bytes)?,
+        Encoding::Utf16 => utf16(&bytes, is_big(&bytes))?,
+        Encoding::Utf16Le => utf16(&bytes, false)?,
+        Encoding::Utf16Be => utf16(&bytes, true)?,
+        Encoding::Gb18030 => gb18030(&bytes)?,
+        Encoding::Cp1252 => cp1252(&bytes)?,
     };
     if let Some(at) = text.find('\0') {
         let line = line(&text.as_bytes()[..at]);
         return Err(Error::data(msg::NulByte { line }).remedy(msg::SaveAsText));
     }
-    if text.contains('\r') {
-        text = text.replace("\r\n", "\n").replace('\r', "\n");
-    }
+    let text = match text.contains('\r') {
+        true => {
+            let mut made = String::with_capacity(text.len());
+            push_lines(&text, &mut made);
+            made
+        }
+        false => text,
+    };
     if text.trim().is_empty() {
         return Err(Error::data(msg::OnlyWhiteSpace).remedy(msg::ChooseFileWithText));
     }
     Ok(text)
+}
+
+/// Adds a text to `made`, with `\n` for each end of a line.
+fn push_lines(text: &str, made: &mut String) {
+    let mut parts = text.split('\r');
+    made.push_str(parts.next().unwrap_or_default());
+    for part in parts {
+        made.push('\n');
+        made.push_str(part.strip_prefix('\n').unwrap_or(part));
+    }
+}
+
+/// Bytes of UTF-8 that come piece by piece.
+#[derive(Default)]
+pub(super) struct Utf8Pieces {
+    /// What came and is no text yet: the start of a character, or a carriage return, behind which a line feed may come.
+    rest: Vec<u8>,
+    has_begun: bool,
+}
+
+impl Utf8Pieces {
+    /// Adds the text of a piece to `text`, with `\n` line ends and without a byte order mark, which does not go over the end of the
+    /// first piece. False where this is no UTF-8, or no text: then the file is to be looked at whole.
+    pub fn push(&mut self, piece: &[u8], is_last: bool, text: &mut String) -> bool {
+        let piece = match std::mem::replace(&mut self.has_begun, true) {
+            true => piece,
+            false => piece.strip_prefix(UTF8_MARK).unwrap_or(piece),
+        };
+        if piece.contains(&0) {
+            return false;
+        }
+        self.rest.extend_from_slice(piece);
+        let (good, is_cut) = match std::str::from_utf8(&self.rest) {
+            Ok(all) => (all, false),
+            Err(error) if error.error_len().is_none() && !is_last => {
+                let good = &self.rest[..error.valid_up_to()];
+                (std::str::from_utf8(good).unwrap_or_default(), true)
+            }
+            Err(_) => return false,
+        };
+        let good = match is_cut || is_last {
+            true => good,
+            false => good.strip_suffix('\r').unwrap_or(good),
+        };
+        push_lines(good, text);
+        let read = good.len();
+        self.rest.drain(..read);
+        true
+    }
 }
 
 /// The encoding that a byte order mark at the start says.
@@ -221,18 +281,21 @@ fn looks_western(bytes: &[u8]) -> bool {
     all < FEW || beside * 2 <= all
 }
 
-fn utf8(bytes: &[u8]) -> Result<String> {
-    let without_mark = bytes.strip_prefix(UTF8_MARK).unwrap_or(bytes);
-    let text = std::str::from_utf8(without_mark).map_err(|error| {
-        let at = bytes.len() - without_mark.len() + error.valid_up_to();
-        let error = not_in(Encoding::Utf8, at, line(&bytes[..at]));
-        if bytes.contains(&0) {
-            error.remedy(msg::LooksBinary)
-        } else {
-            error
+fn utf8(bytes: Cow<[u8]>) -> Result<String> {
+    let marked = match bytes.starts_with(UTF8_MARK) {
+        true => UTF8_MARK.len(),
+        false => 0,
+    };
+    let mut bytes = bytes.into_owned();
+    bytes.drain(..marked);
+    String::from_utf8(bytes).map_err(|broken| {
+        let (all, good) = (broken.as_bytes(), broken.utf8_error().valid_up_to());
+        let error = not_in(Encoding::Utf8, marked + good, line(&all[..good]));
+        match all.contains(&0) {
+            true => error.remedy(msg::LooksBinary),
+            false => error,
         }
-    })?;
-    Ok(text.to_string())
+    })
 }
 
 fn is_big(bytes: &[u8]) -> bool {
@@ -245,13 +308,12 @@ fn utf16(bytes: &[u8], is_big: bool) -> Result<String> {
         false => (LITTLE_MARK, u16::from_le_bytes),
     };
     let bytes = bytes.strip_prefix(mark).unwrap_or(bytes);
-    let mut pairs = bytes.chunks_exact(2);
-    let units: Vec<u16> = pairs.by_ref().map(|pair| unit([pair[0], pair[1]])).collect();
+    let pairs = bytes.chunks_exact(2);
     if !pairs.remainder().is_empty() {
         return Err(Error::data(msg::OddUtf16).remedy(msg::Damaged));
     }
-    let mut text = String::with_capacity(units.len());
-    for unit in char::decode_utf16(units) {
+    let mut text = String::with_capacity(pairs.len());
+    for unit in char::decode_utf16(pairs.map(|pair| unit([pair[0], pair[1]]))) {
         text.push(unit.map_err(|_| {
             let line = line(text.as_bytes());
             Error::data(msg::HalfCharacter { line }).remedy(msg::Damaged)

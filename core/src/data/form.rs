@@ -3,6 +3,7 @@
 use super::parse::{Record, Records, Skipped, Table, key, kind, listed, note_unused};
 use super::roles::{self, Guess};
 use super::table::is_unnamed;
+use super::text::Text;
 use super::told::Told;
 use super::turns::conversation;
 use super::value::Value;
@@ -417,15 +418,15 @@ impl Plan {
     fn content(&self, record: &Record) -> Result<Content> {
         Ok(match self {
             Self::Text(text) | Self::Guessed(Guess { text, .. }) => Content::Text(required(record, text)?),
-            Self::Conversation(list) => Content::Messages(conversation(record, list)?),
+            Self::Conversation(list) => Content::Messages(Box::new(conversation(record, list)?)),
             Self::Pair(prompt, completion) => Content::PromptCompletion {
                 prompt: optional(record, prompt)?,
                 completion: required(record, completion)?,
             },
             Self::Preferred => preference::content(record, "chosen")?,
-            Self::Words(words) => Content::Text(token_classification::list(record, words)?.join(" ")),
+            Self::Words(words) => Content::Text(token_classification::list(record, words)?.join(" ").into()),
             Self::Numbers => return Err(Error::internal(msg::NumbersAsText)),
-            Self::Alpaca(columns) => Content::Instruction(Instruction {
+            Self::Alpaca(columns) => Content::Instruction(Box::new(Instruction {
                 system: optional(record, &columns.system)?,
                 history: match columns.has_rounds {
                     true => history(record)?,
@@ -434,22 +435,22 @@ impl Plan {
                 instruction: optional(record, &columns.instruction)?,
                 input: optional(record, &columns.input)?,
                 output: required(record, &columns.output)?,
-            }),
+            })),
         })
     }
 }
 
 /// A field's text; empty where it is missing or null. Numbers and truth values become text, lists and objects are
 /// refused.
-pub(super) fn optional(record: &Record, field: &str) -> Result<String> {
+pub(super) fn optional(record: &Record, field: &str) -> Result<Text> {
     match record.fields.get(field) {
-        None | Some(Value::Null) => Ok(String::new()),
+        None | Some(Value::Null) => Ok(Text::default()),
         Some(value) => text(value).map_err(|error| error.field(field)),
     }
 }
 
 /// A field's text that may not be blank.
-pub(super) fn required(record: &Record, field: &str) -> Result<String> {
+pub(super) fn required(record: &Record, field: &str) -> Result<Text> {
     let text = optional(record, field)?;
     if !text.trim().is_empty() {
         return Ok(text);
@@ -462,17 +463,17 @@ pub(super) fn required(record: &Record, field: &str) -> Result<String> {
     Err(error.field(field).remedy(msg::FillIn))
 }
 
-pub(super) fn text(value: &Value) -> Result<String> {
+pub(super) fn text(value: &Value) -> Result<Text> {
     match value {
         Value::String(text) => Ok(text.clone()),
-        Value::Number(number) => Ok(number.to_string()),
-        Value::Bool(truth) => Ok(truth.to_string()),
+        Value::Number(number) => Ok(number.as_ref().into()),
+        Value::Bool(truth) => Ok(truth.to_string().into()),
         other => Err(Error::data(msg::NotText { kind: kind(other) }).remedy(msg::ConversationsElsewhere)),
     }
 }
 
 /// Alpaca's `history`: a list of [question, answer].
-fn history(record: &Record) -> Result<Vec<(String, String)>> {
+fn history(record: &Record) -> Result<Vec<(Text, Text)>> {
     let wrong = || Error::data(msg::NotPairs).field(HISTORY).remedy(msg::CorrectOrLeaveOut);
     let rounds = match record.fields.get(HISTORY) {
         None | Some(Value::Null) => return Ok(Vec::new()),

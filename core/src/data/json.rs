@@ -165,11 +165,7 @@ impl<'a, 'b> Reader<'a, 'b> {
             JsonEvent::Null => Value::Null,
             JsonEvent::Boolean(truth) => Value::Bool(truth),
             JsonEvent::Number(text) => Value::Number(text.into()),
-            JsonEvent::String(text) => {
-                let mut text = text.into_owned();
-                text.shrink_to_fit();
-                Value::String(text)
-            }
+            JsonEvent::String(text) => Value::String(text.as_ref().into()),
             JsonEvent::StartArray => Value::Array(self.nested(Self::array)?),
             JsonEvent::StartObject => Value::Object(self.nested(Self::object)?),
             JsonEvent::EndArray | JsonEvent::EndObject | JsonEvent::ObjectKey(_) | JsonEvent::Eof => {

@@ -9,6 +9,7 @@ use super::label_values;
 use super::numeric::Shape;
 use super::parse::{Record, Skipped, Table, key, listed, note_unused, start};
 use super::table::is_unnamed;
+use super::text::Text;
 use super::value::Value;
 use crate::config::RunConfig;
 use crate::error::{Error, Result};
@@ -102,9 +103,9 @@ pub struct LabelledRow {
     /// Where it stands in the file, from 1.
     pub number: usize,
     /// Never blank; of numbers empty.
-    pub text: String,
+    pub text: Text,
     /// What it is read together with.
-    pub second: Option<String>,
+    pub second: Option<Text>,
     /// One value a label column; null where it is blank.
     pub values: Vec<Value>,
     /// What stands in place of a text.

@@ -8,7 +8,7 @@
 //! In these three every answer ends with the tokenizer's end-of-text token, so that the model learns to stop.
 
 use super::turns::said;
-use super::{Content, Instruction};
+use super::{Content, Instruction, Text};
 use crate::chat::{ChatTemplate, Conversation, is_learnt};
 use crate::error::Result;
 use serde_json::{Map, Value};
@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 /// A row as text.
 pub(super) enum Layout {
     /// Text to be continued: all of it is trained on.
-    Text(String),
+    Text(Text),
     /// Pieces that are tokenized one by one, so that a prompt has the same tokens here as when it stands alone.
     Pieces(Vec<Piece>),
     /// A conversation for the chat template.
@@ -55,7 +55,7 @@ impl Piece {
 pub(super) fn layout(content: &Content, has_template: bool) -> Layout {
     match content {
         Content::Text(text) => Layout::Text(text.clone()),
-        Content::Messages(messages) if has_template => Layout::Chat(messages.clone()),
+        Content::Messages(messages) if has_template => Layout::Chat((**messages).clone()),
         Content::PromptCompletion { prompt, completion } if has_template => {
             let messages = vec![said("user", prompt), said("assistant", completion)];
             Layout::Chat(chat(messages))
@@ -64,8 +64,12 @@ pub(super) fn layout(content: &Content, has_template: bool) -> Layout {
         Content::Messages(messages) => Layout::Pieces(messages_pieces(messages)),
         Content::PromptCompletion { prompt, completion } => {
             let joint = needs_line_break(prompt, completion);
-            let prompt = if joint { format!("{prompt}\n") } else { prompt.clone() };
-            Layout::Pieces(vec![Piece::read(prompt), Piece::answer(completion.clone())])
+            let prompt = if joint {
+                format!("{prompt}\n")
+            } else {
+                prompt.to_string()
+            };
+            Layout::Pieces(vec![Piece::read(prompt), Piece::answer(completion.to_string())])
         }
         Content::Instruction(row) => Layout::Pieces(alpaca_pieces(row)),
     }
@@ -140,7 +144,7 @@ fn alpaca_pieces(row: &Instruction) -> Vec<Piece> {
     for (question, answer) in &row.history {
         prompt.push_str(&format!("### Instruction:\n{question}\n\n### Response:\n"));
         pieces.push(Piece::read(std::mem::take(&mut prompt)));
-        pieces.push(Piece::answer(answer.clone()));
+        pieces.push(Piece::answer(answer.to_string()));
         prompt.push_str("\n\n");
     }
     prompt.push_str(&format!("### Instruction:\n{}\n\n", row.instruction));
@@ -149,7 +153,7 @@ fn alpaca_pieces(row: &Instruction) -> Vec<Piece> {
     }
     prompt.push_str("### Response:\n");
     pieces.push(Piece::read(prompt));
-    pieces.push(Piece::answer(row.output.clone()));
+    pieces.push(Piece::answer(row.output.to_string()));
     pieces
 }
 

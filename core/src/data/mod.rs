@@ -1,4 +1,4 @@
-//! From a dropped file to batches of tokens: [`Dataset`] → [`examples`] → [`split`] → [`order`] → [`collate`]; rows of numbers
+//! From a dropped file to batches of tokens: [`Incoming`] or [`Dataset::read_by`] → [`Dataset`] → [`examples`] → [`split`] → [`order`] → [`collate`]; rows of numbers
 //! go by [`Dataset::numeric`] and [`numeric_examples`] instead.
 //!
 //! Bytes are parsed once, here, into rows that cannot be wrong: a bad row is an error that names the file, the row and
@@ -15,6 +15,7 @@ mod form;
 mod frame;
 mod header;
 mod idx;
+mod incoming;
 mod json;
 mod label_values;
 mod labelled;
@@ -36,6 +37,7 @@ mod seq2seq;
 mod series;
 mod similarity_pairs;
 mod table;
+mod text;
 mod token_classification;
 mod told;
 mod turns;
@@ -48,6 +50,7 @@ pub use examples::{Example, Examples, Settings, Start, Target, Word, examples};
 pub use few_values::FewValues;
 pub use frame::labelled_examples;
 pub use idx::{is_idx, labels_of};
+pub use incoming::Incoming;
 pub use labelled::{Columns, Labelled, LabelledRow};
 pub use labels::{LabelKind, LabelSet, note_of_alike};
 pub use layout::prompt_text;
@@ -61,6 +64,7 @@ pub(crate) use row_marks::{RowDifference, RowMarks};
 pub use scaling::{InputScaling, Scaling};
 pub use seq2seq::seq2seq_examples;
 pub use similarity_pairs::similarity_examples;
+pub use text::Text;
 pub use token_classification::{Tagged, TaggedRow, token_classification_examples};
 pub use told::Told;
 pub use value::Value;
@@ -69,14 +73,19 @@ use self::audit::Reading;
 use crate::chat::Conversation;
 use crate::config::Encoding;
 use crate::error::{Error, Result};
-use crate::protocol::DataInfo;
+use crate::protocol::{AuditDropped, DataInfo};
 use lorakeet_i18n::Message;
 use lorakeet_i18n::messages::data as msg;
+use std::borrow::Cow;
 use std::sync::Arc;
 
-/// The largest file that is read: all of its text, its rows and its tokens are in memory at once (about six times its
-/// size), and a browser's tab has 4 GB.
-pub const MAX_FILE_BYTES: u64 = 256 << 20;
+/// The largest file that is read, of which a browser's tab, which has 4 GB, holds the rows and what is made of them.
+///
+/// Of tables and lines of JSON in UTF-8 ([`Incoming`]) the texts are in memory once. Beside them a row of a table takes about 80 bytes
+/// in a browser and 140 natively, and each of its fields 24 and 40; a line of JSON as much, and 20 bytes more a text. Conversations are
+/// there twice, as they are read and as they are laid out. Other files are in memory twice while they are read, and texts in other
+/// encodings up to two and a half times. Tokens come to that: eight bytes each.
+pub const MAX_FILE_BYTES: u64 = 512 << 20;
 
 /// Refuses a file that is empty or too large to be read, from its length alone.
 pub fn check_size(name: &str, length: u64) -> Result<()> {
@@ -104,6 +113,8 @@ pub struct Dataset {
     pub rows: Vec<Row>,
     /// Columns or keys found, in the file's order.
     pub columns: Vec<String>,
+    /// The sheets of a workbook, of which one is read; none of another file.
+    pub sheets: Vec<String>,
     /// Things worth knowing of how the file was read, as sentences: what was skipped, repaired or renamed.
     pub notes: Vec<Message>,
     /// What else is worth knowing where its rows are texts to be continued or answered: which columns those are.
@@ -130,6 +141,8 @@ pub struct Dataset {
 pub(crate) struct Data {
     pub(crate) rows: Dataset,
     pub(crate) digest: String,
+    /// How many rows were left out, by what is wrong with them.
+    pub(crate) dropped: Vec<AuditDropped>,
     /// How they were read.
     pub(crate) reading: Reading,
     /// Of validation rows, the digest of the data that they were compared with, where those that leak were left out.
@@ -155,21 +168,21 @@ impl Dataset {
     /// # Errors
     /// As [`Dataset::parse`]; bytes that are not of this encoding.
     pub fn parse_as(name: &str, bytes: &[u8], encoding: Option<Encoding>) -> Result<Self> {
-        Self::read(name, bytes, &Told::from(encoding), false)
+        Self::read(name, bytes.into(), &Told::from(encoding), false)
     }
 
     /// With `is_lenient`, rows that no run can use are no error.
-    fn read(name: &str, bytes: &[u8], told: &Told, is_lenient: bool) -> Result<Self> {
+    fn read(name: &str, bytes: Cow<[u8]>, told: &Told, is_lenient: bool) -> Result<Self> {
         Self::read_within(name, bytes, told, (is_lenient, false))
     }
 
     /// The same of a file that may lie in another.
-    fn read_within(name: &str, bytes: &[u8], told: &Told, (is_lenient, inside): (bool, bool)) -> Result<Self> {
+    fn read_within(name: &str, bytes: Cow<[u8]>, told: &Told, (is_lenient, inside): (bool, bool)) -> Result<Self> {
         check_size(name, bytes.len() as u64)?;
-        if idx::is_idx(bytes) {
-            return Ok(Self::of_numbers(idx::read((name, bytes), None)?));
+        if idx::is_idx(&bytes) {
+            return Ok(Self::of_numbers(idx::read((name, &bytes), None)?));
         }
-        if opened::is_to_open(bytes) {
+        if opened::is_to_open(&bytes) {
             return Self::read_opened(name, bytes, told, (is_lenient, inside));
         }
         let mut notes = Vec::new();
@@ -205,6 +218,7 @@ impl Dataset {
             form: texts.form,
             rows: texts.rows,
             columns: table.as_ref().map(|table| table.columns().to_vec()).unwrap_or_default(),
+            sheets: Vec::new(),
             notes,
             text_notes: texts.notes,
             text_problem: texts.problem.map(|error| error.file(name)),
@@ -244,6 +258,7 @@ impl Dataset {
             form: Schema::Numbers,
             rows: Vec::new(),
             columns: [&read.labels[..], &read.texts].concat(),
+            sheets: Vec::new(),
             notes: std::mem::take(&mut read.notes),
             text_notes: Vec::new(),
             text_problem: None,
@@ -264,6 +279,7 @@ impl Dataset {
             form: self.form,
             rows: self.rows.iter().skip(after).take(most).cloned().collect(),
             columns: self.columns.clone(),
+            sheets: self.sheets.clone(),
             notes: self.notes.clone(),
             text_notes: self.text_notes.clone(),
             text_problem: self.text_problem.clone(),
@@ -296,6 +312,7 @@ impl Dataset {
                 _ => self.rows.len(),
             },
             columns: self.columns.clone(),
+            sheets: self.sheets.clone(),
             notes: self.notes.clone(),
         }
     }
@@ -349,31 +366,31 @@ pub struct Row {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Content {
     /// Text to be continued; never blank.
-    Text(String),
+    Text(Text),
     /// A conversation with at least one answer; roles are `system`, `user`, `assistant` or `tool`.
-    Messages(Conversation),
+    Messages(Box<Conversation>),
     /// A prompt and the text that should follow it, which is never blank.
     PromptCompletion {
         /// What is given.
-        prompt: String,
+        prompt: Text,
         /// What is learnt.
-        completion: String,
+        completion: Text,
     },
     /// Alpaca's columns.
-    Instruction(Instruction),
+    Instruction(Box<Instruction>),
 }
 
 /// A row of Alpaca's columns.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Instruction {
     /// What the model is; may be empty.
-    pub system: String,
+    pub system: Text,
     /// Earlier rounds: what was asked, what was answered.
-    pub history: Vec<(String, String)>,
+    pub history: Vec<(Text, Text)>,
     /// What to do.
-    pub instruction: String,
+    pub instruction: Text,
     /// What to do it with; may be empty.
-    pub input: String,
+    pub input: Text,
     /// What is learnt; never blank.
-    pub output: String,
+    pub output: Text,
 }

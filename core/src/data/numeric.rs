@@ -7,7 +7,7 @@
 use super::form::is_blank;
 use super::label_values::{of_record, shown};
 use super::labelled::{Columns, Labelled, LabelledRow, label, names_labels};
-use super::parse::{Record, Skipped, Table, key, listed, note_unused, start};
+use super::parse::{Record, Skipped, Table, ending, key, listed, note_unused, start};
 use super::table::is_unnamed;
 use super::value::{Budget, Value, list_in};
 use super::{Dataset, Example, Target};
@@ -86,22 +86,26 @@ pub(super) fn holds_numbers(table: &Table) -> bool {
     beside.len() >= if is_labelled { 1 } else { 2 } && beside.iter().all(is_number)
 }
 
-/// A table whose first line is numbers already, as those of the UCR archive are: each row begins with its label. `None` where
-/// the file is another.
-pub(super) fn without_header(name: &str, text: &str) -> Result<Option<Labelled>> {
-    let lower = name.to_lowercase();
+/// The delimiter and the width of a table whose first line is numbers already; `None` of another file.
+pub(super) fn begins_with_numbers(name: &str, text: &str) -> Option<(char, usize)> {
     let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
-    let delimiter = match lower.rsplit_once('.').map(|(_, ending)| ending) {
+    let delimiter = match ending(name).as_deref() {
         Some("tsv" | "tab") => '\t',
         Some("csv") if first.contains(',') => ',',
         Some("csv") => ';',
-        _ => return Ok(None),
+        _ => return None,
     };
     let is_number = |field: &str| field.trim().parse::<f64>().is_ok();
     let width = first.split(delimiter).count();
-    if width < 3 || !first.split(delimiter).all(is_number) {
+    (width >= 3 && first.split(delimiter).all(is_number)).then_some((delimiter, width))
+}
+
+/// A table whose first line is numbers already, as those of the UCR archive are: each row begins with its label. `None` where
+/// the file is another.
+pub(super) fn without_header(name: &str, text: &str) -> Result<Option<Labelled>> {
+    let Some((delimiter, width)) = begins_with_numbers(name, text) else {
         return Ok(None);
-    }
+    };
     let (mut rows, mut budget) = (Vec::new(), Budget::new());
     for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let located = |error: Error| error.row(index + 1);
@@ -119,7 +123,7 @@ pub(super) fn without_header(name: &str, text: &str) -> Result<Option<Labelled>>
             number: index + 1,
             values: vec![match fields[0].parse::<f64>() {
                 Ok(_) => Value::Number(fields[0].into()),
-                Err(_) => Value::String(fields[0].to_owned()),
+                Err(_) => Value::String(fields[0].into()),
             }],
             features: fields.iter().enumerate().skip(1).map(read).collect::<Result<_>>()?,
             ..LabelledRow::default()

@@ -3,7 +3,7 @@
 use super::encoding::decode;
 use super::header::settle;
 use super::json::json;
-use super::parse::{Records, Table};
+use super::parse::{Records, Table, listed, start};
 use super::table::names;
 use super::told::Told;
 use super::value::{Budget, Value};
@@ -11,7 +11,9 @@ use super::{Dataset, MAX_FILE_BYTES};
 use crate::error::{Error, Result};
 use lorakeet_i18n::Message;
 use lorakeet_i18n::messages::data as msg;
-use lorakeet_tables::{Choice, Content, Header, Opened, Refusal, WITHIN, choose};
+use lorakeet_i18n::messages::tables as of_tables;
+use lorakeet_tables::{Choice, Content, Header, Opened, Refusal, Sheet, WITHIN, choose};
+use std::borrow::Cow;
 
 /// Whether a file has to be opened, or was: by its first bytes. Of one that has to be and cannot be, in a browser, more is said
 /// where texts are read.
@@ -58,17 +60,21 @@ fn refused(refusal: Refusal) -> Error {
 
 impl Dataset {
     /// Reads an opened file. What lies in a file that lies in another is not opened once more.
-    pub(super) fn read_opened(name: &str, bytes: &[u8], told: &Told, (lenient, inside): (bool, bool)) -> Result<Self> {
-        let opened;
-        let bytes = match unpacked(bytes) {
-            Some(unpacked) => {
-                opened = unpacked;
-                opened.as_slice()
+    pub(super) fn read_opened(
+        name: &str,
+        bytes: Cow<[u8]>,
+        told: &Told,
+        (lenient, inside): (bool, bool),
+    ) -> Result<Self> {
+        let bytes = match unpacked(&bytes) {
+            Some(opened) => {
+                drop(bytes);
+                Cow::Owned(opened)
             }
             None => bytes,
         };
         let broken = || Error::data(msg::NotAsOpened).file(name).remedy(msg::ChooseTextFile);
-        let (Header { part, notes, content }, payload) = Opened::parts(bytes).ok_or_else(broken)?;
+        let (Header { part, notes, content }, payload) = Opened::parts(&bytes).ok_or_else(broken)?;
         let part = part.map_or(String::new(), |part| format!("{WITHIN}{part}"));
         let name = &format!("{name}{part}");
         let table = match content {
@@ -77,7 +83,8 @@ impl Dataset {
             Content::Files(files) => {
                 let files = split(&files, payload).ok_or_else(broken)?;
                 if let [(inner, bytes)] = files.as_slice() {
-                    let mut read = Self::read_within(&format!("{name}{WITHIN}{inner}"), bytes, told, (lenient, true))?;
+                    let inner = format!("{name}{WITHIN}{inner}");
+                    let mut read = Self::read_within(&inner, (*bytes).into(), told, (lenient, true))?;
                     read.notes = [notes, read.notes].concat();
                     return Ok(read);
                 }
@@ -85,12 +92,60 @@ impl Dataset {
                 let table = documents(name, &files, told, &mut all)?;
                 return Self::of_records(name, Records::Table(table), all, told, lenient);
             }
-            Content::Sheet => rows(None, payload, told),
+            Content::Sheets(sheets) => return Self::of_sheets(name, (&sheets, payload), notes, told, lenient),
             Content::Columns(columns) => rows(Some(columns), payload, told),
         };
         let (table, more) = table.map_err(|error| error.file(name))?;
         let notes = [notes, more].concat();
         Self::of_records(name, Records::Table(table), notes, told, lenient)
+    }
+
+    /// Reads the sheet of a workbook that is told, else the first with rows.
+    fn of_sheets(
+        name: &str,
+        (sheets, mut payload): (&[Sheet], &[u8]),
+        mut notes: Vec<Message>,
+        told: &Told,
+        lenient: bool,
+    ) -> Result<Self> {
+        let broken = || Error::data(msg::NotAsOpened).file(name).remedy(msg::ChooseTextFile);
+        let names: Vec<String> = sheets.iter().map(|sheet| sheet.name.clone()).collect();
+        let place = match &told.sheet {
+            Some(sheet) => names
+                .iter()
+                .position(|name| name.trim() == sheet.trim())
+                .ok_or_else(|| {
+                    let (sheet, sheets) = (start(sheet), listed(&names));
+                    let error = Error::data(of_tables::NoSuchSheet { sheet, sheets }).file(name);
+                    error.field("sheet").remedy(msg::Correct { key: "sheet" })
+                })?,
+            None => sheets.iter().position(|sheet| sheet.refusal.is_none()).unwrap_or(0),
+        };
+        let mut of_sheet = None;
+        for (at, sheet) in sheets.iter().enumerate() {
+            let (bytes, rest) = payload.split_at_checked(sheet.bytes).ok_or_else(broken)?;
+            payload = rest;
+            of_sheet = if at == place { Some((sheet, bytes)) } else { of_sheet };
+        }
+        let (sheet, bytes) = of_sheet.ok_or_else(broken)?;
+        let mut others: Vec<&String> = names.iter().collect();
+        others.remove(place);
+        let name = &match others.is_empty() {
+            true => name.to_owned(),
+            false => {
+                let (sheet, others) = (&sheet.name, listed(&others));
+                notes.push(of_tables::SheetTaken { sheet, others }.into());
+                format!("{name}{WITHIN}{sheet}")
+            }
+        };
+        if let Some(refusal) = &sheet.refusal {
+            return Err(refused(refusal.clone()).file(name));
+        }
+        notes.extend(sheet.notes.iter().cloned());
+        let (table, more) = rows(None, bytes, told).map_err(|error| error.file(name))?;
+        notes.extend(more);
+        let read = Self::of_records(name, Records::Table(table), notes, told, lenient)?;
+        Ok(Self { sheets: names, ..read })
     }
 }
 
@@ -129,13 +184,12 @@ fn documents(name: &str, files: &[(&str, &[u8])], told: &Told, notes: &mut Vec<M
         let mut said = Vec::new();
         let text = match is_blank {
             true => String::new(),
-            false => {
-                decode(bytes, told.encoding, &mut said).map_err(|error| error.file(format!("{name}{WITHIN}{file}")))?
-            }
+            false => decode((*bytes).into(), told.encoding, &mut said)
+                .map_err(|error| error.file(format!("{name}{WITHIN}{file}")))?,
         };
         said.retain(|note| !notes.contains(note));
         notes.extend(said);
-        let row = [(*file).to_owned(), text].map(Value::String);
+        let row = [(*file).to_owned(), text].map(|text| Value::String(text.into()));
         table.push_whole(number, row.into_iter());
     }
     Ok(table)
@@ -225,7 +279,7 @@ pub(super) fn numbered(count: usize) -> Vec<String> {
 /// A cell as the name of a column.
 fn shown(value: &Value) -> String {
     match value {
-        Value::String(text) => text.clone(),
+        Value::String(text) => text.to_string(),
         Value::Null => String::new(),
         other => other.to_string(),
     }

@@ -2,7 +2,8 @@
 //! matter.
 
 use super::json::{Broken, json, json_items};
-use super::table;
+use super::table::{self, TableReader};
+use super::text::Text;
 use super::value::{Budget, Value};
 use crate::error::{Error, Result, shortened};
 use lorakeet_i18n::messages::common;
@@ -13,7 +14,7 @@ use std::collections::HashMap;
 /// What a file holds.
 pub(super) enum Records {
     /// A .txt or .md file: one text.
-    Document(String),
+    Document(Text),
     /// Anything with rows.
     Table(Table),
 }
@@ -207,16 +208,23 @@ pub(super) fn start(text: &str) -> String {
     shortened(text, MOST)
 }
 
+/// What a file's name ends in, in small letters.
+pub(super) fn ending(name: &str) -> Option<String> {
+    name.rsplit_once('.').map(|(_, ending)| ending.to_lowercase())
+}
+
 /// Parses `text` (no byte order mark, `\n` line ends) by the ending of `name`; `header` is what the run says of the
 /// first row of a .csv or .tsv.
 pub(super) fn parse(name: &str, text: String, header: Option<bool>, notes: &mut Vec<Message>) -> Result<Records> {
-    let ending = name.rsplit_once('.').map(|(_, ending)| ending.to_lowercase());
-    let table = match ending.as_deref() {
-        Some("txt" | "text" | "md" | "markdown") => return Ok(Records::Document(text)),
+    let table = match ending(name).as_deref() {
+        Some("txt" | "text" | "md" | "markdown") => return Ok(Records::Document(text.into())),
         Some("jsonl" | "ndjson") => json_lines(&text, notes)?,
         Some("json") => json_text(&text, notes)?,
-        Some("csv") => table::csv(&text, header, notes)?,
-        Some("tsv" | "tab") => table::tsv(&text, header, notes)?,
+        Some("csv") => {
+            let (reader, skipped) = TableReader::csv(&text, header, notes);
+            table_of(reader, text.get(skipped..).unwrap_or_default(), notes)?
+        }
+        Some("tsv" | "tab") => table_of(TableReader::tsv(header), &text, notes)?,
         _ => {
             return Err(Error::data(msg::UnknownEnding).remedy(msg::RenameFile));
         }
@@ -227,33 +235,68 @@ pub(super) fn parse(name: &str, text: String, header: Option<bool>, notes: &mut 
     Ok(Records::Table(table))
 }
 
-/// One object a line.
-fn json_lines(text: &str, notes: &mut Vec<Message>) -> Result<Table> {
-    let (mut table, mut alike, mut blank) = (Table::default(), Vec::new(), Skipped::default());
-    let mut budget = Budget::new();
-    for (index, line) in text.lines().enumerate() {
-        let number = index + 1;
-        if line.trim().is_empty() {
-            blank.push(number);
-            continue;
+/// Lines of JSON that are read while they come.
+#[derive(Default)]
+pub(super) struct JsonLines {
+    table: Table,
+    alike: Vec<(String, String)>,
+    blank: Skipped,
+    budget: Budget,
+    /// The last line that was read.
+    number: usize,
+    /// Whether the first one that is not blank begins as a list does.
+    begins_list: Option<bool>,
+}
+
+impl JsonLines {
+    /// Reads whole lines, one object each.
+    ///
+    /// # Errors
+    /// A line that is no row, or one too many.
+    pub fn read(&mut self, lines: &str) -> Result<()> {
+        for line in lines.lines() {
+            self.number += 1;
+            let number = self.number;
+            if line.trim().is_empty() {
+                self.blank.push(number);
+                continue;
+            }
+            let begins_list = *self
+                .begins_list
+                .get_or_insert_with(|| line.trim_start().starts_with('['));
+            self.budget.row(0).map_err(|error| error.row(number))?;
+            let value = json(line, &mut self.budget).map_err(|broken| {
+                if broken.is_json() {
+                    return broken.in_line(line).row(number);
+                }
+                let error = broken.in_line(line).row(number);
+                match begins_list {
+                    true => error.remedy(msg::RenameToJson),
+                    false => error.remedy(msg::LinesAreObjects),
+                }
+            })?;
+            self.table.push(number, value, &mut self.alike)?;
         }
-        budget.row(0).map_err(|error| error.row(number))?;
-        let value = json(line, &mut budget).map_err(|broken| {
-            if broken.is_json() {
-                return broken.in_line(line).row(number);
-            }
-            let error = broken.in_line(line).row(number);
-            if text.trim_start().starts_with('[') {
-                error.remedy(msg::RenameToJson)
-            } else {
-                error.remedy(msg::LinesAreObjects)
-            }
-        })?;
-        table.push(number, value, &mut alike)?;
+        Ok(())
     }
-    blank.note_lines(notes);
-    note_alike(&alike, notes);
-    Ok(table)
+
+    /// The rows; what is to be said of them goes into `notes`.
+    pub fn finish(self, notes: &mut Vec<Message>) -> Table {
+        self.blank.note_lines(notes);
+        note_alike(&self.alike, notes);
+        self.table
+    }
+}
+
+fn json_lines(text: &str, notes: &mut Vec<Message>) -> Result<Table> {
+    let mut lines = JsonLines::default();
+    lines.read(text)?;
+    Ok(lines.finish(notes))
+}
+
+fn table_of(mut reader: TableReader, text: &str, notes: &mut Vec<Message>) -> Result<Table> {
+    reader.read(text, true)?;
+    reader.finish(notes)
 }
 
 /// An array of objects, an object that holds one such array, or lines of objects under the wrong ending.

@@ -33,7 +33,7 @@ pub fn plain_rows(dataset: &Dataset) -> Result<Vec<Map<String, Value>>> {
 fn plain(layout: Layout) -> Map<String, Value> {
     let mut row = Map::new();
     match layout {
-        Layout::Text(text) => drop(row.insert("text".to_owned(), json!(text))),
+        Layout::Text(text) => drop(row.insert("text".to_owned(), json!(text.as_str()))),
         Layout::Pieces(pieces) => {
             let text: String = pieces.into_iter().map(|piece| piece.text).collect();
             row.insert("text".to_owned(), json!(text));

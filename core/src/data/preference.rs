@@ -111,8 +111,8 @@ pub(super) fn content(record: &Record, column: &str) -> Result<Content> {
     if messages.last().is_none_or(|message| message["role"] != "assistant") {
         return Err(Error::data(msg::NoAnswerAtEnd).field(column));
     }
-    Ok(Content::Messages(Conversation {
+    Ok(Content::Messages(Box::new(Conversation {
         messages,
         ..with(record)?
-    }))
+    })))
 }

@@ -175,7 +175,7 @@ impl Plan {
                 for negative in negatives {
                     documents.extend(texts(record, negative)?.into_iter().map(|text| (text, 0.0)));
                 }
-                Ok((required(record, query)?, documents))
+                Ok((required(record, query)?.into(), documents))
             }
             Self::Graded(query, document, grade) => {
                 let value = required(record, grade)?;
@@ -188,7 +188,8 @@ impl Plan {
                     let got = format!("{value:?}");
                     Error::data(msg::NoGrade { got }).field(grade)
                 })?;
-                Ok((required(record, query)?, vec![(required(record, document)?, number)]))
+                let document = required(record, document)?.into();
+                Ok((required(record, query)?.into(), vec![(document, number)]))
             }
         }
     }
@@ -203,7 +204,7 @@ fn texts(record: &Record, column: &str) -> Result<Vec<String>> {
     };
     let items = items.into_iter().filter(|item| !is_blank(item));
     items
-        .map(|item| text(item).map_err(|error| error.field(column)))
+        .map(|item| text(item).map(String::from).map_err(|error| error.field(column)))
         .collect()
 }
 

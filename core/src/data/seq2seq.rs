@@ -61,7 +61,7 @@ pub async fn seq2seq_examples(
 /// What goes in, and what comes out.
 fn parts(content: &Content) -> Option<(String, String)> {
     if let Content::PromptCompletion { prompt, completion } = content {
-        return Some((prompt.clone(), completion.clone()));
+        return Some((prompt.to_string(), completion.to_string()));
     }
     let Layout::Pieces(pieces) = layout(content, false) else {
         return None;

@@ -36,7 +36,7 @@ pub(super) fn read(name: &str, text: &str) -> Result<Labelled> {
         }
         let value = |label: &str| match label.trim().parse::<f64>() {
             Ok(_) => Value::Number(label.trim().into()),
-            Err(_) => Value::String(label.trim().to_owned()),
+            Err(_) => Value::String(label.trim().into()),
         };
         rows.push(LabelledRow {
             number,

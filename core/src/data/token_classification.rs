@@ -130,7 +130,7 @@ fn read_row(record: &Record, of_words: &str, of_tags: Option<&str>) -> Result<Ta
 
 /// A list of texts; in a table, a list as JSON or Python writes it, or words with spaces between.
 pub(super) fn list(record: &Record, column: &str) -> Result<Vec<String>> {
-    items(record, column, text)
+    items(record, column, |item| text(item).map(String::from))
 }
 
 fn items(record: &Record, column: &str, of_item: fn(&Value) -> Result<String>) -> Result<Vec<String>> {

@@ -9,6 +9,8 @@ pub struct Told {
     pub encoding: Option<Encoding>,
     /// Whether the first row of a table names its columns.
     pub header: Option<bool>,
+    /// The sheet of a workbook; not given, the first one with rows.
+    pub sheet: Option<String>,
     /// Columns of what is given to an answer that is learnt, at most two: what to do, and what with.
     pub prompts: Vec<String>,
     /// The column of that answer; without a prompt, of a text that is continued.
@@ -23,6 +25,7 @@ impl Told {
         Self {
             encoding: config.encoding,
             header: config.header,
+            sheet: config.sheet.clone(),
             prompts: config.prompt_columns.clone(),
             completion: config.completion_column.clone(),
             system: config.system_column.clone(),

@@ -260,7 +260,7 @@ fn is_blank_json(value: &Json) -> bool {
 }
 
 fn json_text(value: &Json) -> Result<String> {
-    text(&Value::from(value))
+    text(&Value::from(value)).map(String::from)
 }
 
 /// The role under the name that chat templates know.

@@ -5,6 +5,7 @@
 //! while they are read: each takes many times the bytes that it takes in the file.
 
 use super::json::json;
+use super::text::Text;
 use crate::error::{Error, Result};
 use lorakeet_i18n::messages::data as msg;
 
@@ -18,7 +19,7 @@ pub enum Value {
     /// A number, as the file writes it.
     Number(Box<str>),
     /// A text.
-    String(String),
+    String(Text),
     /// A list.
     Array(Vec<Value>),
     /// Named values, in the file's order, each name once.
@@ -80,7 +81,7 @@ impl From<&serde_json::Value> for Value {
             serde_json::Value::Null => Self::Null,
             serde_json::Value::Bool(truth) => Self::Bool(*truth),
             serde_json::Value::Number(number) => Self::Number(number.to_string().into()),
-            serde_json::Value::String(text) => Self::String(text.clone()),
+            serde_json::Value::String(text) => Self::String(text.as_str().into()),
             serde_json::Value::Array(items) => Self::Array(items.iter().map(Self::from).collect()),
             serde_json::Value::Object(fields) => {
                 let fields = fields
@@ -115,15 +116,17 @@ impl std::fmt::Display for Value {
 }
 
 /// Fields that a file may have, and rows, each of which counts as two more: what is kept of a row beside its fields takes as
-/// much. A field takes up to a hundred bytes, and a browser's tab has 4 GB for everything.
-pub(super) const MOST_FIELDS: usize = if cfg!(target_pointer_width = "32") {
-    2_000_000
-} else {
-    8_000_000
-};
+/// much. Beside its text a field takes up to a hundred bytes, in a browser half of that, and a tab has 4 GB for everything.
+pub(super) const MOST_FIELDS: usize = 8_000_000;
 
 /// How many more fields there may be.
 pub(super) struct Budget(usize);
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 impl Budget {
     pub(super) fn new() -> Self {
@@ -170,7 +173,7 @@ pub(super) fn list_in(text: &str) -> Option<Vec<Value>> {
         let (item, behind) = match first {
             '\'' | '"' => {
                 let (text, behind) = quoted(rest, first)?;
-                (Value::String(text), behind)
+                (Value::String(text.into()), behind)
             }
             _ => {
                 let (word, behind) = rest.split_at(rest.find([',', ' ', '\n', '\t']).unwrap_or(rest.len()));
@@ -227,7 +230,7 @@ mod tests {
 
     #[test]
     fn lists_are_read_as_json_python_and_numpy_write_them() {
-        let text = |text: &str| Value::String(text.to_owned());
+        let text = |text: &str| Value::String(text.into());
         let number = |text: &str| Value::Number(text.into());
         let cases = [
             (r#"["a", "b"]"#, vec![text("a"), text("b")]),

@@ -195,6 +195,8 @@ pub enum Command {
     },
     /// Stop generating.
     CancelGenerate,
+    /// End the reading of a data file that is under way, which fails then.
+    CancelReading,
     /// Tell of knobs what a front end without their table needs to show them as fields: answered by [`Event::Knobs`].
     Knobs {
         /// Their names.

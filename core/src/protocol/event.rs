@@ -283,6 +283,8 @@ pub enum Stage {
     Download,
     /// Model tensors are read and sent to the device (bytes).
     LoadModel,
+    /// A data file is read (bytes).
+    ReadData,
     /// Rows are tokenized (rows).
     Tokenize,
     /// What a run reads is looked through, to know it again (bytes).
@@ -438,6 +440,9 @@ pub struct DataInfo {
     pub rows: usize,
     /// Columns or keys found.
     pub columns: Vec<String>,
+    /// The sheets of a workbook, of which one is read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sheets: Vec<String>,
     /// Things worth knowing (skipped empty rows, repaired encodings).
     pub notes: Vec<Message>,
 }

@@ -1,26 +1,53 @@
 //! The audit of data, of files that are given or of those that are loaded, and the rows that are left of them.
 
+use super::reading::read_rows;
 use super::{Session, no_data};
 use crate::config::RunConfig;
 use crate::data::audit::{Cleaned, Reading, audit, cleaned, lines};
-use crate::data::{self, Dataset};
+use crate::data::{Data, Dataset};
 use crate::error::Result;
 use crate::host::Emit;
 use crate::protocol::{AuditDropped, AuditReport, AuditSetting, Event};
-use crate::store::{self, Source};
+use crate::store::Source;
 use crate::tokenizer::Tokenizer;
+
+/// Rows, and how many were left out of them.
+type Rows<'a> = (&'a Dataset, &'a [AuditDropped]);
 
 impl Session {
     /// [`crate::protocol::Command::Audit`].
     pub(super) async fn answer_audit(&self, config: &RunConfig, files: Vec<Source>, emit: &mut Emit<'_>) -> Result<()> {
+        let tokenizer = self.model.as_ref().and_then(|model| model.files.tokenizer.as_ref());
+        let most_tokens = self.model.as_ref().map(|model| model.model.limits().tokens);
         let given = match files.as_slice() {
             [] => self.inputs.data.first().zip(Some(self.inputs.validation.first())),
             [file, others @ ..] => Some((file, others.first())),
         };
         let (file, validation) = given.ok_or_else(no_data)?;
-        let tokenizer = self.model.as_ref().and_then(|model| model.files.tokenizer.as_ref());
-        let most_tokens = self.model.as_ref().map(|model| model.model.limits().tokens);
-        let report = audit_files(config, (file, validation), tokenizer, most_tokens).await?;
+        let reading = Reading::of(config);
+        // What is loaded as the run reads it is not read again.
+        let known = |data: &Option<Data>| files.is_empty() && data.as_ref().is_some_and(|data| data.reading == reading);
+        let (read, of_validation);
+        let rows: Rows = match &self.data {
+            Some(data) if known(&self.data) => (&data.rows, &data.dropped),
+            _ => {
+                read = read_rows(file, &reading, (None, true), Some(&mut *emit)).await?;
+                (&read.rows, &read.dropped)
+            }
+        };
+        let compared = self.data.as_ref().filter(|_| reading.compares_files());
+        let compared = compared.map(|data| &data.digest);
+        let held_out: Option<Rows> = match (validation, &self.validation) {
+            (None, _) => None,
+            (Some(_), Some(data)) if known(&self.validation) && data.compared.as_ref() == compared => {
+                Some((&data.rows, &data.dropped))
+            }
+            (Some(file), _) => {
+                of_validation = read_rows(file, &reading, (Some(rows.0), true), Some(&mut *emit)).await?;
+                Some((&of_validation.rows, &of_validation.dropped))
+            }
+        };
+        let report = report(config, rows, held_out, (tokenizer, most_tokens))?;
         emit.event(Event::Audit(Box::new(report)));
         Ok(())
     }
@@ -28,9 +55,13 @@ impl Session {
     /// [`crate::protocol::Command::KeptRows`].
     pub(super) async fn hand_over_kept_rows(&self, config: &RunConfig, emit: &mut Emit<'_>) -> Result<()> {
         let file = self.inputs.data.first().ok_or_else(no_data)?;
-        let (rows, _) = read(config, file, None).await?;
+        let reading = Reading::of(config);
+        let kept = match self.data.as_ref().filter(|data| data.reading == reading) {
+            Some(data) => lines(&data.rows)?,
+            None => lines(&read_rows(file, &reading, (None, true), Some(&mut *emit)).await?.rows)?,
+        };
         let name = file.name().rsplit_once('.').map_or(file.name(), |(name, _)| name);
-        emit.file(format!("{name}.clean.jsonl"), lines(&rows)?.into_bytes());
+        emit.file(format!("{name}.clean.jsonl"), kept.into_bytes());
         Ok(())
     }
 }
@@ -46,19 +77,33 @@ pub async fn audit_files(
     tokenizer: Option<&Tokenizer>,
     most_tokens: Option<usize>,
 ) -> Result<AuditReport> {
-    let (rows, mut dropped) = read(config, file, None).await?;
+    let reading = Reading::of(config);
+    let read = read_rows(file, &reading, (None, true), None).await?;
     let held_out = match validation {
-        Some(file) => Some(read(config, file, Some(&rows)).await?),
+        Some(file) => Some(read_rows(file, &reading, (Some(&read.rows), true), None).await?),
         None => None,
     };
-    let (held_out, of_held_out) = held_out.unzip();
-    for AuditDropped { kind, count } in of_held_out.into_iter().flatten() {
-        match dropped.iter_mut().find(|known| known.kind == kind) {
+    let held_out = held_out.as_ref().map(|read| (&read.rows, &*read.dropped));
+    report(config, (&read.rows, &read.dropped), held_out, (tokenizer, most_tokens))
+}
+
+fn report(
+    config: &RunConfig,
+    (rows, dropped): Rows,
+    held_out: Option<Rows>,
+    (tokenizer, most_tokens): (Option<&Tokenizer>, Option<usize>),
+) -> Result<AuditReport> {
+    let mut dropped = dropped.to_vec();
+    for AuditDropped { kind, count } in held_out.into_iter().flat_map(|(_, dropped)| dropped) {
+        match dropped.iter_mut().find(|known| known.kind == *kind) {
             Some(known) => known.count += count,
-            None => dropped.push(AuditDropped { kind, count }),
+            None => dropped.push(AuditDropped {
+                kind: *kind,
+                count: *count,
+            }),
         }
     }
-    let mut report = audit(&rows, held_out.as_ref(), config, tokenizer)?;
+    let mut report = audit(rows, held_out.map(|(rows, _)| rows), config, tokenizer)?;
     for finding in &mut report.findings {
         let within = |setting: AuditSetting| within_positions(setting, config.cutoff_len, most_tokens);
         finding.setting = finding.setting.take().and_then(within);
@@ -83,11 +128,15 @@ fn within_positions(mut setting: AuditSetting, cutoff: usize, most: Option<usize
 /// # Errors
 /// As [`audit_files`]; a file without columns.
 pub async fn clean_file(config: &RunConfig, file: &Source) -> Result<Cleaned> {
-    cleaned(&read(config, file, None).await?.0, config)
+    let read = read_rows(file, &Reading::of(config), (None, true), None).await?;
+    cleaned(&read.rows, config)
 }
 
-async fn read(config: &RunConfig, file: &Source, trained: Option<&Dataset>) -> Result<(Dataset, Vec<AuditDropped>)> {
-    data::check_size(file.name(), file.len_bytes())?;
-    let bytes = store::read_all(file.as_ref(), data::MAX_FILE_BYTES).await?;
-    Dataset::read_by(file.name(), &bytes, &Reading::of(config), trained, true)
+/// The rows of a data file of texts as the run of `config` reads them; of a validation file `trained` has those that are trained on.
+///
+/// # Errors
+/// As [`Dataset::read_by`].
+pub async fn rows_of(config: &RunConfig, file: &Source, trained: Option<&Dataset>) -> Result<Dataset> {
+    let read = read_rows(file, &Reading::of(config), (trained, false), None).await?;
+    Ok(read.rows)
 }

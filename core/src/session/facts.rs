@@ -298,7 +298,7 @@ async fn first_rows(
         let before = bytes(&part);
         for row in &mut part.rows {
             if let Content::Text(text) = &mut row.content {
-                text.truncate(text.floor_char_boundary(PART_BYTES as usize));
+                *text = text.first(PART_BYTES as usize);
             }
         }
         times *= before.max(1) as f64 / bytes(&part).max(1) as f64;

@@ -177,7 +177,7 @@ impl Session {
                 Ok(())
             }
             Command::LoadData { .. } => {
-                self.load_data(files).await?;
+                self.load_data(files, emit).await?;
                 emit.event(Event::Data(self.data.as_ref().ok_or_else(no_data)?.rows.info()));
                 Ok(())
             }
@@ -186,7 +186,7 @@ impl Session {
                 self.validation = None;
                 self.inputs.validation = files.clone();
                 if file.is_some()
-                    && let Err(error) = self.load_validation(files).await
+                    && let Err(error) = self.read_validation(files, Some(&mut *emit)).await
                 {
                     // No audit is to look at what no run scores on.
                     self.inputs.validation.clear();
@@ -263,6 +263,7 @@ impl Session {
             | Command::Resume
             | Command::Stop
             | Command::CancelGenerate
+            | Command::CancelReading
             | Command::SaveRun
             | Command::HandOver => Ok(()),
             Command::Generate { .. } | Command::ExportAdapter => loaded(&self.model)?.answer(command, emit).await,

@@ -34,7 +34,7 @@ impl Session {
             ..config.clone()
         });
         let files = one_or_images(files).await?;
-        let file = read_data(&files, &reading, None).await?.rows;
+        let file = read_data(&files, &reading, None, Some(&mut *emit)).await?.rows;
         emit.warn_all(file.notes.iter().cloned());
 
         let learnt = learnt.map_or(Learnt::Gone, |(data, validation)| Learnt::From(data, validation));

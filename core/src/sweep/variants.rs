@@ -10,7 +10,7 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 
 /// Knobs beside [`PLACES`] by which runs would not be compared on the same rows.
-const HELD_OUT: [&str; 29] = [
+const HELD_OUT: [&str; 30] = [
     "model_name_or_path",
     "train_file",
     "validation_file",
@@ -21,6 +21,7 @@ const HELD_OUT: [&str; 29] = [
     "mask_personal",
     "encoding",
     "header",
+    "sheet",
     "prompt_columns",
     "completion_column",
     "system_column",

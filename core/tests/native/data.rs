@@ -3,6 +3,7 @@
 mod columns;
 mod conversations;
 mod encodings;
+mod incoming;
 mod tables;
 
 use lorakeet_core::data::{Content, Dataset, Schema, check_size};

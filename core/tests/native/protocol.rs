@@ -290,6 +290,7 @@ fn events(number: f64) -> Vec<Event> {
             form: "text".into(),
             rows: 1,
             columns: vec![text()],
+            sheets: vec![text()],
             notes: vec![said()],
         }),
         Event::Preview {
@@ -823,6 +824,7 @@ fn data_of_both_roles_is_asked_for_and_told_of_by_name() {
         form: "text".into(),
         rows: 2,
         columns: Vec::new(),
+        sheets: Vec::new(),
         notes: Vec::new(),
     };
     let event = Event::Validation { data: Some(data) };

@@ -133,6 +133,7 @@ messages! { "run";
     NoAnswersByRow = "the task has no answers row by row", "该任务没有逐条的预测";
 
     // training
+    StoppedReading = "stopped while the data were read", "已停止（正在读取数据）";
     StoppedPreparingRows = "stopped while the rows were prepared", "已停止（正在准备数据）";
     StoppedScoringReference = "stopped while the reference was computed", "已停止（正在计算参考模型的得分）";
     StoppedBaselines = "stopped while the baselines were measured", "已停止（正在测量基线）";

@@ -30,7 +30,9 @@ messages! { "tables";
         "请将其中的文本另存为 .txt，或将表格另存为 .xlsx 或 .csv。";
     // sheet.rs
     NoSheet = "the workbook has no sheet with cells", "工作簿中没有含单元格的工作表";
-    FirstSheet { sheet, others } = "The sheet '{sheet}' is read; not read: {others}.",
+    SheetsBeyond { most, others } = "The first {most} sheets are read; not read: {others}.",
+        "只读取前 {most} 个工作表；未读取：{others}。";
+    SheetTaken { sheet, others } = "The sheet '{sheet}' is read; not read: {others}.",
         "读取了工作表 '{sheet}'；未读取：{others}。";
     MergedCells { cells } =
         "Merged cells: {cells}. The first cell of each holds the value, the others are read as empty.",
@@ -39,7 +41,8 @@ messages! { "tables";
         "出错的单元格按空值读取（共 {count} 个）：{cells}。";
     CellOutOfPlace { cell } = "the cell {cell} does not stand where it should", "单元格 {cell} 不在应在的位置";
     EmptySheet = "the sheet is empty", "工作表为空";
-    FillSheet = "Put the sheet with the data first.", "请将含有数据的工作表放在最前面。";
+    FillSheet = "Fill it, or name another sheet (sheet).", "请填入数据，或指定其他工作表（sheet）。";
+    NoSuchSheet { sheet, sheets } = "there is no sheet '{sheet}' among: {sheets}", "其中没有工作表 '{sheet}'，现有：{sheets}";
     // parquet.rs
     NoColumnsInside = "the file has no columns", "文件没有列";
     OtherCodec { codec } = "the column is compressed with {codec}, which is not read here",

@@ -2,11 +2,14 @@
 //! is in a process of its own, whose largest size the system keeps.
 
 use lorakeet_core::data::{Dataset, Settings};
-use lorakeet_core::error::Error;
-use lorakeet_core::store::read_all;
+use lorakeet_core::error::{Error, Kind};
+use lorakeet_core::protocol::{Command, Event, Stage};
+use lorakeet_core::store::{LocalFuture, ReadAt, Source, read_all};
 use lorakeet_core::tokenizer::Tokenizer;
-use lorakeet_tests::test_session::examples;
+use lorakeet_tests::test_session::{TestSession, examples, failure};
 use lorakeet_tests::{alone::alone, golden::block_on, memory, tiny};
+use std::cell::Cell;
+use std::rc::Rc;
 
 /// What `work` adds to the most that this process ever took; `None` where the system does not tell.
 fn peak_of(work: impl FnOnce()) -> Option<u64> {
@@ -139,4 +142,147 @@ fn a_text_that_a_tokenizer_allows_no_cut_in_is_cut_with_a_note() {
         .iter()
         .find(|note| note.english().contains("2 MB at most: 1."));
     assert!(note.is_some(), "{:?}", made.notes);
+}
+
+/// A file of rows that are made where they are read, so that nothing but its reader holds them.
+struct Made {
+    name: &'static str,
+    row: fn(u64) -> String,
+    rows: u64,
+    /// Bytes that were read of it.
+    read: Cell<u64>,
+}
+
+/// What goes before the rows, and is as long as one.
+fn header(row: fn(u64) -> String) -> String {
+    let blanks = row(0).len() - "text,label\n".len();
+    format!("text{},label\n", " ".repeat(blanks))
+}
+
+impl Made {
+    fn of(name: &'static str, megabytes: u64, row: fn(u64) -> String) -> Rc<Self> {
+        Rc::new(Self {
+            name,
+            row,
+            rows: (megabytes << 20) / row(0).len() as u64,
+            read: Cell::new(0),
+        })
+    }
+}
+
+impl ReadAt for Made {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn len_bytes(&self) -> u64 {
+        self.rows * (self.row)(0).len() as u64
+    }
+
+    fn read_at(&self, offset: u64, len: usize) -> LocalFuture<'_, lorakeet_core::Result<Vec<u8>>> {
+        let width = (self.row)(0).len() as u64;
+        self.read.set(self.read.get() + len as u64);
+        let (first, skipped) = (offset / width, (offset % width) as usize);
+        let mut bytes = Vec::with_capacity(len + 2 * width as usize);
+        for number in first.. {
+            if bytes.len() >= len + skipped {
+                break;
+            }
+            let row = match number {
+                0 if self.name.ends_with(".csv") => header(self.row),
+                number => (self.row)(number),
+            };
+            bytes.extend_from_slice(row.as_bytes());
+        }
+        bytes.drain(..skipped);
+        bytes.truncate(len);
+        Box::pin(std::future::ready(Ok(bytes)))
+    }
+}
+
+/// Words that no other row has, always as many letters.
+fn words(number: u64) -> String {
+    let mut state = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let letters = (0..60).map(|_| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        format!("{:05x} ", state >> 44)
+    });
+    letters.collect()
+}
+
+fn line_of_table(number: u64) -> String {
+    format!("{},{}\n", words(number), number % 2)
+}
+
+fn line_of_json(number: u64) -> String {
+    format!("{{\"text\": \"{}\"}}\n", words(number))
+}
+
+fn load(name: &str) -> Command {
+    Command::LoadData { file: name.to_owned() }
+}
+
+/// Loads a file of 20 MB, which is read once, and has it audited, for which it is neither read again nor held twice.
+fn load_and_audit(name: &'static str, row: fn(u64) -> String) {
+    const MEGABYTES: u64 = 20;
+    let file = Made::of(name, MEGABYTES, row);
+    let mut session = TestSession::empty();
+    let taken = peak_of(|| session.ask(load(name), vec![file.clone() as Source]));
+    let Some(Event::Data(info)) = session.events.last() else {
+        panic!("{:?}", session.events.last());
+    };
+    let header = u64::from(name.ends_with(".csv"));
+    assert_eq!(info.rows as u64, file.rows - header);
+    let most = file.len_bytes() * 22 / 10 + ALLOWANCE_BYTES;
+    assert!(taken.unwrap_or(0) <= most, "{name}: {taken:?} of {most}");
+    assert_eq!(file.read.get(), file.len_bytes(), "it is read once");
+    let config = Box::default();
+    session.ask(Command::Audit { config }, Vec::new());
+    let last = session.events.last();
+    assert!(matches!(last, Some(Event::Audit(_))), "{last:?}");
+    assert_eq!(file.read.get(), file.len_bytes(), "an audit reads it again");
+}
+
+#[test]
+fn a_table_that_comes_in_pieces_takes_little_more_than_its_text() {
+    alone(|| load_and_audit("a.csv", line_of_table));
+}
+
+#[test]
+fn lines_of_json_that_come_in_pieces_take_little_more_than_their_text() {
+    alone(|| load_and_audit("a.jsonl", line_of_json));
+}
+
+#[test]
+fn reading_says_how_far_it_is_and_can_be_ended() {
+    let file = Made::of("a.jsonl", 10, line_of_json);
+    let mut session = TestSession::empty();
+    let mut heard = Vec::new();
+    session.ask_and(load("a.jsonl"), vec![file.clone() as Source], &mut |event, _| {
+        if let Event::Progress { stage, done, total } = event {
+            heard.push((*stage, *done, *total));
+        }
+    });
+    let total = file.len_bytes();
+    let wanted = [1, 2].map(|piece| (Stage::ReadData, piece * (4 << 20), total));
+    assert_eq!(heard, wanted);
+    assert!(matches!(session.events.last(), Some(Event::Data(_))));
+
+    session.ask_and(load("a.jsonl"), vec![file.clone() as Source], &mut |event, control| {
+        if let Event::Progress { .. } = event {
+            control.cancel_reading();
+        }
+    });
+    assert_eq!(failure(&session).kind, Kind::Stopped);
+    // That was for this reading alone, of which no rows are left.
+    session.ask(Command::Audit { config: Box::default() }, Vec::new());
+    assert!(
+        matches!(session.events.last(), Some(Event::Audit(_))),
+        "{:?}",
+        session.events.last()
+    );
+    session.ask(load("a.jsonl"), vec![file as Source]);
+    assert!(matches!(session.events.last(), Some(Event::Data(_))));
 }

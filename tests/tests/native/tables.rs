@@ -86,6 +86,108 @@ fn a_sheet_is_read_with_its_numbers_dates_values_and_what_is_wrong_in_it() -> Re
 }
 
 #[test]
+fn a_run_names_the_sheet_that_it_reads() -> Result<()> {
+    let first = cells(&[&["text", "label"], &["one", "a"]]);
+    let second = cells(&[&["text", "label"], &["two", "b"], &["three", "a"]]);
+    let book = workbook(&[("Mails", first), ("Old mails", second), ("Empty", cells(&[]))])?;
+    let read = |sheet: &str| {
+        let config = RunConfig {
+            sheet: Some(sheet.to_owned()),
+            ..RunConfig::default()
+        };
+        Dataset::read_by("book.xlsx", &book, &Reading::of(&config), None, false).map(|(data, _)| data)
+    };
+    let data = read("Old mails")?;
+    assert_eq!(
+        (data.name.as_str(), texts(&data)),
+        ("book.xlsx › Old mails", vec!["two", "three"])
+    );
+    assert_eq!(data.info().sheets, ["Mails", "Old mails", "Empty"]);
+    assert!(
+        said(&data.notes).contains("'Old mails' is read; not read: Mails, Empty"),
+        "{:?}",
+        data.notes
+    );
+    let error = read("Mail").expect_err("there is none");
+    let told = error.to_string();
+    assert!(
+        told.contains("no sheet 'Mail' among: Mails, Old mails, Empty"),
+        "{told}"
+    );
+    assert_eq!(error.field_name(), Some("sheet"));
+    let error = read("Empty").expect_err("it has no rows");
+    assert_eq!(error.field_name(), Some("Empty"), "{error}");
+    // Unnamed, it is the first one with rows.
+    let rows = cells(&[&["text"], &["here"]]);
+    let book = workbook(&[("Cover", cells(&[])), ("Rows", rows)])?;
+    assert_eq!(texts(&self::read("book.xlsx", &book)), ["here"]);
+    Ok(())
+}
+
+/// What polars 2.1.0 and pyarrow 26.0.1 (data_page_version="2.0") write by compression="zstd" of the columns text and label.
+const OF_POLARS: &str = "50415231150415a40115624c15041500000028b52ffd2052450100f8280000006c61746520616e64207765742c2022000000696e2074 \
+    696d652c2002002ccb17f60c031500151215242c15061510150615061c360228286c61746520616e64207765742c206c61746520616e \
+    64207765742c206c61746520616e64207765741822696e2074696d652c20696e2074696d652c20696e2074696d652c20696e2074696d \
+    6500000028b52ffd2009490000020000000303010302150c193500061019180474657874150c160616980316e80226860126081c3602 \
+    28286c61746520616e64207765742c206c61746520616e64207765742c206c61746520616e64207765741822696e2074696d652c2069 \
+    6e2074696d652c20696e2074696d652c20696e2074696d6500001504152015324c15041500000028b52ffd2010810000000000000000 \
+    000001000000000000001500151215242c15061510150615061c3600280801000000000000001808000000000000000000000028b52f \
+    fd2009490000020000000601010305150419350006101918056c6162656c150c1606169e0116c201269c0526d0041c36002808010000 \
+    0000000000180800000000000000000000191102191822696e2074696d652c20696e2074696d652c20696e2074696d652c20696e2074 \
+    696d651918286c61746520616e64207765742c206c61746520616e64207765742c206c61746520616e64207765741500191602001911 \
+    0219180800000000000000001918080100000000000000150019160000191c16860115ea0116000000191c169c051576160000001502 \
+    193c4804726f6f74150400150c250218047465787425004c1c0000001504250218056c6162656c001606191c192c26ee031c150c1935 \
+    00061019180474657874150c160616980316e80226860126081c360228286c61746520616e64207765742c206c61746520616e642077 \
+    65742c206c61746520616e64207765741822696e2074696d652c20696e2074696d652c20696e2074696d652c20696e2074696d650000 \
+    16f208151816820715b2010026de061c150419350006101918056c6162656c150c1606169e0116c201269c0526d0041c360028080100 \
+    000000000000180800000000000000000000168a09151616b408153e0016b6041606260816aa04140000191c180c4152524f573a7363 \
+    68656d6118ec012f2f2f2f2f366b41414141454141414138762f2f2f78514141414145414145414141414b414173414341414b414151 \
+    412b502f2f2f77774141414149414167414141414541414941414142414141414142414141414c542f2f2f386f414141414541414141 \
+    4167414141414241674141414141414150542f2f2f394141414141415141414141674143514145414167414251414141477868596d56 \
+    734141414137502f2f2f7977414141416741414141474141414141455541414151414249414241415141424541434141414141774141 \
+    41414141507a2f2f2f384541415141424141414148526c6548514100184e506f6c6172732028707974686f6e292076657273696f6e20 \
+    322e312e3020286275696c64203766393032626433666664323766663832643134323738613039613239356666326637616564393229 \
+    192c1c00001c0000005d02000050415231";
+const OF_ARROW: &str = "50415231150415a40115624c1504150012000028b52ffd2052450100f8280000006c61746520616e64207765742c2022000000696e20 \
+    74696d652c2002002ccb17f60c031506150a150a5c150615021506151015041500121c00000003030103021504152015224c15041500 \
+    12000028b52ffd2010450000100100010032c0021506150a150a5c150615001506151015041500121c00000006010103021504193c35 \
+    001806736368656d61150400150c250218047465787425004c1c0000001504250218056c6162656c001606191c192c26001c150c1935 \
+    00061019180474657874150c160616fc0116ba012688012608292c15041500150200150015101502003c169401190619260204000000 \
+    26001c150419350006101918056c6162656c150c16061676167826800226c201292c15041500150200150015101502003c2906192600 \
+    0600000016f2021606260816b202002820706172717565742d6370702d6172726f772076657273696f6e2032362e302e31192c1c0000 \
+    1c000000e100000050415231";
+
+#[test]
+fn parquet_files_compressed_by_zstandard_are_read_and_broken_ones_refused() {
+    for written in [OF_POLARS, OF_ARROW] {
+        let digits: Vec<u8> = written.bytes().filter(u8::is_ascii_hexdigit).collect();
+        let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).expect("digits"), 16).expect("a byte");
+        let file: Vec<u8> = digits.chunks(2).map(byte).collect();
+        let data = read("rows.parquet", &file);
+        let wanted = [
+            "late and wet, late and wet, late and wet",
+            "in time, in time, in time, in time",
+        ];
+        let columns = Columns {
+            texts: vec!["text".into()],
+            labels: vec!["label".into()],
+            ..Columns::default()
+        };
+        let told = data
+            .labelled(&columns)
+            .expect_err("the last row has a label and no text");
+        assert_eq!(told.row, Some(3), "{told}");
+        assert_eq!(texts(&data), wanted);
+        for at in 0..file.len() {
+            // Whatever is read of it, or why not: nothing breaks down.
+            let mut broken = file.clone();
+            broken[at] ^= 0x55;
+            drop(Dataset::parse("rows.parquet", &broken));
+        }
+    }
+}
+
+#[test]
 fn a_sheet_without_names_of_columns_is_told_from_its_rows_and_the_run_has_the_last_word() -> Result<()> {
     let rows: [&[&str]; 6] = [
         &["ham", "see you at nine"],

@@ -104,6 +104,7 @@ impl CommandQueue {
             Command::Stop if !self.runs() => {}
             Command::Stop => self.control.stop(),
             Command::CancelGenerate => self.control.cancel_generate(),
+            Command::CancelReading => self.control.cancel_reading(),
             Command::Hub(HubCommand::Cancel) => self.control.cancel_download(),
             Command::Export(ExportCommand::Cancel) => self.control.cancel_export(),
             Command::Export(ExportCommand::Taken) => self.control.piece_taken(),

@@ -11,6 +11,7 @@ use crate::data::{Columns, Dataset, Schema, Told, form, parse};
 use crate::error::{Error, Result};
 use crate::protocol::{AuditDropped, AuditKind};
 use lorakeet_i18n::messages::audit as msg;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -79,27 +80,34 @@ impl Dataset {
     /// # Errors
     /// As [`Dataset::parse_as`]; numbers, a column that is not there; where rows are to be left out, a file without columns, no row
     /// that stays.
-    pub fn read_by(
+    pub fn read_by<'b>(
         name: &str,
-        bytes: &[u8],
+        bytes: impl Into<Cow<'b, [u8]>>,
         reading: &Reading,
         trained: Option<&Self>,
         is_lenient: bool,
     ) -> Result<(Self, Vec<AuditDropped>)> {
         if reading.knob().is_none() {
-            return Ok((Self::read(name, bytes, &reading.told, is_lenient)?, Vec::new()));
+            return Ok((Self::read(name, bytes.into(), &reading.told, is_lenient)?, Vec::new()));
         }
-        let mut whole = Self::read(name, bytes, &reading.told, true)?;
+        Self::read(name, bytes.into(), &reading.told, true)?.cleared(reading, trained, is_lenient)
+    }
+
+    /// All rows of a file with placeholders, without those that are to be left out.
+    pub(in crate::data) fn cleared(
+        self,
+        reading: &Reading,
+        trained: Option<&Self>,
+        is_lenient: bool,
+    ) -> Result<(Self, Vec<AuditDropped>)> {
+        let (name, mut whole) = (self.name.clone(), self);
         if !reading.drop.is_empty() && (whole.form == Schema::Numbers || whole.table.is_none()) {
-            let error = Error::data(msg::NoRowsToDrop).file(name).field("drop_rows");
+            let error = Error::data(msg::NoRowsToDrop).file(&name).field("drop_rows");
             return Err(error.remedy(msg::TakeDropOut));
         }
         if whole.form == Schema::Numbers {
-            let error = Error::data(msg::NoTextsToMask).file(name).field("mask_personal");
+            let error = Error::data(msg::NoTextsToMask).file(&name).field("mask_personal");
             return Err(error.remedy(msg::AuditTexts));
-        }
-        if whole.table.is_none() {
-            whole = Self::read(name, bytes, &reading.told, is_lenient)?;
         }
         if !reading.mask.is_empty() {
             whole = whole.with_placeholders(reading)?;

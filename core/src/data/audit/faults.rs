@@ -130,7 +130,8 @@ mod tests {
                     good.as_bytes()
                         .split(|byte| [0x9d, 0x81].contains(byte))
                         .next()
-                        .unwrap_or_default(),
+                        .unwrap_or_default()
+                        .into(),
                     Some(crate::config::Encoding::Cp1252),
                     &mut Vec::new(),
                 )

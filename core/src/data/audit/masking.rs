@@ -66,7 +66,7 @@ fn mask(value: &mut Value, kinds: &[AuditKind]) -> bool {
     match value {
         Value::String(text) => match masked(text, kinds) {
             Some(made) => {
-                *text = made;
+                *text = made.into();
                 true
             }
             None => false,
@@ -130,7 +130,7 @@ impl Dataset {
                     if let Content::Text(text) = &mut row.content
                         && let Some(made) = masked(text, kinds)
                     {
-                        *text = made;
+                        *text = made.into();
                         count += 1;
                     }
                 }

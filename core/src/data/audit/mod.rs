@@ -52,7 +52,7 @@ impl Dataset {
     /// # Errors
     /// A file that is no text, or not of its format.
     pub fn parse_to_audit(name: &str, bytes: &[u8], encoding: Option<Encoding>) -> Result<Self> {
-        Self::read(name, bytes, &Told::from(encoding), true)
+        Self::read(name, bytes.into(), &Told::from(encoding), true)
     }
 }
 

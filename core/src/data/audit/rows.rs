@@ -141,7 +141,7 @@ impl Roles {
             // JSON has no line ends of its own.
             fields.push('\n');
             match record.fields.get(name).filter(|value| !is_blank(value)) {
-                Some(Value::String(text)) => fields += &Value::String(text.trim().to_owned()).to_string(),
+                Some(Value::String(text)) => fields += &Value::String(text.trim().into()).to_string(),
                 Some(value) => fields += &value.to_string(),
                 None => {}
             }
@@ -160,7 +160,7 @@ impl Roles {
             (None, _) => fields.iter().copied().all(is_blank_field),
         };
         if let [Some(Value::String(text))] = fields.as_slice() {
-            return (Cow::Borrowed(text), None, is_empty);
+            return (Cow::Borrowed(text.as_str()), None, is_empty);
         }
         let (mut text, mut prompt) = (String::new(), None);
         for name in &self.texts {

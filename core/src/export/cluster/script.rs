@@ -52,7 +52,7 @@ const SETTINGS: [&str; 24] = [
 ];
 
 /// Knobs whose effect is in the files: in rows, their order, the adapter and the steps.
-const IN_FILES: [&str; 50] = [
+const IN_FILES: [&str; 51] = [
     "model_name_or_path",
     "adapter_name_or_path",
     "task",
@@ -63,6 +63,7 @@ const IN_FILES: [&str; 50] = [
     "drop_rows",
     "mask_personal",
     "header",
+    "sheet",
     "prompt_columns",
     "completion_column",
     "system_column",

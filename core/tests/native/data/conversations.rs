@@ -22,7 +22,7 @@ fn conversations_get_the_roles_that_templates_know() {
 /// The conversation of a file's first row.
 fn conversation(name: &str, text: &str) -> Conversation {
     match parse(name, text).rows.swap_remove(0).content {
-        Content::Messages(conversation) => conversation,
+        Content::Messages(conversation) => *conversation,
         other => panic!("not a conversation: {other:?}"),
     }
 }

@@ -43,7 +43,7 @@ pub(super) fn column(data: &Dataset, name: &str) -> Vec<String> {
         ..Columns::default()
     };
     let read = data.labelled(&columns).unwrap_or_else(|error| panic!("{error}"));
-    read.rows.into_iter().map(|row| row.text).collect()
+    read.rows.into_iter().map(|row| row.text.into()).collect()
 }
 
 #[test]

@@ -76,11 +76,18 @@ async fn a_spreadsheet_is_trained_on_and_what_opens_it_is_not_fetched_before() -
     let mut rows: Vec<&[&str]> = vec![&["reply", "request"]];
     rows.extend(pairs.iter().map(|pair| pair.as_slice()));
     let book = std::env::temp_dir().join(format!("lorakeet-book-{}.xlsx", std::process::id()));
-    std::fs::write(&book, workbook(&[("Numbers", cells(&rows))])?)?;
+    let first = cells(&[&["reply", "request"], &["It was one", "Say"], &["It was two", "Say"]]);
+    std::fs::write(&book, workbook(&[("Old", first), ("Numbers", cells(&rows))])?)?;
     page.upload("data-input", &[&book]).await?;
-    let is_read = "return document.querySelector('#data .step-summary').textContent.includes('40 rows')";
-    page.wait_until("the sheet is read", REACTION, is_read).await?;
+    let is_first = "return !!document.querySelector('[data-testid=\"sheet\"]')";
+    page.wait_until("the first of two sheets is read", REACTION, is_first)
+        .await?;
     ensure!(is_fetched(), "what opens spreadsheets was not fetched");
+    let other = "const field = document.querySelector('[data-testid=\"sheet\"]');
+        field.value = 'Numbers'; field.dispatchEvent(new Event('change', { bubbles: true }))";
+    page.run(other, Vec::new()).await?;
+    let is_read = "return document.querySelector('#data .step-summary').textContent.includes('40 rows')";
+    page.wait_until("the other sheet is read", REACTION, is_read).await?;
 
     // The second column asks and the first answers.
     let choose = "document.getElementById('data').open = true;
