@@ -120,6 +120,7 @@ mod tests {
             tokens_per_second: 1.0,
             num_input_tokens_seen: 1,
             eta_seconds: 0.0,
+            seconds: 0.0,
             device_bytes: None,
         };
         let eval = |(place, loss): (usize, &f64)| EvalInfo {
