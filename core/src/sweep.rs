@@ -11,7 +11,7 @@ mod variants;
 
 pub use kept::{Best, Heard, Row};
 pub use standing::Standing;
-pub use variants::{Variant, Variants, can_be_swept, split_values};
+pub use variants::{Variant, Variants, split_values};
 
 /// Whether a sweep leaves runs behind on the way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -174,6 +174,18 @@ pub enum OnResume {
     Silent,
 }
 
+/// Whether a sweep tries several values of a knob.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InSweep {
+    /// It does.
+    Tried,
+    /// It does where that is asked for, and offers nothing: the knob says where and when something is stored.
+    Unoffered,
+    /// It does not: the knob says what is written where, or decides which rows are held out and how they are scored, so that runs
+    /// would not be compared on the same rows.
+    Refused,
+}
+
 /// One knob of a run: what it is called, what it takes, what it does, and how to choose it.
 pub struct Knob {
     /// Its name in transformers or PEFT, and the field's name in [`RunConfig`].
@@ -198,6 +210,8 @@ pub struct Knob {
     pub group: Group,
     /// What it means that it changes when a run goes on from a checkpoint.
     pub on_resume: OnResume,
+    /// Whether a sweep tries several of its values.
+    pub in_sweep: InSweep,
     pub(super) read: fn(&RunConfig) -> Value,
     pub(super) write: fn(&mut RunConfig, Value) -> bool,
 }

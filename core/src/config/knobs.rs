@@ -4,7 +4,7 @@
 //! documentation is the knob's `what_en`. Words on what to choose rest on published recipes: transformers, PEFT,
 //! LLaMA-Factory and Unsloth defaults, the QLoRA paper, and 'LoRA Without Regret'.
 
-use super::knob::{Group, Kind, Knob, OnResume, SEED, UNBOUNDED, Unit, above, below, choice, from, within};
+use super::knob::{Group, InSweep, Kind, Knob, OnResume, SEED, UNBOUNDED, Unit, above, below, choice, from, within};
 use super::setting::Setting;
 use super::{
     DivergenceAction, Encoding, FinetuningType, Fp8Format, Fp8Scale, HeadActivation, HeadInit, HeadPooling, Interval,
@@ -22,13 +22,14 @@ macro_rules! or {
     };
 }
 
-/// A row is a name, its type and default, the kind of its values, then `aliases`, `unit`, `essential` and `resume` where it has them,
-/// then what it does, in English and in Chinese, and how to choose it, in both. Without `resume` a change makes another run.
+/// A row is a name, its type and default, the kind of its values, then `aliases`, `unit`, `essential`, `resume` and `sweep` where it
+/// has them, then what it does, in English and in Chinese, and how to choose it, in both. Without `resume` a change makes another run,
+/// and without `sweep` a sweep tries it.
 macro_rules! knobs {
     ($($group:ident { $(
         $name:ident: $type:ty = $default:expr, $kind:expr
             $(, aliases: [$($alias:literal),*])? $(, unit: $unit:ident)? $(, essential: $essential:literal)?
-            $(, resume: $resume:ident)?,
+            $(, resume: $resume:ident)? $(, sweep: $sweep:ident)?,
             $what_en:literal, $what_zh:literal, $guidance_en:literal, $guidance_zh:literal;
     )* })*) => {
         /// Every knob of a run, resolved and valid; see [`KNOBS`] for what each takes and how to choose it.
@@ -58,6 +59,7 @@ macro_rules! knobs {
                 essential: or!(false; $($essential)?),
                 group: Group::$group,
                 on_resume: or!(OnResume::Refused; $(OnResume::$resume)?),
+                in_sweep: or!(InSweep::Tried; $(InSweep::$sweep)?),
                 read: |config| config.$name.to_value(),
                 write: |config, value| match Setting::from_value(value) {
                     Some(value) => {
@@ -75,11 +77,13 @@ knobs! {
 Model {
     model_name_or_path: String = String::new(), Kind::Text,
         aliases: ["model", "model_name", "model_path", "base_model", "base_model_name_or_path"], resume: Silent,
+        sweep: Refused,
         "The model: a Hugging Face folder, a GGUF file, ORG/NAME on a hub, or a small model to train from scratch.",
         "要微调的模型：Hugging Face 文件夹、GGUF 文件、模型仓库中的 组织/名称，或从零训练的小模型的名称。",
         "Model and data set the floor, tuning is the last mile. Take the smallest model that can already nearly do the task.",
         "模型和数据决定下限，微调只是最后一公里。选一个已经差不多能完成任务的最小模型。";
     adapter_name_or_path: Option<String> = None, Kind::Text, aliases: ["adapter", "adapter_path"], resume: Silent,
+        sweep: Unoffered,
         "A PEFT adapter to continue training from.",
         "在这个 PEFT 适配器的基础上继续训练。",
         "Leave empty to start a fresh adapter, which changes nothing until it is trained.",
@@ -164,18 +168,18 @@ Model {
 Data {
     task: Option<Task> = None,
         choice(&["generation", "classification", "multi_label", "token_classification", "regression", "ranking",
-            "embedding", "preference"]),
+            "embedding", "preference"]), sweep: Refused,
         "The training task; not given: detected from the model's head and the data.",
         "训练任务；不填则根据模型的输出头和数据自动判断。",
         "Choose the task before the model: a class, a number, a text and an order need other data and other scores.",
         "先定任务再选模型：类别、数值、文本和排序所需的数据与指标各不相同。";
     problem_type: Option<ProblemType> = None,
-        ProblemType::KIND,
+        ProblemType::KIND, sweep: Refused,
         "transformers' problem_type of the labels; not given: detected from the data.",
         "标签的 problem_type，与 transformers 相同；不填则根据数据判断。",
         "Set it where whole numbers are quantities and not classes, as in ratings from 1 to 5.",
         "当整数标签表示数量而非类别时请设置，例如 1 到 5 的评分。";
-    scale_targets: bool = true, Kind::Flag,
+    scale_targets: bool = true, Kind::Flag, sweep: Refused,
         "Standardise regression targets for training; predictions are scaled back.",
         "训练时对回归目标做标准化；预测时再还原。",
         "On: a fresh head starts near 0, and prices in thousands would take it long to reach.",
@@ -186,13 +190,13 @@ Data {
         "Not given: rows for classes of series, none for images (0 to 1 already), else columns. Saved with the model.",
         "不填：序列分类用 rows，图像用 none（已在 0 到 1 之间），其余用 columns。随模型一起保存。";
     train_file: String = String::new(), Kind::Text,
-        aliases: ["dataset", "train_data", "train_dataset", "data_path"], resume: Silent,
+        aliases: ["dataset", "train_data", "train_dataset", "data_path"], resume: Silent, sweep: Refused,
         "Training data: csv, tsv, jsonl, json or txt; of numbers also IDX images and .ts series.",
         "训练数据：csv、tsv、jsonl、json 或 txt；数值数据还支持 IDX 图像和 .ts 序列。",
         "A few hundred clean examples beat thousands of noisy ones. Read the preview before training.",
         "几百条干净的样本胜过几千条嘈杂的样本。训练前先看预览。";
     validation_file: Option<String> = None, Kind::Text,
-        aliases: ["eval_dataset", "eval_file", "val_file", "validation_data"], resume: Silent,
+        aliases: ["eval_dataset", "eval_file", "val_file", "validation_data"], resume: Silent, sweep: Refused,
         "Validation data; without it val_size of the training data is held out.",
         "验证数据；不填则从训练数据中留出 val_size。",
         "Give one where near-duplicates could fall on both sides of a random split, or its loss flatters.",
@@ -202,87 +206,88 @@ Data {
         "数据文件的编码，用 Python 的名称；不填则根据字节判断。",
         "Give it where a note names the wrong one, or texts look garbled. gb18030 reads GBK, cp1252 Latin-1.",
         "提示的编码不对或文本出现乱码时请指定。gb18030 可读 GBK，cp1252 可读 Latin-1。";
-    header: Option<bool> = None, Kind::Flag,
+    header: Option<bool> = None, Kind::Flag, sweep: Refused,
         "Whether the first row of a .csv, .tsv or .xlsx names its columns; not given: told from the rows.",
         ".csv、.tsv 或 .xlsx 的第一行是否为列名；不填则根据各行内容判断。",
         "false where the table begins with a row like the others: its columns are then called column_1, column_2 and so on.",
         "若表格没有表头，请设为 false：各列将命名为 column_1、column_2 等。";
-    drop_rows: Vec<String> = Vec::new(), Kind::Names,
+    drop_rows: Vec<String> = Vec::new(), Kind::Names, sweep: Refused,
         "Rows that are left out: findings of the audit by name, such as empty_rows, exact_duplicates or exact_leakage.",
         "不参与的数据：填数据检查中的问题名称，如 empty_rows、exact_duplicates、exact_leakage。",
         "Audit first (step 3, or `lorakeet audit`), and look at the rows. The file itself stays as it is.",
         "请先做数据检查（第 3 步，或 `lorakeet audit`）并查看相应的数据。文件本身不会改动。";
-    mask_personal: Vec<String> = Vec::new(), Kind::Names,
+    mask_personal: Vec<String> = Vec::new(), Kind::Names, sweep: Refused,
         "Personal data that are read as placeholders (EMAIL, PHONE, IBAN, CARD, ID): email_addresses, phone_numbers, ibans, payment_cards, resident_ids.",
         "以占位符（EMAIL、PHONE、IBAN、CARD、ID）代替的个人信息：email_addresses、phone_numbers、ibans、payment_cards、resident_ids。",
         "The model then learns that there is an address, and none of them. Labels and the file itself stay as they are.",
         "这样模型只会学到此处有地址，而不会记住具体内容。标签和文件本身不会改动。";
     prompt_columns: Vec<String> = Vec::new(), Kind::Names, aliases: ["prompt_column", "question_column"],
+        sweep: Refused,
         "Columns of the prompt of an answer that is learnt, or of an instruction and its input; not given: found by their names.",
         "提示词所在的列，或指令列和输入列；不填则按列名查找。",
         "Give them with completion_column where the columns have names of their own. Two are read as instruction and input.",
         "列名不常见时，请与 completion_column 一起指定；指定两列时分别作为指令和输入。";
-    completion_column: Option<String> = None, Kind::Text, aliases: ["response_column", "answer_column"],
+    completion_column: Option<String> = None, Kind::Text, aliases: ["response_column", "answer_column"], sweep: Refused,
         "Column of the answer that is learnt; without prompt_columns, of the text that is continued.",
         "要学习的回答所在的列；没有 prompt_columns 时为要续写的文本。",
         "With it a model that writes is trained to write, whatever other columns there are.",
         "指定后，生成模型就按生成任务训练，不受其他列影响。";
-    system_column: Option<String> = None, Kind::Text,
+    system_column: Option<String> = None, Kind::Text, sweep: Refused,
         "Column of the system prompt of each row; not given: one called system.",
         "每条数据的系统提示词所在的列；不填则使用名为 system 的列。",
         "It needs prompt_columns and completion_column. Rows without one go without.",
         "需要同时指定 prompt_columns 和 completion_column；该列为空的数据不带系统提示词。";
     text_columns: Vec<String> = Vec::new(), Kind::Names,
-        aliases: ["text_column", "text_column_name", "text_column_names"],
+        aliases: ["text_column", "text_column_name", "text_column_names"], sweep: Refused,
         "Columns with the text, the two texts of a pair, or numeric inputs; not given: found by their names.",
         "文本列、句对的两列文本或数值输入列；不填则按列名查找。",
         "Give them where a table has several texts: two columns are read as a pair. Of numbers, all columns but the label are used.",
         "表中有多列文本时请指定；指定两列则作为句对读取。数值数据默认使用标签以外的所有列。";
     label_columns: Vec<String> = Vec::new(), Kind::Names,
-        aliases: ["label_column", "label_column_name", "label_column_names"],
+        aliases: ["label_column", "label_column_name", "label_column_names"], sweep: Refused,
         "Label columns; not given: found by names such as label, target or score.",
         "标签列；不填则按 label、target、score 等列名查找。",
         "Several columns are several labels (0 and 1 in each) or several numbers.",
         "多列表示多个标签（每列为 0 或 1）或多个数值目标。";
-    forecast_window: Option<usize> = None, from(1), unit: Rows,
+    forecast_window: Option<usize> = None, from(1), unit: Rows, sweep: Refused,
         "Forecasting: from this many time steps (rows), predict the next one's label column (else the last column).",
         "时间序列预测：根据这么多个时间步（行）预测下一步的标签列（未指定标签列时为最后一列）。",
         "As many as a season has: 12 of months, 24 of hours. The end of the table is held out, not a random part.",
         "取一个周期的长度：月度数据取 12，小时数据取 24。留作验证的是表格末尾，而不是随机抽取。";
-    val_size: f64 = 0.1, Kind::ShareOrCount, aliases: ["validation_split"],
+    val_size: f64 = 0.1, Kind::ShareOrCount, aliases: ["validation_split"], sweep: Refused,
         "Share (below 1) or number (1 and above) of examples held out for validation.",
         "留作验证集的样本：小于 1 为比例，1 及以上为条数。",
         "0.1 is usual; 0 trains on everything, and then nothing shows overfitting.",
         "通常取 0.1；取 0 则用全部数据训练，但看不出过拟合。";
-    max_samples: Option<usize> = None, from(1), aliases: ["max_train_samples"], unit: Examples,
+    max_samples: Option<usize> = None, from(1), aliases: ["max_train_samples"], unit: Examples, sweep: Refused,
         "Use only this many examples from the start of the training data.",
         "只使用训练数据开头的这么多条样本。",
         "For a quick trial: a run on 100 examples shows in a minute whether data and settings make sense.",
         "用于快速试跑：先用 100 条样本，一分钟内就能看出数据和设置是否合理。";
     cutoff_len: usize = 512, Kind::Integer { min: 2, max: 1 << 20 },
         aliases: ["max_seq_length", "max_length", "block_size", "max_seq_len", "model_max_length", "sequence_len"],
-        unit: Tokens,
+        unit: Tokens, sweep: Refused,
         "Truncate rows to this many tokens.",
         "把每条数据截断到这么多个 token。",
         "Memory grows with it. Set it just above your longest row; a run tells how many rows were cut.",
         "显存随之增长。略大于最长样本即可；训练开始时会提示有多少条被截断。";
-    packing: Option<bool> = None, Kind::Flag, aliases: ["sample_packing"],
+    packing: Option<bool> = None, Kind::Flag, aliases: ["sample_packing"], sweep: Refused,
         "Pack examples into rows of at most cutoff_len tokens; none sees another. Not given: plain text is packed.",
         "把多个样本拼接成不超过 cutoff_len 个 token 的一行，样本之间互不可见（同 neat_packing）；不填则只拼接纯文本。",
         "Saves padding where rows are short. A step then has more examples: lower the batch size to keep as many.",
         "样本较短时可减少填充。拼接后每步包含更多样本；要保持不变，请调小 batch size。";
     completion_only_loss: bool = true, Kind::Flag,
-        aliases: ["completion_only", "train_on_responses_only", "assistant_only_loss"],
+        aliases: ["completion_only", "train_on_responses_only", "assistant_only_loss"], sweep: Refused,
         "Train on the answers only, not on the prompts.",
         "只训练回答部分，不训练提示部分。",
         "On for instructions and chats: the model learns to answer, not to ask. The preview colours what is trained on.",
         "指令和对话数据应开启：让模型学回答而不是学提问。预览会标出参与训练的词元。";
-    enable_thinking: Option<bool> = None, Kind::Flag,
+    enable_thinking: Option<bool> = None, Kind::Flag, sweep: Refused,
         "What the chat template is told as enable_thinking, where a row's chat_template_kwargs do not say it. Not given: the template's default.",
         "传给对话模板的 enable_thinking；若某条数据的 chat_template_kwargs 已指定，则以该数据为准。不填则用模板的默认值。",
         "false for answers without a thinking block, as Qwen3's template has it; ask the model later as it was trained.",
         "若回答中没有思考块，请设为 false（如 Qwen3 的模板）；之后提问时也应与训练时一致。";
-    data_seed: Option<u64> = None, SEED,
+    data_seed: Option<u64> = None, SEED, sweep: Refused,
         "Seed of the split and of the order of examples; not given: seed.",
         "划分数据和打乱样本顺序的随机种子；不填则用 seed。",
         "Keep it fixed while you change other seeds, so that runs see the same data in the same order.",
@@ -405,7 +410,7 @@ Training {
         "优化器步数；大于 0 时取代 num_train_epochs，-1 则不取代。",
         "For trials: 10 to 50 steps show whether the loss falls. The schedule shrinks with it. 0 goes with head_init: probe.",
         "用于试跑：10 到 50 步就能看出损失是否下降，学习率曲线会随之缩短。0 只用于 head_init: probe。";
-    loss: Option<String> = None, Kind::Text,
+    loss: Option<String> = None, Kind::Text, sweep: Refused,
         "Training loss: one loss, or a weighted sum like 0.7*focal(gamma=2) + 0.3*mse.",
         "训练损失：一种损失，或加权和，如 0.7*focal(gamma=2) + 0.3*mse。",
         "Not given, it follows the task: cross_entropy, bce, mse, ranknet, infonce or dpo. focal where classes are unequal.",
@@ -485,17 +490,17 @@ Schedule {
         "应远小于 learning_rate。";
 }
 Output {
-    output_dir: String = "output".into(), Kind::Text, aliases: ["output"], resume: Silent,
+    output_dir: String = "output".into(), Kind::Text, aliases: ["output"], resume: Silent, sweep: Refused,
         "Folder for the adapter, checkpoints and the log.",
         "存放适配器、检查点和日志的文件夹。",
         "One folder a run, so that runs can be compared.",
         "每次训练用一个单独的文件夹，便于比较。";
-    overwrite_output_dir: bool = false, Kind::Flag, resume: Silent,
+    overwrite_output_dir: bool = false, Kind::Flag, resume: Silent, sweep: Refused,
         "Start over in an output_dir that holds another run: its checkpoints are removed, its files replaced.",
         "在已有其他训练结果的 output_dir 中重新开始：删除其中的检查点，替换其中的文件。",
         "Off: without it such a folder is refused. Prefer a new folder, or resume_from_checkpoint to go on.",
         "建议关闭：关闭时会拒绝已有训练结果的文件夹。最好换新文件夹，或用 resume_from_checkpoint 继续训练。";
-    resume_from_checkpoint: Option<String> = None, Kind::PathOrNewest, resume: Silent,
+    resume_from_checkpoint: Option<String> = None, Kind::PathOrNewest, resume: Silent, sweep: Refused,
         "Go on from this folder checkpoint-N; true takes the newest whole one in output_dir.",
         "从 checkpoint-N 文件夹继续训练；true 表示 output_dir 中最新的完整检查点。",
         "Leave the run file as it was: the run goes on exactly, and refuses settings or data that changed.",
@@ -511,6 +516,7 @@ Output {
         "1 for short runs; 10 where a run has thousands of steps.",
         "短训练取 1；上千步的训练取 10。";
     eval_strategy: Interval = Interval::Steps, Interval::KIND, aliases: ["evaluation_strategy"], resume: Said,
+        sweep: Refused,
         "When to evaluate during training; evaluation always runs before and after.",
         "训练过程中何时评估；训练前后总会评估。",
         "epoch is enough for short runs.",
@@ -520,12 +526,12 @@ Output {
         "每隔多少步（或全程的多大比例）在验证集上评估一次；0 表示只在训练前后评估。",
         "About ten times a run: often enough to see overfitting, seldom enough not to slow it down.",
         "整个训练约评估十次：足以看出过拟合，又不拖慢训练。";
-    save_strategy: Interval = Interval::Steps, Interval::KIND, resume: Said,
+    save_strategy: Interval = Interval::Steps, Interval::KIND, resume: Said, sweep: Unoffered,
         "When to save a checkpoint; the end is always saved.",
         "何时保存检查点；结束时总会保存。",
         "steps; epoch where epochs are short.",
         "建议 steps；每轮很短时用 epoch。";
-    save_steps: f64 = 500.0, Kind::StepsOrShare { min: 0 }, unit: Steps, resume: Said,
+    save_steps: f64 = 500.0, Kind::StepsOrShare { min: 0 }, unit: Steps, resume: Said, sweep: Unoffered,
         "Save a checkpoint every so many steps, or such a share of the run; 0 only at the end.",
         "每隔多少步（或全程的多大比例）保存一次检查点；0 表示只在结束时保存。",
         "As many steps as you can bear to lose.",
@@ -545,7 +551,7 @@ Output {
         "生成回答的最大长度。",
         "A little more than the longest right answer.",
         "略长于最长的标准答案。";
-    metric_for_best_model: Option<String> = None, Kind::Text,
+    metric_for_best_model: Option<String> = None, Kind::Text, sweep: Refused,
         "Metric that compares checkpoints and judges the run; not given: the task's default.",
         "用于比较检查点和评判训练的指标；不填则用任务的默认指标。",
         "accuracy misleads where classes are unequal: take f1_macro or mcc there. loss works for every task.",
@@ -565,7 +571,7 @@ Output {
         "提前停止所要求的最小改善幅度。",
         "0 to begin; 0.001 of an accuracy or a loss leaves out what is chance.",
         "先用 0；准确率或损失取 0.001 可忽略偶然的波动。";
-    save_total_limit: Option<usize> = None, from(1), unit: Checkpoints, resume: Said,
+    save_total_limit: Option<usize> = None, from(1), unit: Checkpoints, resume: Said, sweep: Unoffered,
         "Keep this many checkpoints, the newest; not given: all.",
         "只保留最新的这么多个检查点；不填则全部保留。",
         "3 keeps the disk from filling up.",
