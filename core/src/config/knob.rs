@@ -186,6 +186,17 @@ pub enum InSweep {
     Refused,
 }
 
+/// What becomes of a knob in the script for a cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InScript {
+    /// The script does not have it: where it is set, that is said.
+    LeftOut,
+    /// It is among the script's settings by its own name.
+    Setting,
+    /// Its effect is in the script's files (rows, their order, the adapter, the steps), or it says where this machine puts its own.
+    Files,
+}
+
 /// One knob of a run: what it is called, what it takes, what it does, and how to choose it.
 pub struct Knob {
     /// Its name in transformers or PEFT, and the field's name in [`RunConfig`].
@@ -212,6 +223,8 @@ pub struct Knob {
     pub on_resume: OnResume,
     /// Whether a sweep tries several of its values.
     pub in_sweep: InSweep,
+    /// What becomes of it in the script for a cluster.
+    pub in_script: InScript,
     pub(super) read: fn(&RunConfig) -> Value,
     pub(super) write: fn(&mut RunConfig, Value) -> bool,
 }

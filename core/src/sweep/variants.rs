@@ -207,8 +207,9 @@ mod tests {
             "metric_for_best_model",
         ];
         for name in crate::comparison::PLACES.iter().chain(&of_rows) {
-            let error = of(&[(name, "1,2")], None).expect_err(name);
-            assert_eq!(error.field.as_deref(), Some(*name));
+            let error = of(&[(name, "1,2")], None).err().unwrap_or_else(|| panic!("{name}"));
+            assert_eq!(error.field_name(), Some(*name));
+            assert!(error.to_string().contains("cannot be swept"), "{name}: {error}");
         }
         assert!(of(&[("save_steps", "100,200")], None).is_ok(), "where it is asked for");
     }
