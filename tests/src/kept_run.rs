@@ -2,7 +2,7 @@
 
 use crate::browser::Page;
 use crate::user_actions::{REACTION, READY, STATUS, STEP};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 /// The steps of the whole checkpoints that the indexes of the private file system name, as a promise.
