@@ -1,6 +1,7 @@
 //! A run's folder as `eval`, `predict` and `generate` take it: the model that the run left, its task, its settings and its data, all
 //! from its record.
 
+use crate::output::SETTINGS;
 use crate::runs::{Found, is_run, opened};
 use crate::screen::say;
 use lorakeet_core::config::{Resolved, RunConfig};
@@ -37,7 +38,8 @@ pub async fn settings_of(folder: &Path) -> Result<Resolved> {
             config.adapter_name_or_path = None;
         }
     }
-    RunConfig::parse(&config.to_yaml(), &record)
+    // As the run file that they would be.
+    RunConfig::parse(&config.to_yaml(), &folder.join(SETTINGS).display().to_string())
 }
 
 /// What a run left, by the folder that it lies in.

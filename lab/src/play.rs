@@ -17,7 +17,6 @@ use crate::view;
 use crate::wire::Wire;
 use hand_over::KeptRuns;
 use lorakeet_core::lesson::{Lesson, ListedLesson};
-use lorakeet_core::protocol::Event;
 use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -34,8 +33,8 @@ struct Memory {
     is_frame_asked: bool,
     /// The lesson, or the list of them, that is being fetched.
     fetching: String,
-    /// The engine's event on the loaded model, and its text, for the results of the next run.
-    model: Option<(Event, String)>,
+    /// The engine's event on the loaded model, as text, for the results of the next run.
+    model: Option<String>,
     began_ms: f64,
     spoke_ms: f64,
     exported: Vec<(String, Vec<u8>)>,

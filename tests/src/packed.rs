@@ -80,6 +80,13 @@ pub fn workbook(sheets: &[(&str, String)]) -> Result<Vec<u8>> {
             format!("<Relationships xmlns=\"{PACKAGE}\">{links}</Relationships>"),
         ),
         ("xl/styles.xml".to_owned(), styles),
+        (
+            "_rels/.rels".to_owned(),
+            format!(
+                "<Relationships xmlns=\"{PACKAGE}\"><Relationship Id=\"book\" Type=\"{LINKS}/officeDocument\" \
+                 Target=\"xl/workbook.xml\"/></Relationships>"
+            ),
+        ),
     ]);
     let files: Vec<(&str, &[u8])> = files
         .iter()

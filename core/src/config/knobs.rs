@@ -223,8 +223,8 @@ Data {
         "Audit first (step 3, or `lorakeet audit`), and look at the rows. The file itself stays as it is.",
         "请先做数据检查（第 3 步，或 `lorakeet audit`）并查看相应的数据。文件本身不会改动。";
     mask_personal: Vec<String> = Vec::new(), Kind::Names, sweep: Refused, script: Files,
-        "Personal data that are read as placeholders (EMAIL, PHONE, IBAN, CARD, ID): email_addresses, phone_numbers, ibans, payment_cards, resident_ids.",
-        "以占位符（EMAIL、PHONE、IBAN、CARD、ID）代替的个人信息：email_addresses、phone_numbers、ibans、payment_cards、resident_ids。",
+        "Personal data read as placeholders: email_addresses, phone_numbers, ibans, payment_cards, resident_ids.",
+        "用占位符代替：email_addresses、phone_numbers、ibans、payment_cards、resident_ids。",
         "The model then learns that there is an address, and none of them. Labels and the file itself stay as they are.",
         "这样模型只会学到此处有地址，而不会记住具体内容。标签和文件本身不会改动。";
     prompt_columns: Vec<String> = Vec::new(), Kind::Names, aliases: ["prompt_column", "question_column"],

@@ -162,9 +162,9 @@ pub(super) static REASONS: &[(&str, &str, &str)] = &[
     ),
     (
         "mask_personal",
-        "Language models write out rare texts of their training data word by word, addresses and telephone numbers among them (Carlini \
-         et al. 2021), and the more often a text stands there, the more (Carlini et al. 2023). A placeholder keeps the shape of the \
-         sentence and takes the secret away. Patterns find what has a fixed form, no names: read some rows yourself.",
+        "Language models write out rare texts of their training data word by word, telephone numbers among them (Carlini et al. 2021), \
+         the more often a text stands there (Carlini et al. 2023). A placeholder keeps the shape of the sentence. Patterns find what \
+         has a fixed form, no names: read some rows yourself.",
         "语言模型会逐字写出训练数据中的罕见文本，包括地址和电话号码（Carlini 等，2021），同一文本出现越多越容易被背出（Carlini 等，2023）。\
          占位符保留句子的形式，去掉隐私内容。规则只能识别格式固定的信息，识别不了姓名，请自行抽查几条。",
     ),

@@ -190,7 +190,7 @@ mod tests {
         let marks = RowMarks::of(&numbered(count, None));
         assert_eq!(marks.marks.len(), DIGITS * MOST_MARKS);
         let found = marks.difference(&numbered(count, Some(other)));
-        assert_eq!(found, RowDifference::Between(6999, 7001), "of three rows one");
+        assert_eq!(found, RowDifference::Between(7000, 7002), "of three rows one");
         let fewer = RowDifference::Count {
             rows: count - 1,
             were: count,

@@ -214,6 +214,7 @@ fn example(name: &str) -> String {
         Kind::List => "[1, 3]".into(),
         Kind::TokenIds => "{embed_tokens: [5, 6]}".into(),
         Kind::Names if name == "drop_rows" => "[empty_rows, ibans]".into(),
+        Kind::Names if name == "mask_personal" => "[email_addresses, ibans]".into(),
         Kind::Names => "[sentence1, \"a, b\"]".into(),
         Kind::Patterns { .. } => "{q_proj: 4}".into(),
     }
@@ -292,6 +293,7 @@ fn random_config(random: &mut Random) -> RunConfig {
                 _ => json!({"wte": [random.below(9)], "lm_head": [1, 2]}),
             },
             Kind::Names if knob.name == "drop_rows" => json!(["near_leakage", "empty_rows"]),
+            Kind::Names if knob.name == "mask_personal" => json!(["ibans", "phone_numbers"]),
             Kind::Names => json!(["sentence1", "a, b: #", "no"]),
             Kind::Patterns { .. } => json!({"q_proj": 1 + random.below(9), r"layers\.1\..*: #": 2, "no": 3}),
         };

@@ -120,8 +120,8 @@ impl Lab {
             let said = said.unwrap_or_else(|| self.model.borrow().words().engine_stopped.to_owned());
             return self.hear_failure(kind, said, field("fatal").is_truthy());
         }
-        if let Heard::Measured(model @ Event::Model(_)) = &heard {
-            self.memory.borrow_mut().model = Some((model.clone(), json::text(&event)));
+        if let Heard::Measured(Event::Model(_)) = &heard {
+            self.memory.borrow_mut().model = Some(json::text(&event));
         }
         let running = self.model.borrow().current.clone();
         if let Some(name) = running.filter(|_| heard.is_of_run() && self.is_kept()) {
@@ -412,8 +412,10 @@ impl Lab {
         };
         if goes_on.is_none() {
             let mut record = RunRecord::default();
-            if let Some((model, text)) = model {
-                record.results.take(&model);
+            if let Some(text) = model {
+                if let Some(Heard::Measured(model)) = events::read(&json::parse(&text)) {
+                    record.results.take(&model);
+                }
                 self.keep_word(&name, text, None);
             }
             self.change(|model| model.runs.insert(name.clone(), record));

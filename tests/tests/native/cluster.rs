@@ -201,6 +201,7 @@ fn a_head_of_the_runs_own_and_every_term_of_its_loss_are_in_the_script() {
 fn numbers_and_tags_are_rows_of_the_script() {
     let config = RunConfig {
         task: Some(Task::Regression),
+        label_columns: vec!["price".into()],
         loss: Some("smooth_l1(beta=0.5)".into()),
         ..short()
     };

@@ -251,7 +251,7 @@ fn images_and_their_labels_are_two_files_in_either_order_and_one_alone_says_whic
     let [one, other] = ["a.csv", "b.csv"].map(|name| source(name, "x,y\n1,2\n"));
     load(&mut session, vec![one, other]);
     let error = failure(&session);
-    assert!(error.what.english().contains("a.csv and b.csv"), "{error}");
+    assert!(error.what.english().contains("a.csv, b.csv"), "{error}");
     load(&mut session, vec![images.clone(), labels, images]);
     assert!(
         failure(&session).what.english().contains("3 files"),
