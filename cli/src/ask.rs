@@ -7,8 +7,8 @@ use crate::output::refuse_table;
 use crate::screen::{say, scores_line};
 use crate::trained;
 use clap::Args;
-use lorakeet_core::config::RunConfig;
-use lorakeet_core::error::Result;
+use lorakeet_core::config::{RunConfig, Source};
+use lorakeet_core::error::{Error, Result};
 use lorakeet_core::protocol::{ChatMessage, Command, DeviceChoice, Event, GenerateOptions, Prompt};
 use lorakeet_core::session::Session;
 use lorakeet_i18n::messages::command as msg;
@@ -28,7 +28,7 @@ pub struct Eval {
     /// The model, instead of the run's; a path, or ORG/NAME on a hub.
     #[arg(long)]
     model: Option<PathBuf>,
-    /// The data, instead of the run's; all rows of it are taken.
+    /// The data, instead of the run's; all rows of it are taken, also those that the run's drop_rows would leave out.
     #[arg(long)]
     data: Option<PathBuf>,
     /// An adapter of PEFT, llama.cpp (a GGUF file) or mlx-lm: its folder or file, or ORG/NAME on a hub.
@@ -103,20 +103,75 @@ impl Generate {
     }
 }
 
+/// What is scored or answers.
+struct Subject {
+    /// Settings that name the model, the adapter and the data.
+    config: RunConfig,
+    /// Whether the data are those of a run's folder, of which the run held some out.
+    has_own_rows: bool,
+}
+
+impl Eval {
+    /// What the run's folder or the run file says, with the flags on top.
+    async fn subject(self) -> Result<Subject> {
+        let text = |path: PathBuf| path.display().to_string();
+        let is_folder = self.run.as_deref().is_some_and(Path::is_dir);
+        let resolved = match self.run {
+            Some(folder) if is_folder => with_flags(trained::settings_of(&folder).await?, &self.set)?,
+            run => resolve_any(run, self.set)?,
+        };
+        let names_drops = matches!(resolved.source("drop_rows"), Source::Flag);
+        let mut config = resolved.config;
+        let has_own_rows = is_folder && self.data.is_none();
+        if let Some(model) = self.model {
+            config.model_name_or_path = text(model);
+        }
+        if let Some(data) = self.data {
+            config.train_file = text(data);
+            config.validation_file = None;
+            // What a run leaves out was found in its own rows.
+            if !names_drops {
+                config.drop_rows = Vec::new();
+            }
+        }
+        config.adapter_name_or_path = self.adapter.map(text).or(config.adapter_name_or_path);
+        config.require_paths()?;
+        if has_own_rows {
+            refuse_missing(&config)?;
+        }
+        Ok(Subject { config, has_own_rows })
+    }
+}
+
+/// Refuses data of a run that are not where its record has them.
+fn refuse_missing(config: &RunConfig) -> Result<()> {
+    let files = [
+        ("train_file", Some(&config.train_file)),
+        ("validation_file", config.validation_file.as_ref()),
+    ];
+    for (knob, file) in files {
+        if let Some(file) = file.filter(|file| !Path::new(file).exists()) {
+            let error = Error::config(msg::RunsDataNotThere).file(file).field(knob);
+            return Err(error.remedy(msg::NameRunsData));
+        }
+    }
+    Ok(())
+}
+
 /// Scores a model on data.
 pub async fn score(eval: Eval, device: DeviceChoice, events: &mut EventSink) -> Result<ExitCode> {
-    let of_run = eval.data.is_none() && eval.is_of_run();
-    let (mut session, config) = open(eval, device, events).await?;
+    let Subject { config, has_own_rows } = eval.subject().await?;
+    let mut session = open(&config, device, events).await?;
     let take = &mut |event: Event, _: Option<Vec<u8>>| events.take(&event);
     // Of a run's own rows those that it was not trained on tell something.
-    let held_out = match of_run {
+    let held_out = match has_own_rows {
         true => session.evaluate_held_out(&config, take).await?,
         false => None,
     };
     let scored = match held_out {
         Some(scored) => scored,
         None => {
-            if of_run {
+            if has_own_rows {
                 let message = msg::NothingHeldOutByRun.into();
                 take(Event::Warning { message }, None);
             }
@@ -130,19 +185,22 @@ pub async fn score(eval: Eval, device: DeviceChoice, events: &mut EventSink) -> 
 
 /// Answers rows.
 pub async fn answer(predict: Predict, device: DeviceChoice, events: &mut EventSink) -> Result<ExitCode> {
-    let Predict { mut eval, output } = predict;
-    let of_run = eval.data.is_none() && eval.is_of_run();
-    if of_run {
-        eval.data = held_out_file(&eval).await?;
-    }
-    let of_trained_rows = of_run && eval.data.is_none();
-    let (mut session, config) = open(eval, device, events).await?;
-    if of_trained_rows {
-        let message = msg::AnswersTrainedRows.into();
-        events.take(&Event::Warning { message });
-    }
+    let Predict { eval, output } = predict;
+    let Subject {
+        mut config,
+        has_own_rows,
+    } = eval.subject().await?;
     if let Some(path) = &output {
         refuse_table(path, &config)?;
+    }
+    // Of a run's own rows those of its validation file, where it has one.
+    let held_out = config.validation_file.take_if(|_| has_own_rows);
+    let answers_trained_rows = has_own_rows && held_out.is_none();
+    config.train_file = held_out.unwrap_or(config.train_file);
+    let mut session = open(&config, device, events).await?;
+    if answers_trained_rows {
+        let message = msg::AnswersTrainedRows.into();
+        events.take(&Event::Warning { message });
     }
     let (table, scored) = session.predict(&config, &mut |event, _| events.take(&event)).await?;
     match scored {
@@ -160,44 +218,11 @@ pub async fn answer(predict: Predict, device: DeviceChoice, events: &mut EventSi
     Ok(ExitCode::SUCCESS)
 }
 
-impl Eval {
-    /// Whether a run's folder says what is scored.
-    fn is_of_run(&self) -> bool {
-        self.run.as_deref().is_some_and(Path::is_dir)
-    }
-}
-
-/// The validation file of a run's folder.
-async fn held_out_file(eval: &Eval) -> Result<Option<PathBuf>> {
-    match &eval.run {
-        Some(folder) => {
-            let config = with_flags(trained::settings_of(folder).await?, &eval.set)?.config;
-            Ok(config.validation_file.map(PathBuf::from))
-        }
-        None => Ok(None),
-    }
-}
-
-/// A session with the model, the adapter and the data that a scoring names.
-async fn open(eval: Eval, device: DeviceChoice, events: &mut EventSink) -> Result<(Session, RunConfig)> {
-    let mut config = match eval.run {
-        Some(folder) if folder.is_dir() => with_flags(trained::settings_of(&folder).await?, &eval.set)?,
-        run => resolve_any(run, eval.set)?,
-    }
-    .config;
-    let text = |path: PathBuf| path.display().to_string();
-    if let Some(model) = eval.model {
-        config.model_name_or_path = text(model);
-    }
-    if let Some(data) = eval.data {
-        config.train_file = text(data);
-        config.validation_file = None;
-    }
-    config.adapter_name_or_path = eval.adapter.map(text).or(config.adapter_name_or_path);
-    config.require_paths()?;
+/// A session with the model, the adapter and the data that settings name.
+async fn open(config: &RunConfig, device: DeviceChoice, events: &mut EventSink) -> Result<Session> {
     let mut session = Session::new(HOST);
-    load(&mut session, &config, device, events).await?;
-    Ok((session, config))
+    load(&mut session, config, device, events).await?;
+    Ok(session)
 }
 
 /// Continues a text.

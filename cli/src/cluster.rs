@@ -130,6 +130,7 @@ fn refuse_flags(wish: &Export, form: &'static str) -> Result<()> {
         ("--dtype", wish.target.dtype.is_some()),
         ("--max_shard_size", wish.target.max_shard_size.is_some()),
         ("--dequantized", wish.target.dequantized),
+        ("--license", wish.target.license.is_some()),
         ("--no-check", wish.target.no_check),
     ];
     match flags.into_iter().find(|(_, given)| *given) {

@@ -52,10 +52,7 @@ impl ValueEnum for QuantizeTo {
         let help = "a folder for transformers with bitsandbytes, its linears packed";
         match self {
             Self::Gguf(dtype) => dtype.to_possible_value(),
-            Self::Packed(packing) => {
-                let named = PACKINGS.iter().find(|(_, known)| known == packing);
-                named.map(|(name, _)| PossibleValue::new(*name).help(help))
-            }
+            Self::Packed(packing) => Some(PossibleValue::new(packing_word(*packing)).help(help)),
         }
     }
 }
@@ -128,14 +125,15 @@ async fn pack(
         true => None,
         false => Some(read_back_packed(&files, settings, &folder).await?),
     };
-    let (form, shown) = (packing.name(), folder.display().to_string());
+    let shown = folder.display().to_string();
     if json {
         let value = serde_json::json!({
-            "type": "exported", "form": form, "folder": shown, "read_back": read,
+            "type": "exported", "form": packing_word(packing), "folder": shown, "read_back": read,
             "difference": read.as_ref().and_then(|read| read.relative),
         });
         hand_out_json(&value.to_string())?;
     } else {
+        let form = packing.name();
         hand_out(&format!("wrote {form} to {shown}, {} of weights\n", size(written)))?;
         if let Some(read) = &read {
             hand_out(&read_back_text(read))?;
@@ -212,6 +210,12 @@ fn plain(output_dir: PathBuf) -> Target {
         license: None,
         no_check: false,
     }
+}
+
+/// What a packing is called on the command line.
+fn packing_word(packing: Packing) -> &'static str {
+    let named = PACKINGS.iter().find(|(_, known)| *known == packing);
+    named.map_or(packing.name(), |(name, _)| name)
 }
 
 /// What the form is called on the command line.

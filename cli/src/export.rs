@@ -124,8 +124,8 @@ pub async fn run(wish: Wish, (device, json): (DeviceChoice, bool), take: &mut dy
     record.base = named
         .filter(|name| !Path::new(name).exists())
         .or_else(|| Some(files.name.clone()));
-    record.license = match target.license.as_deref().and_then(License::named) {
-        Some(named) => Some(named),
+    record.license = match &target.license {
+        Some(name) => Some(named_license(name)?),
         None => license(&base_files).await,
     };
     let settings = Settings {
@@ -411,6 +411,16 @@ fn rounding(found: &Found, form: Form) -> Result<BaseFormat> {
             .remedy(msg::LeaveFlagOut)),
         packs => Ok(packs),
     }
+}
+
+/// The licence that a person names.
+fn named_license(name: &str) -> Result<License> {
+    License::named(name).ok_or_else(|| {
+        let got = format!("{name:?}");
+        Error::config(msg::NoLicense { got })
+            .field("--license")
+            .remedy(msg::NameLicense)
+    })
 }
 
 /// Whether two paths lead to one place.

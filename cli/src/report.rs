@@ -9,6 +9,7 @@ use clap::{Args, ValueEnum};
 use lorakeet_core::error::{Error, Result};
 use lorakeet_core::export::{first_predictions, write_report};
 use lorakeet_core::protocol::{PredictionTable, ReportForm, ReportRequest, RunSample};
+use lorakeet_i18n::Language;
 use lorakeet_i18n::messages::command as msg;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -31,8 +32,8 @@ pub struct Wish {
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// The language: en, or zh-CN.
-    #[arg(long, value_name = "TAG", default_value = "en")]
-    language: String,
+    #[arg(long, value_name = "TAG", default_value = "en", value_parser = language)]
+    language: Language,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -56,7 +57,7 @@ pub async fn run(wish: Wish, is_json: bool) -> Result<ExitCode> {
     let run = opened(&wish.run).await?;
     let by_name = wish.output.as_deref().and_then(form_of);
     let form = wish.to.map(ReportForm::from).or(by_name).unwrap_or(ReportForm::Html);
-    let text = write_report(&request(&run, form, &wish.language)?);
+    let text = write_report(&request(&run, form, wish.language)?);
     let path = match wish.output {
         // A report is made anew at any time, and takes the place of the last one.
         None => {
@@ -78,6 +79,21 @@ pub async fn run(wish: Wish, is_json: bool) -> Result<ExitCode> {
         false => hand_out(&format!("wrote {shown}\n"))?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The language of a BCP 47 tag such as `zh-CN`, of those in which reports are written.
+fn language(tag: &str) -> std::result::Result<Language, String> {
+    match tag
+        .split(['-', '_'])
+        .next()
+        .unwrap_or_default()
+        .to_ascii_lowercase()
+        .as_str()
+    {
+        "en" => Ok(Language::English),
+        "zh" => Ok(Language::Chinese),
+        _ => Err("reports are written in en and zh-CN".to_owned()),
+    }
 }
 
 /// The form that the ending of a file's name means.
@@ -103,12 +119,12 @@ fn write_new(path: &Path, text: &str) -> Result<()> {
 }
 
 /// What the run's folder knows of it.
-fn request(run: &Found, form: ReportForm, language: &str) -> Result<ReportRequest> {
+fn request(run: &Found, form: ReportForm, language: Language) -> Result<ReportRequest> {
     let of_kind = |kind: &'static str| run.events.iter().filter(move |event| event["type"] == kind);
     let samples: Vec<RunSample> = of_kind("sample").filter_map(read).collect();
     Ok(ReportRequest {
         form,
-        language: language.to_owned(),
+        language: language.tag().to_owned(),
         names: [run.model(), run.data()],
         settings: run.record.config().ok().map(|config| config.to_yaml()),
         inputs: run.record.inputs.clone(),

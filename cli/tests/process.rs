@@ -482,6 +482,11 @@ fn what_a_run_learnt_is_exported_with_a_card_and_not_over_anything() {
     assert!(card.contains("license: \"mit\""), "{card}");
     let refused = place.says(2, &words("export run.yaml --to merged --output_dir x --dequantized"));
     assert!(refused.contains("quantization_bit"), "{refused}");
+    let refused = place.says(2, &words("export run.yaml --to merged --output_dir x --license none"));
+    assert!(
+        refused.contains("--license") && refused.contains("apache-2.0"),
+        "{refused}"
+    );
     let card = String::from_utf8(place.read("merged/README.md")).expect("text");
     for words in [
         "base_model:",
@@ -532,13 +537,10 @@ fn a_run_is_exported_for_other_trainers_with_what_they_lack_named() {
         let again = place.says(2, &["export", "sft.yaml", "--to", form, "--output", form]);
         assert!(again.contains("holds"), "{again}");
     }
-    let flag = place.says(
-        2,
-        &[
-            "export", "sft.yaml", "--to", "trl", "--dtype", "float16", "--output", "x",
-        ],
-    );
-    assert!(flag.contains("--dtype"), "{flag}");
+    for [flag, value] in [["--dtype", "float16"], ["--license", "mit"]] {
+        let said = place.says(2, &["export", "sft.yaml", "--to", "trl", flag, value, "--output", "x"]);
+        assert!(said.contains(flag), "{said}");
+    }
     place.run("train_file: rows.csv\noutput_dir: out\n");
     for (form, way_out) in [("script", "architecture of transformers"), ("trl", "as script")] {
         let refused = place.output(&["export", "run.yaml", "--to", form, "--output", "x"]);

@@ -3,8 +3,7 @@
 //! [`crate::models`], one step in [`crate::train::step`].
 
 use crate::config::RunConfig;
-use crate::data::audit::Reading;
-use crate::data::{Columns, Dataset};
+use crate::data::{Columns, Data};
 use crate::device;
 use crate::error::{Kind, Result};
 use crate::estimate;
@@ -25,16 +24,6 @@ use lorakeet_i18n::messages::device::KeepLess;
 use lorakeet_i18n::messages::run as msg;
 use lorakeet_i18n::messages::run::NothingToRecompute;
 use std::rc::Rc;
-
-/// Rows, and the SHA-256 of the file that they were read from.
-pub(crate) struct Data {
-    pub(crate) rows: Dataset,
-    pub(crate) digest: String,
-    /// How they were read.
-    pub(crate) reading: Reading,
-    /// Of validation rows, the digest of the data that they were compared with, where those that leak were left out.
-    pub(crate) compared: Option<String>,
-}
 
 /// What a run is made of.
 pub(crate) struct Job<'a> {

@@ -14,7 +14,7 @@ mod results;
 
 pub use condition::{At, Comparison, Condition, Operand, RunValue, decimal};
 pub use recording::Recording;
-pub use results::{Results, RunResults};
+pub use results::{Measured, Results, RunResults};
 
 use crate::config::{KNOBS, RunConfig, find};
 use crate::did_you_mean::nearest;

@@ -4,14 +4,13 @@
 #[cfg(test)]
 mod tests;
 
-use lorakeet_core::Error;
 use lorakeet_core::error::Kind;
+use lorakeet_core::lesson::Measured;
 use lorakeet_core::protocol::{
-    Baseline, BaselineKind, Comparison, EvalInfo, Event, Metric, ModelInfo, Picture, RunInfo, RunSummary, StepInfo,
+    Baseline, BaselineKind, Comparison, EvalInfo, Metric, ModelInfo, Picture, RunInfo, RunSummary, StepInfo,
     TokenProbability, Verdict,
 };
 use lorakeet_core::task::Task;
-use lorakeet_i18n::Message;
 use serde_json::Value;
 
 /// What the engine said, as far as the lab listens.
@@ -27,7 +26,7 @@ pub enum Heard {
     /// Knobs that were asked for.
     Knobs(Vec<KnobField>),
     /// What a run measures: it goes to its results.
-    Measured(Event),
+    Measured(Measured),
     /// The beginning continued.
     Sample(Sample),
     /// A picture, and the steps done.
@@ -156,8 +155,8 @@ pub fn read(event: &Value) -> Option<Heard> {
                 }
             }),
         })),
-        "model" => Heard::Measured(Event::Model(model(of))),
-        "started" => Heard::Measured(Event::Started(RunInfo {
+        "model" => Heard::Measured(Measured::Model(model(of))),
+        "started" => Heard::Measured(Measured::Started(RunInfo {
             max_steps: of.size("max_steps"),
             train_examples: of.size("train_examples"),
             eval_examples: of.size("eval_examples"),
@@ -166,7 +165,7 @@ pub fn read(event: &Value) -> Option<Heard> {
             task: Task::default(),
             loss: of.text("loss"),
         })),
-        "step" => Heard::Measured(Event::Step(StepInfo {
+        "step" => Heard::Measured(Measured::Step(StepInfo {
             step: of.size("step"),
             epoch: of.number("epoch"),
             loss: of.number("loss"),
@@ -178,7 +177,7 @@ pub fn read(event: &Value) -> Option<Heard> {
             seconds: of.number("seconds"),
             device_bytes: None,
         })),
-        "eval" => Heard::Measured(Event::Eval(EvalInfo {
+        "eval" => Heard::Measured(Measured::Eval(EvalInfo {
             step: of.size("step"),
             loss: of.number("loss"),
             perplexity: of.number("perplexity"),
@@ -195,11 +194,9 @@ pub fn read(event: &Value) -> Option<Heard> {
                     metrics: metrics(of),
                 })
             });
-            Heard::Measured(Event::Baseline {
-                scores: scores.into_iter().flatten().collect(),
-            })
+            Heard::Measured(Measured::Baseline(scores.into_iter().flatten().collect()))
         }
-        "done" => Heard::Measured(Event::Done(RunSummary {
+        "done" => Heard::Measured(Measured::Done(RunSummary {
             finished: event["finished"] == true,
             steps: of.size("steps"),
             train_loss: of.number("train_loss"),
@@ -415,9 +412,4 @@ impl<'a> Fields<'a> {
         let items: &'a [Value] = all(&self.0[key]);
         items.iter().map(|item| read(Fields(item))).collect()
     }
-}
-
-/// The event of a run that ended so, for its results.
-pub fn failure(kind: Kind) -> Event {
-    Event::Failed(Error::new(kind, Message::verbatim(String::new())))
 }

@@ -1,10 +1,10 @@
 //! One run of a lesson as the lab sees it: what it measured, its curves, its texts and its pictures.
 
 use crate::curves::{Line, thinned};
-use crate::events::{Heard, Report, Sample, failure};
+use crate::events::{Heard, Report, Sample};
 use lorakeet_core::error::Kind;
-use lorakeet_core::lesson::RunResults;
-use lorakeet_core::protocol::{Baseline, Event, Picture, PictureKind};
+use lorakeet_core::lesson::{Measured, RunResults};
+use lorakeet_core::protocol::{Baseline, Picture, PictureKind};
 
 /// Points of a curve at most.
 const POINTS: usize = 240;
@@ -49,20 +49,20 @@ impl RunRecord {
         }
     }
 
-    fn measure(&mut self, event: Event) {
-        self.results.take(&event);
-        match event {
-            Event::Started(info) => self.max_steps = info.max_steps,
-            Event::Step(step) if step.loss.is_finite() => self.losses.push((step.step as f64, step.loss)),
-            Event::Eval(eval) if eval.loss.is_finite() => self.eval_losses.push((eval.step as f64, eval.loss)),
-            Event::Baseline { scores } => self.baselines = scores,
+    fn measure(&mut self, measured: Measured) {
+        self.results.take(&measured);
+        match measured {
+            Measured::Started(info) => self.max_steps = info.max_steps,
+            Measured::Step(step) if step.loss.is_finite() => self.losses.push((step.step as f64, step.loss)),
+            Measured::Eval(eval) if eval.loss.is_finite() => self.eval_losses.push((eval.step as f64, eval.loss)),
+            Measured::Baseline(scores) => self.baselines = scores,
             _ => {}
         }
     }
 
     /// The run ended in an error; whether that is a result and no fault: it diverged, which `said` tells.
     pub fn fail(&mut self, kind: Kind, said: &str) -> bool {
-        self.results.take(&failure(kind));
+        self.results.take(&Measured::Failed(kind));
         let is_result = self.results.is_diverged();
         if is_result && !said.is_empty() {
             self.notes.push(said.to_owned());
@@ -97,7 +97,7 @@ mod tests {
     use lorakeet_core::protocol::EvalInfo;
 
     fn eval(step: usize, loss: f64) -> Heard {
-        Heard::Measured(Event::Eval(EvalInfo {
+        Heard::Measured(Measured::Eval(EvalInfo {
             step,
             loss,
             perplexity: loss.exp(),

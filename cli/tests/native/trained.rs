@@ -76,14 +76,40 @@ fn a_run_s_folder_says_what_is_scored_answered_and_reported() {
     let written = place.told(&["report", "out", "--language", "zh-CN"]);
     assert_eq!(written["path"], "out/lorakeet-report.html");
     let page = String::from_utf8(place.read("out/lorakeet-report.html")).expect("text");
-    assert!(page.contains("lang=\"zh-CN\"") && page.contains("<svg"), "{page}");
+    assert!(page.contains("lang=\"zh-Hans\"") && page.contains("<svg"), "{page}");
+    let refused = place.says(2, &["report", "out", "--language", "fr"]);
+    assert!(refused.contains("en and zh-CN"), "{refused}");
+
+    // Without what is kept beside the record, the log has the report.
+    fs::remove_file(place.0.join("out/outcome.json")).expect("it is removed");
+    place.says(0, &["report", "out", "--output", "logged.md"]);
+    let logged = String::from_utf8(place.read("logged.md")).expect("text");
+    assert!(
+        logged.contains("## Verdict") && logged.contains("95% interval"),
+        "{logged}"
+    );
+    assert!(place.prints(&["show", "out"]).contains("tuned model"));
+
+    // Where the end's weights are missing, those of the newest checkpoint answer, which is said once.
+    fs::remove_file(place.0.join("out/model.safetensors")).expect("it is removed");
+    let said = place.says(0, &["predict", "out"]);
+    assert_eq!(said.matches("the weights of step 20 are taken").count(), 1, "{said}");
+
+    fs::rename(place.0.join("rows.csv"), place.0.join("moved.csv")).expect("it is moved");
+    let refused = place.says(2, &["predict", "out"]);
+    assert!(
+        refused.contains("rows.csv") && refused.contains("--data"),
+        "it says which file is not there, and the way out: {refused}"
+    );
+    place.says(0, &["predict", "out", "--data", "moved.csv"]);
 }
 
 #[test]
 fn an_adapter_s_folder_brings_its_base_and_a_run_without_weights_is_refused() {
     let place = Place::new("trained-adapter");
     adapter(&place, 4);
-    place.says(0, &[FIRST, &["--set", "eval_steps=4"]].concat());
+    let without_copies = ["--set", "drop_rows=exact_duplicates"];
+    place.says(0, &[FIRST, &["--set", "eval_steps=4"], &without_copies].concat());
     let scored = score(&place.prints(&["eval", "out", "--json"]));
     let wanted = final_loss(&place);
     assert!((scored - wanted).abs() < 1e-4, "{scored}, not {wanted}");
@@ -100,6 +126,14 @@ fn an_adapter_s_folder_brings_its_base_and_a_run_without_weights_is_refused() {
         "12",
     ];
     assert_eq!(write("out"), place.prints(&by_hand));
+
+    // Of another file all rows are scored, unless the person says otherwise.
+    let row = "{\"text\": \"Row 3 says that parrots repeat what they hear 3 times.\"}\n";
+    fs::write(place.0.join("twice.jsonl"), row.repeat(2)).expect("it is written");
+    let all: &[&str] = &["eval", "out", "--data", "twice.jsonl"];
+    assert!(!place.says(0, all).contains("left out by drop_rows"));
+    let said = place.says(0, &[all, &without_copies].concat());
+    assert!(said.contains("Rows left out by drop_rows: 1"), "{said}");
 
     // Where the end is missing the newest whole checkpoint is taken, and without one there is nothing.
     for file in ["adapter_model.safetensors", "adapter_config.json"] {

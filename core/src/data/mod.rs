@@ -65,6 +65,7 @@ pub use token_classification::{Tagged, TaggedRow, token_classification_examples}
 pub use told::Told;
 pub use value::Value;
 
+use self::audit::Reading;
 use crate::chat::Conversation;
 use crate::config::Encoding;
 use crate::error::{Error, Result};
@@ -121,6 +122,16 @@ pub struct Dataset {
     table: Option<Arc<parse::Table>>,
     /// The rows of a file that holds nothing but numbers and labels; see [`Dataset::numeric`].
     numbers: Option<Arc<Labelled>>,
+}
+
+/// Rows, and the SHA-256 of the file that they were read from.
+pub(crate) struct Data {
+    pub(crate) rows: Dataset,
+    pub(crate) digest: String,
+    /// How they were read.
+    pub(crate) reading: Reading,
+    /// Of validation rows, the digest of the data that they were compared with, where those that leak were left out.
+    pub(crate) compared: Option<String>,
 }
 
 impl Dataset {

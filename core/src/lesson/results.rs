@@ -2,7 +2,7 @@
 
 use super::condition::{At, BASELINE};
 use crate::error::Kind;
-use crate::protocol::{Baseline, EvalInfo, Event, Metric};
+use crate::protocol::{Baseline, EvalInfo, Event, Metric, ModelInfo, RunInfo, RunSummary, StepInfo};
 use crate::task::is_lower_better;
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ pub type Results = BTreeMap<String, RunResults>;
 /// What one run measured so far.
 ///
 /// It has to hear of the model, too, if `base_bytes` is wanted: where a model stays loaded for the next run, hand its
-/// [`Event::Model`] over again.
+/// [`Measured::Model`] over again.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct RunResults {
     base_bytes: Option<u64>,
@@ -26,6 +26,41 @@ pub struct RunResults {
     baselines: Vec<Baseline>,
     seconds: Option<f64>,
     ending: Ending,
+}
+
+/// What of an [`Event`] measures a run. A program that reads these alone, as the lab's page does, is smaller by all the others.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Measured {
+    /// [`Event::Model`].
+    Model(ModelInfo),
+    /// [`Event::Started`].
+    Started(RunInfo),
+    /// [`Event::Step`].
+    Step(StepInfo),
+    /// [`Event::Eval`].
+    Eval(EvalInfo),
+    /// [`Event::Baseline`].
+    Baseline(Vec<Baseline>),
+    /// [`Event::Done`].
+    Done(RunSummary),
+    /// [`Event::Failed`].
+    Failed(Kind),
+}
+
+impl Measured {
+    /// What an event measures; none of most.
+    pub fn of(event: &Event) -> Option<Self> {
+        Some(match event {
+            Event::Model(model) => Self::Model(model.clone()),
+            Event::Started(info) => Self::Started(info.clone()),
+            Event::Step(step) => Self::Step(step.clone()),
+            Event::Eval(eval) => Self::Eval(eval.clone()),
+            Event::Baseline { scores } => Self::Baseline(scores.clone()),
+            Event::Done(summary) => Self::Done(summary.clone()),
+            Event::Failed(error) => Self::Failed(error.kind),
+            _ => return None,
+        })
+    }
 }
 
 /// Whether a run is over, and how it ended.
@@ -42,33 +77,34 @@ enum Ending {
 impl<'a> FromIterator<&'a Event> for RunResults {
     fn from_iter<I: IntoIterator<Item = &'a Event>>(events: I) -> Self {
         let mut results = Self::default();
-        events.into_iter().for_each(|event| results.take(event));
+        let measured = events.into_iter().filter_map(Measured::of);
+        measured.for_each(|measured| results.take(&measured));
         results
     }
 }
 
 impl RunResults {
-    /// Takes an event of the run; those that measure nothing are ignored.
-    pub fn take(&mut self, event: &Event) {
-        match event {
-            Event::Model(model) => self.base_bytes = Some(model.weight_bytes),
-            Event::Started(info) => {
+    /// Takes what the run measured next.
+    pub fn take(&mut self, measured: &Measured) {
+        match measured {
+            Measured::Model(model) => self.base_bytes = Some(model.weight_bytes),
+            Measured::Started(info) => {
                 *self = Self {
                     base_bytes: self.base_bytes,
                     trainable_parameters: Some(info.trainable_parameters),
                     ..Self::default()
                 }
             }
-            Event::Step(step) => {
+            Measured::Step(step) => {
                 self.steps = step.step;
                 self.losses.push(step.loss);
             }
-            Event::Eval(eval) => {
+            Measured::Eval(eval) => {
                 self.evals.push(eval.clone());
                 self.last = Some(self.evals.len() - 1);
             }
-            Event::Baseline { scores } => self.baselines.extend(scores.iter().cloned()),
-            Event::Done(summary) => {
+            Measured::Baseline(scores) => self.baselines.extend(scores.iter().cloned()),
+            Measured::Done(summary) => {
                 (self.steps, self.seconds) = (summary.steps, Some(summary.seconds));
                 if let Some(loss) = summary.eval_loss_after {
                     self.last = self.nearest_eval(loss);
@@ -79,13 +115,12 @@ impl RunResults {
                     false => Ending::Diverged,
                 };
             }
-            Event::Failed(error) => {
-                self.ending = match error.kind {
+            Measured::Failed(kind) => {
+                self.ending = match kind {
                     Kind::Diverged => Ending::Diverged,
                     _ => Ending::BrokeOff,
                 }
             }
-            _ => {}
         }
     }
 

@@ -4,13 +4,14 @@ mod check;
 
 use super::Session;
 use crate::config::RunConfig;
+use crate::data::Data;
 use crate::data::audit::Reading;
 use crate::error::Result;
 use crate::export::{
     Form, License, PieceSink, RunRecord, Settings, Trained, dtype, export, license, outlook,
     write_report as report_text,
 };
-use crate::finetune::{Data, Finished};
+use crate::finetune::Finished;
 use crate::formats::{ModelFiles, peft::Adapter};
 use crate::host::Emit;
 use crate::loaded_model::{LoadedModel, loaded};

@@ -22,11 +22,11 @@ pub use predict::References;
 
 use crate::config::{RunConfig, find};
 use crate::data::audit::Reading;
-use crate::data::{self, Columns};
+use crate::data::{self, Columns, Data};
 use crate::device;
 use crate::error::{Error, Kind, Result};
 use crate::estimate::LastPace;
-use crate::finetune::{Data, Job, finetune};
+use crate::finetune::{Job, finetune};
 use crate::formats::{ModelFiles, peft::Adapter};
 use crate::head_spec::HeadRecord;
 use crate::host::{Control, Emit, Host, Receiver};

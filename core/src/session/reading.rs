@@ -3,9 +3,8 @@
 use super::Session;
 use crate::config::RunConfig;
 use crate::data::audit::Reading;
-use crate::data::{self, Dataset};
+use crate::data::{self, Data, Dataset};
 use crate::error::{Error, Result};
-use crate::finetune::Data;
 use crate::host::Emit;
 use crate::protocol::Event;
 use crate::store::{self, MemoryFile, Source};

@@ -26,8 +26,8 @@ use super::fingerprint::Fingerprint;
 use super::optim::{AdamW, Moments};
 use super::resume::check_length;
 use crate::config::{Plan, RunConfig};
+use crate::data::Data;
 use crate::error::{Error, Result};
-use crate::finetune::Data;
 use crate::formats::{
     blocks,
     safetensors::{self, Numbers},

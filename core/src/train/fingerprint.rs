@@ -2,9 +2,8 @@
 //! to have the same, or it would be neither the old run nor a new one.
 
 use crate::config::{KNOBS, Knob, OnResume, RunConfig};
-use crate::data::{Example, RowDifference, RowMarks, Target};
+use crate::data::{Data, Example, RowDifference, RowMarks, Target};
 use crate::error::{Error, Result};
-use crate::finetune::Data;
 use crate::formats::peft::Adapter;
 use crate::host::Emit;
 use crate::loaded_model::LoadedModel;

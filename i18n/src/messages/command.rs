@@ -53,6 +53,10 @@ messages! { "command";
     NoWeightsYet = "has no weights yet: no adapter, no model, no whole checkpoint", "还没有权重：没有适配器、模型或完整的检查点";
     FinishTheRun = "Let the run go on (resume_from_checkpoint: true), or name the folder of one that has ended.",
         "请继续这次训练（resume_from_checkpoint: true），或指定一次已结束的训练的文件夹。";
+    RunsDataNotThere = "is not there: a run's record names files as they were seen from the folder in which it was started",
+        "文件不存在：训练记录中的路径以启动训练时所在的文件夹为准";
+    NameRunsData = "Run the command in that folder, or name the file with --data.",
+        "请在那个文件夹中运行此命令，或用 --data 指定文件。";
     NothingHeldOutByRun = "The run holds no rows out: all of its rows are scored, those that it was trained on.",
         "这次训练没有留出数据：评估的是它的全部数据，即训练用过的数据。";
     AnswersTrainedRows =

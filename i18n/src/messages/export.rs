@@ -93,7 +93,7 @@ messages! { "export";
     QuantizesModels = "holds an adapter, and a model is quantized as a whole", "其中是适配器，而量化针对整个模型";
     MergeFirst = "Merge it first with lorakeet merge, or use lorakeet export --to gguf --dtype.",
         "请先用 lorakeet merge 合并，或使用 lorakeet export --to gguf --dtype。";
-    NoLinearToPack = "has no linear of its layers that could be packed", "各层中没有可打包的线性层";
+    NoLinearToPack = "has no linear of its layers that could be packed", "各层中没有可以量化的线性层";
     ExportCalledOff = "the export was called off", "导出已取消";
     RoundedAlready { storage } =
         "The model is stored as {storage}, so its numbers are rounded a second time; one with 16 or 32 bits loses less.",
@@ -138,6 +138,9 @@ messages! { "export";
     ExportScript = "Export a classification as script; train other tasks here.", "分类任务请导出为 script；其他任务请在本程序中训练。";
     NoRunFile = "has no run.yaml, so how to train is not known", "没有 run.yaml，无法得知训练设置";
     NameRunFile = "Name a run file, a run's output_dir or a checkpoint in it.", "请指定运行文件、训练的 output_dir 或其中的检查点。";
+    NoLicense { got } = "{got} is not the name of a licence", "{got} 不是许可证名称";
+    NameLicense = "Name one, such as apache-2.0, or leave --license out to take that of the base.",
+        "请填写许可证名称，如 apache-2.0；去掉 --license 则采用基座模型的许可证。";
     FlagWithoutMeaning { form } = "has no meaning for {form}", "对 {form} 没有意义";
     LeaveFlagOut = "Leave it out.", "请去掉该选项。";
     RunIsDone { step } = "The run is done after step {step}: it is exported from its beginning.", "训练已在第 {step} 步完成：从头导出。";

@@ -10,8 +10,7 @@ use crate::record::RunRecord;
 use crate::wire::{Ask, Loaded, RunAsk};
 use js_sys::{Array, ArrayBuffer, Reflect};
 use lorakeet_core::error::Kind;
-use lorakeet_core::lesson::{BUNDLED_MODEL, BreakIt, LessonRun};
-use lorakeet_core::protocol::Event;
+use lorakeet_core::lesson::{BUNDLED_MODEL, BreakIt, LessonRun, Measured};
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 use wasm_bindgen::prelude::*;
@@ -120,7 +119,7 @@ impl Lab {
             let said = said.unwrap_or_else(|| self.model.borrow().words().engine_stopped.to_owned());
             return self.hear_failure(kind, said, field("fatal").is_truthy());
         }
-        if let Heard::Measured(Event::Model(_)) = &heard {
+        if let Heard::Measured(Measured::Model(_)) = &heard {
             self.memory.borrow_mut().model = Some(json::text(&event));
         }
         let running = self.model.borrow().current.clone();
@@ -152,7 +151,7 @@ impl Lab {
                 self.change(|model| model.knobs = knobs);
                 self.answered("knobs");
             }
-            Heard::Measured(event @ Event::Model(_)) => {
+            Heard::Measured(event @ Measured::Model(_)) => {
                 // Of a run that reads the model again, in fewer bits, it is the run's.
                 self.take(Heard::Measured(event), None);
                 self.answered("model");
@@ -184,10 +183,10 @@ impl Lab {
             return;
         };
         let step = match &heard {
-            Heard::Measured(Event::Step(step)) => Some(step.clone()),
+            Heard::Measured(Measured::Step(step)) => Some(step.clone()),
             _ => None,
         };
-        let is_over = matches!(heard, Heard::Measured(Event::Done(_)));
+        let is_over = matches!(heard, Heard::Measured(Measured::Done(_)));
         self.change(|model| {
             if let Some(run) = model.runs.get_mut(&name) {
                 run.take(heard, said);

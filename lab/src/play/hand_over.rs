@@ -11,7 +11,7 @@ use crate::options;
 use crate::record::RunRecord;
 use crate::wire::{Ask, RunAsk};
 use js_sys::{Array, ArrayBuffer, Object, Reflect};
-use lorakeet_core::protocol::Event;
+use lorakeet_core::lesson::Measured;
 use serde_json::{Map, Value, json};
 use wasm_bindgen::prelude::*;
 use web_sys::File;
@@ -140,7 +140,7 @@ impl KeptRuns {
 
     /// Whether a run that went on says once more what is known of it.
     pub(super) fn is_told_again(&self, heard: &Heard) -> bool {
-        self.is_continued && matches!(heard, Heard::Measured(Event::Started(_) | Event::Baseline { .. }))
+        self.is_continued && matches!(heard, Heard::Measured(Measured::Started(_) | Measured::Baseline(_)))
     }
 
     /// Forgets the runs that another frame has left to be trained.

@@ -9,9 +9,7 @@ use lorakeet_i18n::Message;
 use serde_json::{Value, json};
 
 fn results(events: &[Event]) -> RunResults {
-    let mut results = RunResults::default();
-    events.iter().for_each(|event| results.take(event));
-    results
+    events.iter().collect()
 }
 
 fn event(value: Value) -> Event {
