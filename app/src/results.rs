@@ -131,6 +131,7 @@ impl RunResult {
             tokens_per_second: f64::NAN,
             num_input_tokens_seen: 0,
             eta_seconds: f64::NAN,
+            seconds: f64::NAN,
             device_bytes: None,
         };
         self.losses.iter().map(step).collect()

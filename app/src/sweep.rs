@@ -3,24 +3,16 @@
 use crate::settings::{Settings, show};
 use crate::storage::Stored;
 use leptos::prelude::*;
-use lorakeet_core::config::{FinetuningType, KNOBS, Knob, Resolved, RunConfig, SweptKnob};
+use lorakeet_core::config::{FinetuningType, InSweep, KNOBS, Knob, Resolved, RunConfig, SweptKnob};
 use lorakeet_core::error::Error;
 use lorakeet_core::protocol::{RunState, StoredSweep, Sweep};
-use lorakeet_core::sweep::{Halving, Turn, Variants, can_be_swept, check_adapter, split_values};
+use lorakeet_core::sweep::{Halving, Turn, Variants, check_adapter, split_values};
 use web_sys::File;
 
 /// Runs of a sweep in the page at most.
 pub const MOST_RUNS: usize = 64;
 /// Milliseconds of a minute.
 const MINUTE: f64 = 60_000.0;
-
-/// Knobs that say where something is stored; a sweep of them would say nothing.
-const OF_STORAGE: [&str; 4] = [
-    "save_steps",
-    "save_strategy",
-    "save_total_limit",
-    "adapter_name_or_path",
-];
 
 /// A knob with the values to try, as they stand in their field.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -234,9 +226,7 @@ impl Sweeps {
 
 /// The knobs that a person can choose to try.
 pub fn knobs() -> impl Iterator<Item = &'static Knob> {
-    KNOBS
-        .iter()
-        .filter(|knob| can_be_swept(knob.name) && !OF_STORAGE.contains(&knob.name))
+    KNOBS.iter().filter(|knob| knob.in_sweep == InSweep::Tried)
 }
 
 /// What suits the settings: a third of the learning rate, itself and three times as much, and of a fresh adapter the rank and twice
@@ -330,9 +320,6 @@ mod tests {
         for choice in proposed(&RunConfig::default(), true) {
             assert!(knobs().any(|knob| knob.name == choice.knob), "{choice:?}");
         }
-        assert!(knobs().all(|knob| knob.name != "val_size" && knob.name != "output_dir"));
-        for name in OF_STORAGE {
-            assert!(KNOBS.iter().any(|knob| knob.name == name), "{name}");
-        }
+        assert!(knobs().all(|knob| !["val_size", "output_dir", "save_steps"].contains(&knob.name)));
     }
 }

@@ -544,6 +544,7 @@ mod tests {
             tokens_per_second: 144.0,
             num_input_tokens_seen: 1024,
             eta_seconds: 125.0,
+            seconds: 30.0,
             device_bytes: None,
         };
         assert_eq!(

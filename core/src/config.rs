@@ -23,7 +23,7 @@ mod wire;
 mod write;
 
 pub use check::named;
-pub use knob::{Group, Kind, Knob, OnResume, find};
+pub use knob::{Group, InScript, InSweep, Kind, Knob, OnResume, find};
 pub use knobs::{KNOBS, RunConfig};
 pub use page_query::PageQuery;
 pub use plan::Plan;

@@ -171,6 +171,16 @@ impl ReadAt for MemoryFile {
     }
 }
 
+/// The value of a future that waits for nothing, as all are that read memory.
+#[cfg(test)]
+pub(crate) fn now<T>(future: impl Future<Output = T>) -> T {
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    match std::pin::pin!(future).poll(&mut context) {
+        std::task::Poll::Ready(value) => value,
+        std::task::Poll::Pending => panic!("the future waits for something"),
+    }
+}
+
 /// Files in memory, for tests and for the page's downloads.
 #[derive(Debug, Default)]
 pub struct MemorySink {

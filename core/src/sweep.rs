@@ -11,7 +11,7 @@ mod variants;
 
 pub use kept::{Best, Heard, Row};
 pub use standing::Standing;
-pub use variants::{Variant, Variants, can_be_swept, check_adapter, split_values};
+pub use variants::{Variant, Variants, check_adapter, split_values};
 
 use standing::or_last;
 

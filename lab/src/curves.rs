@@ -146,6 +146,7 @@ mod tests {
             tokens_per_second: 0.0,
             num_input_tokens_seen: 0,
             eta_seconds: 0.0,
+            seconds: 0.0,
             device_bytes: None,
         }
     }

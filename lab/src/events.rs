@@ -174,6 +174,7 @@ pub fn read(event: &Value) -> Option<Heard> {
             tokens_per_second: of.number("tokens_per_second"),
             num_input_tokens_seen: of.whole("num_input_tokens_seen"),
             eta_seconds: of.number("eta_seconds"),
+            seconds: of.number("seconds"),
             device_bytes: None,
         })),
         "eval" => Heard::Measured(Measured::Eval(EvalInfo {

@@ -65,6 +65,9 @@ pub struct Options {
     pub missing: Vec<&'static str>,
     /// Flags that the browser is given besides.
     pub flags: Vec<&'static str>,
+    /// Bytes that a site may store, in place of the browser's own limit: Firefox alone is told so; of Chromium see
+    /// [`Page::limit_storage`].
+    pub storage_bytes: Option<u64>,
     /// What stands behind the address; `?device=gpu` by default.
     pub query: String,
     /// What WebGPU is without in the page's worker; with a shim it can be counted and broken.
@@ -81,6 +84,7 @@ impl Default for Options {
             height: 900,
             missing: Vec::new(),
             flags: Vec::new(),
+            storage_bytes: None,
             // Left to choose, the engine would take the CPU before a software adapter.
             query: "?device=gpu".into(),
             gpu_shim: None,
@@ -119,7 +123,7 @@ impl Page {
     /// The browser does not start, or the address does not open.
     pub async fn open_at(url: &str, options: &Options) -> Result<Self> {
         let folder = fresh_folder()?;
-        let driver = Driver::start(options.browser, &folder.0).await?;
+        let driver = Driver::start(options.browser, &folder.0, options.storage_bytes).await?;
         let mut builder = ClientBuilder::new(HttpConnector::new());
         builder.capabilities(capabilities(options, &folder.0)?);
         let client = builder.connect(&driver.url()).await.with_context(|| {

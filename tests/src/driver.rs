@@ -67,16 +67,17 @@ enum Start {
 }
 
 impl Driver {
-    /// Starts the driver of a browser on a free port; `folder` takes the browser's messages and its profile.
+    /// Starts the driver of a browser on a free port; `folder` takes the browser's messages and its profile. `storage_bytes` is how
+    /// much Firefox lets a site store.
     ///
     /// # Errors
     /// The driver cannot be started, or ended each time before it listened.
-    pub async fn start(browser: Browser, folder: &Path) -> Result<Self> {
+    pub async fn start(browser: Browser, folder: &Path, storage_bytes: Option<u64>) -> Result<Self> {
         let program = browser.program();
         let log = folder.join("browser.log");
         let mut driver = start_often(&program, || match browser {
             Browser::Chromium => Self::chromedriver(&program, &log),
-            Browser::Firefox => Self::firefox(&program, &log, &folder.join("profile")),
+            Browser::Firefox => Self::firefox(&program, &log, &folder.join("profile"), storage_bytes),
             Browser::WebKit => Self::webkit(&program, &log),
         })?;
         if browser == Browser::Firefox {
@@ -128,7 +129,7 @@ impl Driver {
     }
 
     /// Firefox writes the port of its Marionette into the profile.
-    fn firefox(program: &OsStr, log: &Path, profile: &Path) -> Result<Start> {
+    fn firefox(program: &OsStr, log: &Path, profile: &Path, storage_bytes: Option<u64>) -> Result<Start> {
         std::fs::create_dir_all(profile)?;
         let ready = profile.join("MarionetteActivePort");
         let _ = std::fs::remove_file(&ready);
@@ -146,8 +147,12 @@ impl Driver {
             // Tab reaches links and buttons wherever the system's setting says otherwise.
             ("accessibility.tabfocus", "7".into()),
         ];
+        // In KiB for all sites together, of which each gets a fifth, 10 MiB at least.
+        let limit = storage_bytes.map(|bytes| (bytes / 1024 * 5).to_string());
+        let limit = limit.map(|limit| ("dom.quotaManager.temporaryStorage.fixedLimit", limit));
+        let preferences = preferences.into_iter().chain(limit);
         let lines = preferences.map(|(name, value)| format!("user_pref(\"{name}\", {value});\n"));
-        std::fs::write(profile.join("user.js"), lines.concat())?;
+        std::fs::write(profile.join("user.js"), lines.collect::<String>())?;
         let mut command = Command::new(program);
         command
             .args(["--headless", "--marionette", "--no-remote", "--profile"])

@@ -121,3 +121,74 @@ impl Page {
         self.run(ASK, vec![json!(name)]).await.map(drop)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+
+    /// The page that tells how all of this is used.
+    const PAGE: &str = include_str!("../README.md");
+    /// Where what it calls in core is.
+    const DEVICE: [&str; 4] = [
+        include_str!("../../core/src/device.rs"),
+        include_str!("../../core/src/device/launches.rs"),
+        include_str!("../../core/src/device/memory.rs"),
+        include_str!("../../core/src/device/work.rs"),
+    ];
+
+    /// The names behind `before` in the page.
+    fn names(before: &str) -> Vec<&str> {
+        let behind = PAGE.split(before).skip(1);
+        let name = |text: &'static str| {
+            let end = text.find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+            &text[..end.unwrap_or(text.len())]
+        };
+        behind.map(name).collect()
+    }
+
+    #[test]
+    fn the_page_about_counters_and_shims_names_what_there_is() {
+        let called = names("device::");
+        assert!(called.len() > 10, "{called:?}");
+        for name in called {
+            let is_there = DEVICE.iter().any(|text| text.contains(&format!("pub fn {name}(")));
+            assert!(is_there, "device::{name}");
+        }
+        let Value::Object(fields) = json!(GpuShim::default()) else {
+            panic!("fields")
+        };
+        for name in fields.keys() {
+            assert!(PAGE.contains(&format!("`{name}`")), "{name} is not in the page");
+            assert!(SCRIPT.contains(name), "{name} is not in the script");
+        }
+    }
+
+    #[test]
+    fn the_script_has_every_fault_and_every_count() {
+        let faults = [
+            GpuFault::Validation,
+            GpuFault::Memory,
+            GpuFault::Internal,
+            GpuFault::Destroyed,
+            GpuFault::Silent,
+        ];
+        let told: Vec<String> = names("GpuFault::").into_iter().map(str::to_lowercase).collect();
+        assert_eq!(told.len(), faults.len());
+        for fault in faults {
+            let name = format!("{fault:?}").to_lowercase();
+            assert!(
+                told.contains(&name) && SCRIPT.contains(&format!("{name}: () =>")),
+                "{name}"
+            );
+        }
+        let (_, row) = PAGE.split_once("`GpuAnswer` | ").expect("the row of the counts");
+        let (row, _) = row.split_once(';').expect("the names end");
+        let counts: Vec<&str> = row.split('`').skip(1).step_by(2).collect();
+        let read: serde_json::Map<String, Value> = counts.iter().map(|name| ((*name).to_owned(), json!(1))).collect();
+        serde_json::from_value::<GpuCounts>(Value::Object(read)).expect("all that is read is told of");
+        for name in counts {
+            assert!(SCRIPT.contains(&format!("{name}: ")), "{name} is not in the script");
+        }
+    }
+}

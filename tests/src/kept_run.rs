@@ -2,7 +2,7 @@
 
 use crate::browser::Page;
 use crate::user_actions::{REACTION, READY, STATUS, STEP};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 /// The steps of the whole checkpoints that the indexes of the private file system name, as a promise.
@@ -48,6 +48,32 @@ const DAMAGE: &str = "const [name, way] = arguments;
         }
         throw new Error('no run is stored');
     })()";
+
+/// Fills the browser's storage up to the last bytes, with files beside those of the page.
+const FILL: &str = "return (async () => {
+    const root = await navigator.storage.getDirectory();
+    let number = 0;
+    for (let size = 1 << 24; size >= 1 << 8; ) {
+        const name = `filler-${number}`;
+        try {
+            const file = await root.getFileHandle(name, { create: true });
+            const writer = await file.createWritable();
+            await writer.write(new Uint8Array(size));
+            await writer.close();
+            number += 1;
+        } catch (error) {
+            await root.removeEntry(name).catch(() => {});
+            if (error.name !== 'QuotaExceededError') throw error;
+            size /= 2;
+        }
+    }
+})()";
+
+/// Removes these files.
+const EMPTY: &str = "return (async () => {
+    const root = await navigator.storage.getDirectory();
+    for await (const name of root.keys()) if (name.startsWith('filler-')) await root.removeEntry(name);
+})()";
 
 /// Whether a run is offered that can be gone on with.
 const IS_OFFERED: &str = "return !!document.querySelector('[data-testid=\"interrupted-run\"]')";
@@ -114,6 +140,61 @@ impl Page {
             .wait_until("a newer checkpoint is written", REACTION, &newer)
             .await?;
         step.as_u64().context("a step is a number")
+    }
+
+    /// Waits until the page has noted something that contains these words.
+    ///
+    /// # Errors
+    /// It has not.
+    pub async fn wait_for_note(&self, words: &str) -> Result<()> {
+        let script = format!(
+            "return document.querySelector('[data-testid=\"notes\"]')?.textContent.includes({}) ?? false",
+            json!(words)
+        );
+        self.wait_until(words, READY, &script).await.map(drop)
+    }
+
+    /// Fills all room that the browser lets the page have, which is little (see [`crate::browser::Options::storage_bytes`]), or
+    /// gives it back.
+    ///
+    /// # Errors
+    /// The browser stores nothing, or refuses otherwise than for want of room.
+    pub async fn fill_storage(&self, is_full: bool) -> Result<()> {
+        let script = if is_full { FILL } else { EMPTY };
+        self.run(script, Vec::new()).await.map(drop)
+    }
+
+    /// Takes the room away from a run under way so many times, and gives it back. `set_full` does both. The run trains on, says
+    /// once that it is not saved, keeps its last checkpoint, and is saved again when there is room; it goes on from there after the
+    /// page was left.
+    ///
+    /// # Errors
+    /// It does not.
+    pub async fn train_on_without_room(
+        &self,
+        times: usize,
+        set_full: impl AsyncFn(&Self, bool) -> Result<()>,
+    ) -> Result<()> {
+        let mut saved = self.save_by_leaving(0).await?;
+        for time in 0..times {
+            set_full(self, true).await?;
+            let step = self.step().await?;
+            self.tell_of_leaving().await?;
+            // It is said once.
+            if time == 0 {
+                self.wait_for_note("would be lost with the page").await?;
+                self.wait_for_note("storage is full").await?;
+            }
+            self.wait_for_step(step + 3).await?;
+            let kept = self.newest_saved().await?;
+            ensure!(kept >= saved, "of the checkpoint of step {saved} is left {kept}");
+            set_full(self, false).await?;
+            saved = self.save_by_leaving(kept).await?;
+        }
+        self.leave_and_come_back().await?;
+        let from = self.go_on_with_offer().await?;
+        ensure!(from >= saved, "it goes on from step {from}, saved was {saved}");
+        Ok(())
     }
 
     /// The step of the run that the page offers to go on with.

@@ -331,7 +331,8 @@ fn written(head: &Value, runs: &BTreeMap<&String, Vec<String>>) -> Result<String
 }
 
 /// The events as JSON, rounded: of the steps and of the samples so many, evenly spaced, and of the pictures the last
-/// of each kind. A kept step has the mean loss of the steps since the kept one before it.
+/// of each kind. A kept step has the mean loss of the steps since the kept one before it, and no time: the lab plays
+/// them at a pace of its own.
 fn lines(events: &[Event], steps: usize, samples: usize) -> Result<Vec<String>> {
     let mut values = Vec::new();
     for event in events {
@@ -362,8 +363,12 @@ fn lines(events: &[Event], steps: usize, samples: usize) -> Result<Vec<String>> 
         kept.extend(chosen);
     }
     let line = |place: usize| {
-        shorten(&mut values[place]);
-        values[place].to_string()
+        let value = &mut values[place];
+        if let (true, Some(fields)) = (value["type"] == "step", value.as_object_mut()) {
+            fields.remove("seconds");
+        }
+        shorten(value);
+        value.to_string()
     };
     Ok(kept.into_iter().map(line).collect())
 }
@@ -427,6 +432,7 @@ mod tests {
             tokens_per_second: 123_456.789,
             num_input_tokens_seen: 123_456,
             eta_seconds: 0.0,
+            seconds: 12.5,
             device_bytes: None,
         })
     }
@@ -437,6 +443,7 @@ mod tests {
         let lines = lines(&steps, 60, 3).expect("steps are JSON");
         assert_eq!(lines.len(), 60);
         assert!(lines[0].contains("\"step\":1,") && lines[59].contains("\"step\":1000,"));
+        assert!(lines.iter().all(|line| !line.contains("\"seconds\"")));
         let short: Vec<Event> = (1..=59).map(step).collect();
         assert_eq!(super::lines(&short, 60, 3).expect("steps are JSON").len(), 59);
     }

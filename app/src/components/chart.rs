@@ -9,6 +9,7 @@ use super::chart_table::ChartTable;
 use crate::chart_view::{ChartView, Look};
 use crate::curves::{Axis, COLUMNS, Curves, Measure, clipped, extremes, log_axis, log_label, logarithms, smoothed};
 use crate::format;
+use crate::i18n::Words;
 use crate::state::PageState;
 use leptos::html::Div;
 use leptos::prelude::*;
@@ -47,8 +48,8 @@ pub fn LossChart(
     let picture = Memo::new(move |_| {
         state.training.frame.track();
         let (look, beta, is_log) = (chart.look.get(), chart.smoothing.get(), chart.is_log.get());
-        let run = state.training.run;
-        run.with_value(|run| draw(&run.curves, &run.saved, look, beta, is_log))
+        let (words, run) = (state.words(), state.training.run);
+        run.with_value(|run| draw((&run.curves, run.saved.as_slice()), look, beta, is_log, words))
     });
     let summary = move || {
         let words = state.words();
@@ -219,7 +220,7 @@ fn Readout(
     .into_any()
 }
 
-fn draw(curves: &Curves, saved: &[usize], look: Look, beta: f64, is_log: bool) -> Picture {
+fn draw((curves, saved): (&Curves, &[usize]), look: Look, beta: f64, is_log: bool, words: &Words) -> Picture {
     let Look { measure, window } = look;
     let (raw, eval) = (curves.losses(measure), curves.eval_points(measure));
     let columns = window.axis(measure, 5);
@@ -227,7 +228,7 @@ fn draw(curves: &Curves, saved: &[usize], look: Look, beta: f64, is_log: bool) -
         let mark = |tick: &f64| (axis.place(*tick), label(*tick));
         axis.ticks.iter().map(mark).collect()
     };
-    let of_columns = marks(&columns, &|tick| column_label(measure, &columns, tick));
+    let of_columns = marks(&columns, &|tick| column_label(measure, &columns, tick, words));
     if raw.is_empty() && eval.is_empty() {
         return Picture {
             columns: of_columns,
@@ -291,8 +292,11 @@ fn checkpoints(curves: &Curves, saved: &[usize], look: Look) -> String {
 }
 
 /// A mark of the axis across.
-fn column_label(measure: Measure, axis: &Axis, tick: f64) -> String {
+fn column_label(measure: Measure, axis: &Axis, tick: f64, words: &Words) -> String {
     match measure {
+        // Whole seconds would be alike.
+        Measure::Seconds if axis.decimals > 0 => (words.charts.seconds)(tick, axis.decimals),
+        Measure::Seconds => (words.duration)(tick),
         Measure::Epoch => format!("{tick:.*}", axis.decimals),
         // Close to each other they are alike in short.
         Measure::Tokens if axis.high - axis.low > axis.high / 20.0 => format::count(tick as u64),

@@ -52,6 +52,7 @@ fn table_of(curves: &Curves, beta: f64, words: &Words) -> String {
     let smooth = smoothed(&curves.losses(Measure::Step), beta);
     let heads = [
         words.step,
+        (words.charts.measure)(Measure::Seconds),
         words.loss,
         words.charts.smoothed,
         words.validation_loss,
@@ -65,11 +66,17 @@ fn table_of(curves: &Curves, beta: f64, words: &Words) -> String {
     // Counted from the end, so that the newest is told.
     let kept = curves.steps.iter().rev().step_by(every).collect::<Vec<&StepInfo>>();
     let written = |value: Option<f64>, show: fn(f64) -> String| value.map_or("–".to_owned(), show);
+    let time = |seconds: f64| match seconds {
+        0.0..60.0 => (words.charts.seconds)(seconds, 1),
+        60.0.. => (words.duration)(seconds),
+        _ => "–".to_owned(),
+    };
     let row = |info: &&StepInfo| {
         let mean = smooth.iter().find(|point| point.0 == info.step as f64);
         let eval = curves.evals.iter().find(|eval| eval.step == info.step);
         vec![
             info.step.to_string(),
+            time(info.seconds),
             format::loss(info.loss),
             written(mean.map(|point| point.1), format::loss),
             written(eval.map(|eval| eval.loss), format::loss),

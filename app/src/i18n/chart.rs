@@ -11,6 +11,8 @@ pub struct ChartWords {
     pub across: &'static str,
     /// What lies across.
     pub measure: fn(Measure) -> &'static str,
+    /// Seconds below a minute, with so many decimals.
+    pub seconds: fn(f64, usize) -> String,
     /// Label of the switch to a logarithmic axis.
     pub log: &'static str,
     /// The button that shows the whole run again.
@@ -43,7 +45,9 @@ pub static ENGLISH: ChartWords = ChartWords {
         Measure::Step => "Steps",
         Measure::Tokens => "Tokens",
         Measure::Epoch => "Epochs",
+        Measure::Seconds => "Time",
     },
+    seconds: |seconds, decimals| format!("{seconds:.decimals$} s"),
     log: "Logarithmic",
     show_all: "Whole run",
     keys: "Drag over the chart to zoom in. Keys: ← → move the cursor (with Shift ten steps), Home and End go to the ends, + and − zoom, \
@@ -91,7 +95,9 @@ pub static CHINESE: ChartWords = ChartWords {
         Measure::Step => "步数",
         Measure::Tokens => "token 数",
         Measure::Epoch => "轮数（epoch）",
+        Measure::Seconds => "时间",
     },
+    seconds: |seconds, decimals| format!("{seconds:.decimals$} 秒"),
     log: "对数坐标",
     show_all: "显示全程",
     keys: "在图上拖动可放大。键盘：← → 移动游标（按住 Shift 每次十步），Home 和 End 到两端，+ 和 − 缩放，0 显示全程，Esc 取消游标。",

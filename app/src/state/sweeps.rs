@@ -281,7 +281,12 @@ impl PageState {
                     self.stop();
                 }
             }
-            Event::Started(_) | Event::Eval(_) | Event::Report(_) | Event::Judgement(_) | Event::Done(_) => {
+            Event::Started(_)
+            | Event::Continued { .. }
+            | Event::Eval(_)
+            | Event::Report(_)
+            | Event::Judgement(_)
+            | Event::Done(_) => {
                 let heard = self
                     .sweep
                     .shown

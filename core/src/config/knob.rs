@@ -174,6 +174,29 @@ pub enum OnResume {
     Silent,
 }
 
+/// Whether a sweep tries several values of a knob.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InSweep {
+    /// It does.
+    Tried,
+    /// It does where that is asked for, and offers nothing: the knob says where and when something is stored.
+    Unoffered,
+    /// It does not: the knob says what is written where, or decides which rows are held out and how they are scored, so that runs
+    /// would not be compared on the same rows.
+    Refused,
+}
+
+/// What becomes of a knob in the script for a cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InScript {
+    /// The script does not have it: where it is set, that is said.
+    LeftOut,
+    /// It is among the script's settings by its own name.
+    Setting,
+    /// Its effect is in the script's files (rows, their order, the adapter, the steps), or it says where this machine puts its own.
+    Files,
+}
+
 /// One knob of a run: what it is called, what it takes, what it does, and how to choose it.
 pub struct Knob {
     /// Its name in transformers or PEFT, and the field's name in [`RunConfig`].
@@ -198,6 +221,10 @@ pub struct Knob {
     pub group: Group,
     /// What it means that it changes when a run goes on from a checkpoint.
     pub on_resume: OnResume,
+    /// Whether a sweep tries several of its values.
+    pub in_sweep: InSweep,
+    /// What becomes of it in the script for a cluster.
+    pub in_script: InScript,
     pub(super) read: fn(&RunConfig) -> Value,
     pub(super) write: fn(&mut RunConfig, Value) -> bool,
 }

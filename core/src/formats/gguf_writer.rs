@@ -132,16 +132,7 @@ fn text(value: &str) -> Vec<u8> {
 mod tests {
     use super::*;
     use crate::formats::gguf::{Value, read_header, read_pairs};
-    use crate::store::MemoryFile;
-    use std::pin::pin;
-    use std::task::{Context, Poll, Waker};
-
-    fn now<T>(future: impl Future<Output = T>) -> T {
-        match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(value) => value,
-            Poll::Pending => panic!("the future waits"),
-        }
-    }
+    use crate::store::{MemoryFile, now};
 
     #[test]
     fn what_is_written_is_read_back() {

@@ -493,6 +493,9 @@ pub struct StepInfo {
     /// Estimated time to the end; no number where the speed is none.
     #[serde(with = "number")]
     pub eta_seconds: f64,
+    /// Seconds since the run began by then, without those in which it did not run; no number where that was not kept.
+    #[serde(with = "number", default = "number::unknown")]
+    pub seconds: f64,
     /// Device memory in use, where the device tells.
     pub device_bytes: Option<u64>,
 }

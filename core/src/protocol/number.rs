@@ -54,6 +54,11 @@ pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D:
     Written::deserialize(deserializer).map(Written::number)
 }
 
+/// No number: what stands for one that was not written.
+pub fn unknown() -> f64 {
+    f64::NAN
+}
+
 /// The same for a number that may be missing.
 pub mod optional {
     use super::Written;

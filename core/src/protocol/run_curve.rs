@@ -120,10 +120,13 @@ impl RunCurve {
     pub fn of_reports(steps: &[StepInfo], evals: &[EvalInfo]) -> Self {
         let mut curve = Self::default();
         for step in steps {
-            curve.add_step(step, 0.0);
+            curve.add_step(step);
         }
         for eval in evals {
-            curve.add_eval(eval, 0, 0.0);
+            let upto = steps.partition_point(|step| step.step <= eval.step);
+            let before = upto.checked_sub(1).map(|place| &steps[place]);
+            let (tokens, seconds) = before.map_or((0, 0.0), |step| (step.num_input_tokens_seen, step.seconds));
+            curve.add_eval(eval, tokens, seconds);
         }
         curve
     }
@@ -139,6 +142,7 @@ impl RunCurve {
             tokens_per_second: f64::NAN,
             num_input_tokens_seen: point.tokens,
             eta_seconds: f64::NAN,
+            seconds: if point.seconds > 0.0 { point.seconds } else { f64::NAN },
             device_bytes: None,
         });
         let evals = self.evals.iter().map(|eval| EvalInfo {
@@ -151,8 +155,8 @@ impl RunCurve {
         (steps.collect(), evals.collect())
     }
 
-    /// Adds what a step reported, so many seconds after the run began. What is no number has no place in a curve.
-    pub fn add_step(&mut self, step: &StepInfo, seconds: f64) {
+    /// Adds what a step reported. A loss that is no number has no place in a curve.
+    pub fn add_step(&mut self, step: &StepInfo) {
         if !step.loss.is_finite() {
             return;
         }
@@ -160,7 +164,7 @@ impl RunCurve {
             step: step.step,
             loss: step.loss,
             tokens: step.num_input_tokens_seen,
-            seconds,
+            seconds: kept(step.seconds),
             reports: 1,
         };
         match self.points.last_mut() {
@@ -184,7 +188,7 @@ impl RunCurve {
         self.evals.push(CurveEval {
             step: eval.step,
             tokens,
-            seconds,
+            seconds: kept(seconds),
             loss: eval.loss,
             metrics: eval.metrics.clone(),
         });
@@ -260,6 +264,11 @@ impl RunCurve {
     }
 }
 
+/// Seconds as a curve has them.
+fn kept(seconds: f64) -> f64 {
+    if seconds.is_finite() { seconds } else { 0.0 }
+}
+
 /// Of two scores of a metric, with the steps that they are of, the better one; of equal ones the first.
 pub fn better_score(metric: &str, one: Option<(usize, f64)>, next: Option<(usize, f64)>) -> Option<(usize, f64)> {
     let (Some(known), Some(new)) = (one, next) else {
@@ -286,6 +295,7 @@ mod tests {
             tokens_per_second: 0.0,
             num_input_tokens_seen: 10 * step as u64,
             eta_seconds: 0.0,
+            seconds: step as f64 / 2.0,
             device_bytes: None,
         }
     }
@@ -308,7 +318,7 @@ mod tests {
         for steps in [1, 7, MOST_POINTS, MOST_POINTS + 1, 1111, 5000] {
             let mut curve = RunCurve::default();
             for number in 1..=steps {
-                curve.add_step(&step(number, number as f64), number as f64 / 2.0);
+                curve.add_step(&step(number, number as f64));
                 curve.add_eval(&eval(number, 1.0, 0.5), 10 * number as u64, number as f64 / 2.0);
             }
             assert!(curve.points.len() <= MOST_POINTS && curve.evals.len() <= MOST_POINTS);
@@ -330,7 +340,7 @@ mod tests {
     fn what_came_after_a_checkpoint_is_forgotten_and_what_is_no_number_left_out() {
         let mut curve = RunCurve::default();
         for number in 1..=6 {
-            curve.add_step(&step(number, if number == 3 { f64::NAN } else { 1.0 }), 1.0);
+            curve.add_step(&step(number, if number == 3 { f64::NAN } else { 1.0 }));
             curve.add_eval(&eval(number, 1.0, 0.5), 0, 1.0);
         }
         assert_eq!(curve.points.len(), 5);
@@ -339,6 +349,22 @@ mod tests {
         assert_eq!((steps, curve.evals.len()), (vec![1, 2, 4], 4));
         curve.cut(None);
         assert!(curve.is_empty());
+    }
+
+    #[test]
+    fn a_curve_of_reports_has_their_places_and_gives_them_back() {
+        let unknown = StepInfo {
+            seconds: f64::NAN,
+            ..step(6, 1.0)
+        };
+        let steps = [step(2, 3.0), step(4, 2.0), unknown];
+        let curve = RunCurve::of_reports(&steps, &[eval(0, 4.0, 0.0), eval(5, 2.5, 0.5)]);
+        assert_eq!(curve.training(CurveAxis::Seconds), [(1.0, 3.0), (2.0, 2.0)]);
+        assert_eq!(curve.scores("loss", CurveAxis::Tokens), [(0.0, 4.0), (40.0, 2.5)]);
+        assert_eq!(curve.scores("loss", CurveAxis::Seconds), [(0.0, 4.0), (2.0, 2.5)]);
+        let back: Vec<f64> = curve.reports().0.iter().map(|step| step.seconds).collect();
+        assert_eq!(back[..2], [1.0, 2.0]);
+        assert!(back[2].is_nan());
     }
 
     #[test]

@@ -185,8 +185,16 @@ impl Sweep {
         }
     }
 
-    /// Takes in what the run of a turn says.
+    /// Takes in what the run of a turn says. One that goes on says its scores so far anew: where it was cut off after it had come as
+    /// far as it was to come, and before that was written down, it is to be stopped at once.
     pub fn hear(&mut self, turn: Turn, event: &Event) -> Heard {
+        if let Event::Continued { evals, .. } = event {
+            let mut heard = Heard::Nothing;
+            for eval in evals {
+                heard = self.hear(turn, &Event::Eval(eval.clone()));
+            }
+            return heard;
+        }
         let rungs = self.halving().rungs();
         let Some(run) = self.runs.get_mut(turn.run) else {
             return Heard::Nothing;
@@ -444,6 +452,33 @@ mod tests {
             assert!(sweep.is_over(turn));
         }
         turns
+    }
+
+    #[test]
+    fn a_run_that_had_come_as_far_as_it_was_to_come_is_stopped_as_it_goes_on() {
+        let past = |scores: &[(usize, f64)]| {
+            let evals = scores.iter().filter_map(|(step, loss)| match eval(*step, *loss) {
+                Event::Eval(eval) => Some(eval),
+                _ => None,
+            });
+            Event::Continued {
+                step: 3,
+                steps: Vec::new(),
+                evals: evals.collect(),
+                samples: Vec::new(),
+            }
+        };
+        let mut sweep = sweep("1e-5,1e-4,1e-3,1e-2");
+        let turn = sweep.next().expect("a turn");
+        sweep.hear(turn, &started(10));
+        assert_eq!(sweep.hear(turn, &past(&[(0, 9.0)])), Heard::Nothing);
+        assert!(!sweep.is_over(turn));
+        assert_eq!(sweep.hear(turn, &past(&[(0, 9.0), (3, 4.0)])), Heard::Stop);
+        assert!(sweep.is_over(turn));
+        // Its next part begins where that one ended.
+        let next = Turn { parts: 2, ..turn };
+        assert_eq!(sweep.hear(next, &past(&[(0, 9.0), (3, 4.0)])), Heard::Nothing);
+        assert_eq!(sweep.hear(next, &eval(6, 3.0)), Heard::Stop);
     }
 
     #[test]

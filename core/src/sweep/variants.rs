@@ -1,56 +1,15 @@
 //! What a sweep tries: the combinations of its knobs' values, each the settings of a run, all checked before the first one starts.
 
 use super::Halving;
-use crate::comparison::PLACES;
-use crate::config::{Resolved, RunConfig, Source, SweptKnob, find};
+use crate::config::{InSweep, Resolved, RunConfig, Source, SweptKnob, find};
 use crate::error::{Error, Result};
 use crate::random::Generator;
 use lorakeet_i18n::messages::tuning as msg;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-/// Knobs beside [`PLACES`] by which runs would not be compared on the same rows.
-const HELD_OUT: [&str; 30] = [
-    "model_name_or_path",
-    "train_file",
-    "validation_file",
-    "val_size",
-    "max_samples",
-    "data_seed",
-    "drop_rows",
-    "mask_personal",
-    "encoding",
-    "header",
-    "sheet",
-    "prompt_columns",
-    "completion_column",
-    "system_column",
-    "text_columns",
-    "label_columns",
-    "task",
-    "problem_type",
-    "scale_targets",
-    "forecast_window",
-    "cutoff_len",
-    "packing",
-    "completion_only_loss",
-    "enable_thinking",
-    "loss",
-    "metric_for_best_model",
-    "eval_strategy",
-    "predict_with_generate",
-    "max_predict_samples",
-    "max_new_tokens",
-];
-
 /// The knob of the adapter that a run starts from.
 const ADAPTER: &str = "adapter_name_or_path";
-
-/// Whether a sweep can try several values of a knob: those that say what is written where, and those that decide which rows are
-/// held out and how they are scored, cannot be swept.
-pub fn can_be_swept(knob: &str) -> bool {
-    !PLACES.contains(&knob) && !HELD_OUT.contains(&knob)
-}
 
 /// A run of a sweep.
 #[derive(Debug, Clone)]
@@ -192,7 +151,7 @@ fn checked(name: &str, values: &[String]) -> Result<Swept> {
         nowhere.overlay([(name, first.as_str())], &Source::Flag)?;
         return Err(empty());
     };
-    if !can_be_swept(knob.name) {
+    if knob.in_sweep == InSweep::Refused {
         return Err(Error::config(msg::NotSwept).field(knob.name));
     }
     if values.iter().any(|value| value.trim().is_empty()) {
@@ -256,6 +215,24 @@ mod tests {
 
     fn values(found: &Variants) -> Vec<Vec<Value>> {
         found.all.iter().map(|run| run.values.clone()).collect()
+    }
+
+    #[test]
+    fn what_says_where_a_run_is_or_what_is_held_out_is_refused() {
+        let of_rows = [
+            "val_size",
+            "data_seed",
+            "train_file",
+            "cutoff_len",
+            "loss",
+            "metric_for_best_model",
+        ];
+        for name in crate::comparison::PLACES.iter().chain(&of_rows) {
+            let error = of(&[(name, "1,2")], None).err().unwrap_or_else(|| panic!("{name}"));
+            assert_eq!(error.field_name(), Some(*name));
+            assert!(error.to_string().contains("cannot be swept"), "{name}: {error}");
+        }
+        assert!(of(&[("save_steps", "100,200")], None).is_ok(), "where it is asked for");
     }
 
     #[test]
@@ -378,7 +355,10 @@ mod tests {
             "predict_with_generate",
             "max_predict_samples",
         ] {
-            assert!(!can_be_swept(knob), "{knob}");
+            assert!(
+                find(knob).is_some_and(|knob| knob.in_sweep == InSweep::Refused),
+                "{knob}"
+            );
         }
     }
 

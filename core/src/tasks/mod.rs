@@ -206,10 +206,9 @@ mod tests {
     use crate::formats::ModelFiles;
     use crate::head_spec::{HeadRecord, HeadSpec};
     use crate::models::registry::{ARCHITECTURES, Architecture, Kind};
+    use crate::store::now;
     use burn::tensor::Device;
     use serde_json::json;
-    use std::pin::pin;
-    use std::task::{Context, Poll, Waker};
 
     /// A model of a few fresh weights that takes tokens where it can, of the class whose name ends so.
     fn model(row: &Architecture, ending: &str, head: Option<HeadSpec>) -> Result<(Model, Value)> {
@@ -236,11 +235,8 @@ mod tests {
         let mut files = ModelFiles::from_config("test", config.clone());
         files.head = head;
         let (device, mut progress) = (Device::flex(), |_, _| ());
-        let load = pin!(Model::load(&files, false, 0, &device, &mut progress));
-        match load.poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(model) => Ok((model?, config)),
-            Poll::Pending => panic!("the model waits for something"),
-        }
+        let model = now(Model::load(&files, false, 0, &device, &mut progress))?;
+        Ok((model, config))
     }
 
     /// Whether a run can put what `task` needs on a model of the class whose name ends so.

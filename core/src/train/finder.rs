@@ -234,6 +234,7 @@ async fn search(
             tokens_per_second: f64::NAN,
             num_input_tokens_seen: tokens,
             eta_seconds: f64::NAN,
+            seconds: f64::NAN,
             device_bytes: device::memory_bytes(model.device()),
         }));
         lowest = smoothed.min(lowest);

@@ -40,8 +40,6 @@ pub(crate) struct RecordFile {
     curve: RefCell<RunCurve>,
     /// Whether the curve is written beside it.
     keeps_curve: bool,
-    /// The moment at which the run would have begun if it had never been interrupted, by the host's clock.
-    zero_ms: Cell<f64>,
 }
 
 impl RecordFile {
@@ -59,7 +57,6 @@ impl RecordFile {
             is_written: Cell::new(false),
             curve: RefCell::default(),
             keeps_curve: false,
-            zero_ms: Cell::new(0.0),
         }
     }
 
@@ -97,35 +94,30 @@ impl RecordFile {
         self.write().await
     }
 
-    /// The run's time goes on from now, behind that of its curve. `steps` and `evals` are what it had reported before, for a curve
-    /// that was not kept.
-    pub(crate) fn go_on(&self, steps: &[StepInfo], evals: &[EvalInfo], now_ms: f64) {
+    /// `steps` and `evals` are what the run had reported before, for a curve that was not kept. Gives the seconds that the curve
+    /// covers.
+    pub(crate) fn go_on(&self, steps: &[StepInfo], evals: &[EvalInfo]) -> f64 {
         let mut curve = self.curve.borrow_mut();
         if curve.is_empty() {
             *curve = RunCurve::of_reports(steps, evals);
         }
-        self.zero_ms.set(now_ms - 1000.0 * curve.seconds());
-    }
-
-    fn seconds(&self, now_ms: f64) -> f64 {
-        ((now_ms - self.zero_ms.get()) / 1000.0).max(0.0)
+        curve.seconds()
     }
 
     /// Adds what a step reported to the curve.
-    pub(crate) fn add_step(&self, step: &StepInfo, now_ms: f64) {
-        self.curve.borrow_mut().add_step(step, self.seconds(now_ms));
+    pub(crate) fn add_step(&self, step: &StepInfo) {
+        self.curve.borrow_mut().add_step(step);
     }
 
-    /// Adds a score to the curve after so many tokens, and sees whether it is the best by the metric that judges the run. `baseline`
-    /// is what that has to beat.
+    /// Adds a score to the curve after so many tokens and seconds, and sees whether it is the best by the metric that judges the run.
+    /// `baseline` is what that has to beat.
     pub(crate) fn add_eval(
         &self,
         eval: &EvalInfo,
-        (tokens, now_ms): (u64, f64),
+        (tokens, seconds): (u64, f64),
         metric: &str,
         baseline: Option<(f64, BaselineKind)>,
     ) {
-        let seconds = self.seconds(now_ms);
         let mut curve = self.curve.borrow_mut();
         curve.add_eval(eval, tokens, seconds);
         // Where nothing is trained, the only score is the model's own.

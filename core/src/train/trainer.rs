@@ -76,6 +76,8 @@ pub(crate) struct Trainer<'a> {
     pub(crate) save_interval_ms: Option<f64>,
     /// When the last one was written, or the run began.
     saved_ms: f64,
+    /// When the run would have begun if it had never been interrupted, by the host's clock.
+    zero_ms: f64,
     /// Whether storage has refused, which is told once.
     pub(crate) is_refused: bool,
     /// What is written down of it beside.
@@ -129,6 +131,7 @@ impl<'a> Trainer<'a> {
             sink: None,
             save_interval_ms: None,
             saved_ms: 0.0,
+            zero_ms: 0.0,
             is_refused: false,
             record: None,
             good: None,
@@ -175,8 +178,10 @@ impl<'a> Trainer<'a> {
         }));
         let (steps, evals) = self.progress.history();
         if let Some(record) = &self.record {
-            record.go_on(&steps, &evals, self.saved_ms);
+            // A checkpoint of an earlier release does not know its time.
+            self.progress.seconds = self.progress.seconds.max(record.go_on(&steps, &evals));
         }
+        self.zero_ms = self.saved_ms - 1000.0 * self.progress.seconds;
         if self.progress.step > 0 {
             let step = self.progress.step;
             let samples = self.record.as_ref().map(|record| record.samples()).unwrap_or_default();
@@ -284,6 +289,11 @@ impl<'a> Trainer<'a> {
         Ok((summary, kept, metrics.unwrap_or_default()))
     }
 
+    /// Seconds since the run began, without those in which it did not run.
+    fn seconds(&self, emit: &Emit<'_>) -> f64 {
+        (((emit.host.now_ms)() - self.zero_ms) / 1000.0).max(0.0)
+    }
+
     /// Serves what was asked for meanwhile, holds while the run is paused, and tells whether it is to end.
     async fn poll_control(&mut self, emit: &mut Emit<'_>) -> Result<bool> {
         let mut paused = false;
@@ -326,6 +336,7 @@ impl<'a> Trainer<'a> {
             return Ok(());
         };
         self.compiling.all_ready();
+        self.progress.seconds = self.seconds(emit);
         let info = &scored.info;
         let metrics: Vec<(String, f64)> = std::iter::once(("eval_loss".to_owned(), info.loss))
             .chain(
@@ -337,7 +348,7 @@ impl<'a> Trainer<'a> {
         let numbers: Vec<(&str, f64)> = metrics.iter().map(|(name, value)| (name.as_str(), *value)).collect();
         let epoch = self.progress.step as f64 / self.plan.steps_per_epoch as f64;
         self.progress.log(epoch, &numbers);
-        self.write_down_score(info, (emit.host.now_ms)());
+        self.write_down_score(info);
         emit.event(Event::Eval(info.clone()));
         let value = scored.value(&self.spec.metric);
         let better = |old: f64| match direction(&self.spec.metric) {

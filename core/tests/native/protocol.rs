@@ -238,6 +238,7 @@ fn events(number: f64) -> Vec<Event> {
         tokens_per_second: number,
         num_input_tokens_seen: 1,
         eta_seconds: number,
+        seconds: number,
         device_bytes: Some(1),
     };
     let eval = EvalInfo {

@@ -17,11 +17,13 @@ pub enum Measure {
     Tokens,
     /// Epochs done.
     Epoch,
+    /// Seconds of the run.
+    Seconds,
 }
 
 impl Measure {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Step, Self::Tokens, Self::Epoch];
+    pub const ALL: [Self; 4] = [Self::Step, Self::Tokens, Self::Epoch, Self::Seconds];
 
     /// Its name for style sheets and tests.
     pub fn name(self) -> &'static str {
@@ -29,6 +31,7 @@ impl Measure {
             Self::Step => "step",
             Self::Tokens => "tokens",
             Self::Epoch => "epoch",
+            Self::Seconds => "time",
         }
     }
 
@@ -38,6 +41,7 @@ impl Measure {
             Self::Step => step.step as f64,
             Self::Tokens => step.num_input_tokens_seen as f64,
             Self::Epoch => step.epoch,
+            Self::Seconds => step.seconds,
         }
     }
 
@@ -46,6 +50,7 @@ impl Measure {
         match self {
             Self::Step | Self::Tokens => 2.0,
             Self::Epoch => 1e-4,
+            Self::Seconds => 1e-2,
         }
     }
 }
@@ -112,7 +117,10 @@ impl Window {
 
     /// Its axis, with round marks inside.
     pub fn axis(self, measure: Measure, marks: usize) -> Axis {
-        let least = if measure == Measure::Epoch { 0.0 } else { 1.0 };
+        let least = match measure {
+            Measure::Step | Measure::Tokens => 1.0,
+            Measure::Epoch | Measure::Seconds => 0.0,
+        };
         Axis::between(self.low, self.high, marks, least)
     }
 }
@@ -329,6 +337,7 @@ mod tests {
         let of = |n: usize| StepInfo {
             num_input_tokens_seen: 100 * n as u64,
             epoch: n as f64 / 8.0,
+            seconds: n as f64 / 4.0,
             ..step(n, 1.0 / n as f64)
         };
         Curves {
@@ -397,11 +406,12 @@ mod tests {
     }
 
     #[test]
-    fn a_run_is_drawn_over_steps_tokens_and_epochs() {
+    fn a_run_is_drawn_over_steps_tokens_epochs_and_time() {
         let curves = run(10);
         assert_eq!(curves.whole(Measure::Step), window(0.0, 20.0));
         assert_eq!(curves.whole(Measure::Tokens), window(0.0, 2000.0));
         assert_eq!(curves.whole(Measure::Epoch).high, 2.6);
+        assert_eq!(curves.whole(Measure::Seconds), window(0.0, 5.0));
         assert_eq!(curves.place(Measure::Tokens, 3), 300.0);
         assert_eq!(curves.place(Measure::Epoch, 0), 0.0);
         assert_eq!(curves.place(Measure::Tokens, 99), 1000.0);
@@ -412,11 +422,13 @@ mod tests {
         let shared = Curves {
             steps: vec![StepInfo {
                 epoch: f64::NAN,
+                seconds: f64::NAN,
                 ..step(1, 2.0)
             }],
             ..Curves::default()
         };
-        assert!(shared.has(Measure::Step) && !shared.has(Measure::Tokens) && !shared.has(Measure::Epoch));
+        let has = Measure::ALL.map(|measure| shared.has(measure));
+        assert_eq!(has, [true, false, false, false]);
         assert_eq!(Curves::default().whole(Measure::Tokens), window(0.0, 1.0));
     }
 

@@ -22,6 +22,7 @@ fn what_a_run_measures_is_read_as_the_protocol_writes_it() {
             tokens_per_second: 100.0,
             num_input_tokens_seen: 9,
             eta_seconds: 1.0,
+            seconds: 2.5,
             device_bytes: None,
         }),
         Event::Eval(EvalInfo {

@@ -5,12 +5,12 @@ use lorakeet_core::{
     error::Kind,
     formats::peft::Adapter,
     host::{Control, Host},
-    protocol::{Command, Event, GenerateOptions, Prompt, Stage},
+    protocol::{Command, Event, GenerateOptions, Prompt, Stage, StepInfo},
     store::{MemoryFile, MemorySink},
 };
 use lorakeet_tests::{
     golden::block_on,
-    test_session::{HOST, TestSession, checkpoint, failure},
+    test_session::{HOST, TestSession, checkpoint, failure, find},
     tiny::config,
 };
 use safetensors::{Dtype, SafeTensors};
@@ -264,6 +264,44 @@ fn ticking() -> Host {
         now_ms: || SECONDS.fetch_add(1, Ordering::SeqCst) as f64 * 1000.0,
         ..HOST
     }
+}
+
+#[test]
+fn the_time_of_a_run_goes_on_from_its_checkpoint() {
+    // A clock that no other test moves on.
+    static SECONDS: AtomicUsize = AtomicUsize::new(0);
+    let host = Host {
+        now_ms: || SECONDS.fetch_add(1, Ordering::SeqCst) as f64 * 1000.0,
+        ..HOST
+    };
+    let times = |steps: &[StepInfo]| -> Vec<f64> { steps.iter().map(|step| step.seconds).collect() };
+    let mut first = TestSession::open_on(host);
+    let sink = Rc::new(MemorySink::new());
+    first.inner.sink = Some(sink.clone());
+    first.train(config());
+    let before = times(&first.steps());
+    assert!(
+        before[0] > 0.0 && before.is_sorted() && before[11] > before[0],
+        "{before:?}"
+    );
+
+    let mut resumed = TestSession::open_on(host);
+    resumed.inner.resume = Some(checkpoint(&sink, 5));
+    resumed.train(config());
+    let past = find(&resumed, |event| match event {
+        Event::Continued { steps, .. } => Some(steps.clone()),
+        _ => None,
+    });
+    assert_eq!(times(&past), before[..5]);
+    let tokens: Vec<u64> = past.iter().map(|step| step.num_input_tokens_seen).collect();
+    let wanted: Vec<u64> = first.steps().iter().map(|step| step.num_input_tokens_seen).collect();
+    assert_eq!(tokens, wanted[..5]);
+    let after = times(&resumed.steps());
+    assert!(after[0] >= before[4] && after.is_sorted(), "{after:?} after {before:?}");
+    assert!(
+        after[0] - before[4] <= before[11],
+        "{after:?}: the time between does not count"
+    );
 }
 
 #[test]

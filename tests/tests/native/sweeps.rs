@@ -6,7 +6,7 @@ use lorakeet_core::error::Kind;
 use lorakeet_core::protocol::{
     Command, CurveAxis, Event, Keep, RunRecord, RunState, StoredSweep, Sweep, SweepCommand, SweptRun,
 };
-use lorakeet_core::sweep::{Halving, Heard, Row, Variants};
+use lorakeet_core::sweep::{Halving, Heard, Row, Turn, Variants};
 use lorakeet_tests::memory_shelf::Disk;
 use lorakeet_tests::test_session::{TestSession, failure};
 use lorakeet_tests::tiny;
@@ -72,6 +72,13 @@ fn outline(sweep: &Sweep) -> Vec<String> {
 /// Trains what comes next, as the page does; whether there was anything.
 fn train_next(session: &mut TestSession, sweep: &mut Sweep) -> bool {
     let Some(turn) = sweep.next() else { return false };
+    train(session, sweep, turn);
+    assert!(sweep.is_over(turn), "{:?}", session.events.last());
+    true
+}
+
+/// Trains a turn, whether or not storage takes what is kept of it.
+fn train(session: &mut TestSession, sweep: &mut Sweep, turn: Turn) {
     let config = sweep.config(turn.run).expect("settings");
     let known = sweep.runs[turn.run].run.clone();
     let id = known.clone().unwrap_or_else(|| format!("{}-{}", sweep.id, turn.run));
@@ -84,7 +91,7 @@ fn train_next(session: &mut TestSession, sweep: &mut Sweep) -> bool {
             ..record(&id, 1.0)
         })),
     };
-    ask(session, keep(sweep));
+    session.ask(Command::Sweep(keep(sweep)), Vec::new());
     let command = Command::Train {
         config: Box::new(config),
         sample_prompt: None,
@@ -96,18 +103,60 @@ fn train_next(session: &mut TestSession, sweep: &mut Sweep) -> bool {
             control.stop();
         }
     });
-    assert!(sweep.is_over(turn), "{:?}", session.events.last());
-    true
+}
+
+/// The sweep of this id, trained without a break.
+fn uninterrupted(id: &str) -> Sweep {
+    let (disk, mut sweep) = (Disk::default(), sweep(id));
+    let mut session = session(&disk.open(None));
+    while train_next(&mut session, &mut sweep) {}
+    sweep
+}
+
+/// Forgets the runs of a sweep that are not in the store.
+fn keep_stored(session: &mut TestSession, sweep: &mut Sweep) {
+    let there: Vec<String> = runs(session).into_iter().map(|run| run.record.id).collect();
+    sweep.keep_runs(|id| there.iter().any(|known| known == id));
+}
+
+#[test]
+fn a_sweep_that_is_cut_off_anywhere_in_its_runs_comes_to_the_same_end() {
+    let whole = uninterrupted("19ab-0005");
+    let mut times = 0;
+    for changes in (2..).step_by(17) {
+        let disk = Disk::default();
+        let mut begun = sweep("19ab-0005");
+        let mut cut = session(&disk.open(Some(changes)));
+        // What it does once nothing more is written does not matter.
+        while let Some(turn) = begun.next() {
+            train(&mut cut, &mut begun, turn);
+            if !begun.is_over(turn) {
+                break;
+            }
+        }
+        cut.ask(Command::Sweep(keep(&begun)), Vec::new());
+
+        let mut next = session(&disk.open(None));
+        let Some(stored) = ask(&mut next, SweepCommand::List).pop() else {
+            assert_eq!(times, 0, "{changes}: it was kept before");
+            continue;
+        };
+        let mut sweep = stored.sweep;
+        keep_stored(&mut next, &mut sweep);
+        let is_over = sweep.next().is_none();
+        while train_next(&mut next, &mut sweep) {}
+        assert_eq!(outline(&sweep), outline(&whole), "{changes}");
+        if is_over {
+            assert!(times > 5, "{times}");
+            return;
+        }
+        times += 1;
+    }
 }
 
 #[test]
 fn a_sweep_that_is_cut_off_between_two_programs_comes_to_the_same_end() {
-    let whole = {
-        let (disk, mut sweep) = (Disk::default(), sweep("19ab-0001"));
-        let mut session = session(&disk.open(None));
-        while train_next(&mut session, &mut sweep) {}
-        sweep
-    };
+    let whole = uninterrupted("19ab-0001");
     assert!(whole.halves);
     let disk = Disk::default();
     let mut first = session(&disk.open(None));
@@ -125,8 +174,7 @@ fn a_sweep_that_is_cut_off_between_two_programs_comes_to_the_same_end() {
     let mut sweep = stored.sweep;
     assert_eq!(outline(&sweep), outline(&begun));
     assert!(sweep.can_go_on() && sweep.done() == 2, "{:?}", sweep.rows());
-    let there: Vec<String> = runs(&mut next).into_iter().map(|run| run.record.id).collect();
-    sweep.keep_runs(|id| there.iter().any(|known| known == id));
+    keep_stored(&mut next, &mut sweep);
     while train_next(&mut next, &mut sweep) {}
     assert_eq!(outline(&sweep), outline(&whole));
 

@@ -1,7 +1,7 @@
 //! The folder of the script: train.py as it stands, and all that is a run's own as data beside it.
 
 use super::{OwnHead, PreparedRun, readme, terms};
-use crate::config::{Optimizer, RunConfig};
+use crate::config::{InScript, KNOBS, Knob, Optimizer, RunConfig};
 use crate::data::{Cursor, Example, Target, order};
 use crate::error::{Error, Result};
 use crate::store::StreamSink;
@@ -24,87 +24,9 @@ const BITSANDBYTES: &str = "bitsandbytes==0.50.2\n";
 const ROWS_AT_A_TIME: usize = 1024;
 
 /// Knobs that the script has in its settings by their own names.
-const SETTINGS: [&str; 24] = [
-    "quantization_bit",
-    "bnb_4bit_quant_type",
-    "bnb_4bit_use_double_quant",
-    "finetuning_type",
-    "loraplus_lr_ratio",
-    "loraplus_lr_embedding",
-    "per_device_train_batch_size",
-    "per_device_eval_batch_size",
-    "gradient_accumulation_steps",
-    "gradient_checkpointing",
-    "learning_rate",
-    "num_train_epochs",
-    "optim",
-    "weight_decay",
-    "adam_beta1",
-    "adam_beta2",
-    "adam_epsilon",
-    "max_grad_norm",
-    "seed",
-    "lr_scheduler_type",
-    "num_cycles",
-    "power",
-    "lr_end",
-    "loss",
-];
-
-/// Knobs whose effect is in the files: in rows, their order, the adapter and the steps.
-const IN_FILES: [&str; 51] = [
-    "model_name_or_path",
-    "adapter_name_or_path",
-    "task",
-    "problem_type",
-    "train_file",
-    "validation_file",
-    "encoding",
-    "drop_rows",
-    "mask_personal",
-    "header",
-    "sheet",
-    "prompt_columns",
-    "completion_column",
-    "system_column",
-    "text_columns",
-    "label_columns",
-    "val_size",
-    "max_samples",
-    "cutoff_len",
-    "packing",
-    "completion_only_loss",
-    "enable_thinking",
-    "data_seed",
-    "lora_r",
-    "lora_alpha",
-    "lora_dropout",
-    "target_modules",
-    "exclude_modules",
-    "layers_to_transform",
-    "rank_pattern",
-    "alpha_pattern",
-    "use_rslora",
-    "use_dora",
-    "modules_to_save",
-    "trainable_token_indices",
-    "max_steps",
-    "warmup_ratio",
-    "warmup_steps",
-    "logging_strategy",
-    "logging_steps",
-    "eval_strategy",
-    "eval_steps",
-    "save_strategy",
-    "save_steps",
-    "resume_from_checkpoint",
-    "classifier_pooling",
-    "classifier_hidden_size",
-    "classifier_activation",
-    "classifier_dropout",
-    "scale_targets",
-    "head_init",
-];
+fn settings_of_knobs() -> impl Iterator<Item = &'static Knob> {
+    KNOBS.iter().filter(|knob| knob.in_script == InScript::Setting)
+}
 
 /// Writes the folder of a script that goes on with `run`, and gives what there is to say about it.
 ///
@@ -147,9 +69,9 @@ pub async fn write_script(run: &PreparedRun, sink: &dyn StreamSink) -> Result<Ve
 /// train_config.json: settings as they were resolved, with steps where a run file may have shares.
 fn settings(run: &PreparedRun) -> Value {
     let (config, plan) = (&run.config, &run.plan);
-    let knobs = SETTINGS.iter().map(|name| {
-        let value = config.get(name).unwrap_or_default();
-        ((*name).to_owned(), value)
+    let knobs = settings_of_knobs().map(|knob| {
+        let value = config.get(knob.name).unwrap_or_default();
+        (knob.name.to_owned(), value)
     });
     let mut settings: Map<String, Value> = knobs.collect();
     let (model, revision) = on_hub(&config.model_name_or_path);
@@ -298,15 +220,9 @@ fn row_of_texts(run: &PreparedRun, example: &Example) -> Value {
 
 /// Knobs that differ from their defaults and that the script does not have.
 fn left_out(config: &RunConfig) -> Vec<&'static str> {
-    let changed = config.changed().into_iter().map(|(knob, _)| knob.name);
-    changed
-        .filter(|name| !SETTINGS.contains(name) && !IN_FILES.contains(name) && !is_of_place(name))
-        .collect()
-}
-
-/// Whether a knob says where this machine puts files.
-fn is_of_place(name: &str) -> bool {
-    matches!(name, "output_dir" | "overwrite_output_dir")
+    let changed = config.changed().into_iter().map(|(knob, _)| knob);
+    let left = changed.filter(|knob| knob.in_script == InScript::LeftOut);
+    left.map(|knob| knob.name).collect()
 }
 
 fn notes(run: &PreparedRun, left: &[&str]) -> Vec<Message> {
@@ -329,19 +245,6 @@ fn notes(run: &PreparedRun, left: &[&str]) -> Vec<Message> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::KNOBS;
-
-    #[test]
-    fn a_knob_stands_in_one_list_at_most_and_every_name_is_a_knob() {
-        let mut names: Vec<&str> = SETTINGS.iter().chain(&IN_FILES).copied().collect();
-        names.sort_unstable();
-        let all = names.len();
-        names.dedup();
-        assert_eq!(names.len(), all);
-        for name in names {
-            assert!(KNOBS.iter().any(|knob| knob.name == name), "{name}");
-        }
-    }
 
     #[test]
     fn a_revision_is_told_from_the_name_of_a_model() {
@@ -354,7 +257,7 @@ mod tests {
 
     #[test]
     fn the_script_reads_no_setting_that_is_not_written() {
-        let knobs: Vec<&str> = SETTINGS.to_vec();
+        let knobs: Vec<&str> = settings_of_knobs().map(|knob| knob.name).collect();
         let own = [
             "kind",
             "model",

@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 const EVAL: &str = "eval_";
 
 impl Progress {
-    /// The steps that were reported and the scores. Speed and memory are not written down and are 0.
+    /// The steps that were reported and the scores. Speed and memory are not written down and are 0; nor were tokens and time in
+    /// earlier releases.
     pub(crate) fn history(&self) -> (Vec<StepInfo>, Vec<EvalInfo>) {
         let steps = self.log_history.iter().filter(|entry| entry.contains_key("loss"));
         let scores = self.log_history.iter().filter(|entry| entry.contains_key("eval_loss"));
@@ -37,8 +38,12 @@ fn step(entry: &Entry) -> StepInfo {
         learning_rate: number(entry, "learning_rate"),
         grad_norm: number(entry, "grad_norm"),
         tokens_per_second: 0.0,
-        num_input_tokens_seen: 0,
+        num_input_tokens_seen: entry
+            .get("num_input_tokens_seen")
+            .and_then(Value::as_u64)
+            .unwrap_or_default(),
         eta_seconds: 0.0,
+        seconds: number(entry, "train_runtime"),
         device_bytes: None,
     }
 }
@@ -67,7 +72,7 @@ mod tests {
     fn what_was_logged_is_read_back() {
         let mut progress = Progress::default();
         progress.log(0.0, &[("eval_loss", 3.0), ("eval_accuracy", 0.25)]);
-        progress.step = 5;
+        (progress.step, progress.tokens_seen, progress.seconds) = (5, 640, 2.5004);
         progress.log(0.5, &[("loss", 2.25), ("learning_rate", 1e-4), ("grad_norm", f64::NAN)]);
         let (steps, scores) = progress.history();
         assert_eq!(
@@ -75,6 +80,9 @@ mod tests {
             (1, 5, 2.25, 0.5)
         );
         assert!(steps[0].grad_norm.is_nan());
+        assert_eq!((steps[0].num_input_tokens_seen, steps[0].seconds), (640, 2.5));
+        progress.log_history[1].remove("train_runtime");
+        assert!(progress.history().0[0].seconds.is_nan(), "of an earlier release");
         assert_eq!((scores.len(), scores[0].step, scores[0].loss), (1, 0, 3.0));
         assert_eq!(
             (scores[0].metrics[0].name.as_str(), scores[0].metrics[0].value),

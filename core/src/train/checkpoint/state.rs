@@ -17,6 +17,9 @@ use std::collections::BTreeMap;
 /// The file.
 pub(crate) const STATE: &str = "trainer_state.json";
 
+/// The longest time of a run that is believed.
+const MOST_SECONDS: f64 = 1e10;
+
 /// What a run knows of its past; all that the next step depends on besides weights, moments, configuration and data.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Progress {
@@ -26,6 +29,8 @@ pub struct Progress {
     pub loss_sum: f64,
     /// Tokens seen, padding not counted.
     pub tokens_seen: u64,
+    /// Seconds since the run began, without those in which it did not run.
+    pub seconds: f64,
     /// Losses since the last report: their sum and number.
     pub since_last_log: (f64, usize),
     /// Validation loss of the base model.
@@ -48,6 +53,8 @@ pub struct Progress {
 struct Own {
     step: usize,
     tokens_seen: u64,
+    #[serde(default)]
+    seconds: f64,
     loss_sum: Exact,
     unreported_sum: Exact,
     unreported_count: usize,
@@ -126,11 +133,14 @@ impl Exact {
 }
 
 impl Progress {
-    /// Appends a report: step, epoch and `numbers`.
+    /// Appends a report: step, epoch, tokens, seconds to the millisecond and `numbers`.
     pub fn log(&mut self, epoch: f64, numbers: &[(&str, f64)]) {
+        let seconds = (1000.0 * self.seconds).round() / 1000.0;
         let mut entry = BTreeMap::from([
             ("step".to_owned(), json!(self.step)),
             ("epoch".to_owned(), json!(epoch)),
+            ("num_input_tokens_seen".to_owned(), json!(self.tokens_seen)),
+            ("train_runtime".to_owned(), json!(seconds)),
         ]);
         entry.extend(numbers.iter().map(|(name, value)| ((*name).to_owned(), json!(value))));
         self.log_history.push(entry);
@@ -160,6 +170,7 @@ pub(super) fn trainer_state(
     let own = Own {
         step: progress.step,
         tokens_seen: progress.tokens_seen,
+        seconds: progress.seconds,
         loss_sum: progress.loss_sum.into(),
         unreported_sum: progress.since_last_log.0.into(),
         unreported_count: progress.since_last_log.1,
@@ -235,6 +246,7 @@ pub(super) fn read_state(bytes: &[u8]) -> Result<(Progress, Fingerprint, usize)>
         step,
         loss_sum: own.loss_sum.number()?,
         tokens_seen: own.tokens_seen,
+        seconds: own.seconds.clamp(0.0, MOST_SECONDS),
         since_last_log: (own.unreported_sum.number()?, own.unreported_count),
         eval_loss_before: own.eval_loss_before.map(|loss| loss.number()).transpose()?,
         log_history: serde_json::from_value(state["log_history"].take()).map_err(broken)?,
@@ -277,6 +289,7 @@ mod tests {
             step: 4,
             loss_sum: 0.1 + 0.2,
             tokens_seen: 512,
+            seconds: 12.5,
             ..Default::default()
         };
         progress.log(0.5, &[("loss", 2.25), ("learning_rate", 1e-4), ("grad_norm", 1.5)]);

@@ -112,6 +112,7 @@ impl Trainer<'_> {
     /// One of them was none, or the run goes wrong and is to end by it.
     pub(super) async fn count(&mut self, found: Found, compiles: bool, emit: &mut Emit<'_>) -> Result<()> {
         let asked = std::mem::take(&mut self.asked);
+        self.progress.seconds = self.seconds(emit);
         // Nobody knows when which of them was done.
         let seconds = asked.iter().map(|step| step.seconds).sum::<f64>() / asked.len().max(1) as f64;
         let mut asked = asked.into_iter();
@@ -139,6 +140,7 @@ impl Trainer<'_> {
                     tokens_per_second: self.throughput.tokens_per_second(),
                     num_input_tokens_seen: progress.tokens_seen,
                     eta_seconds: self.throughput.eta_seconds(self.plan.max_steps - number),
+                    seconds: progress.seconds,
                     device_bytes: device::memory_bytes(self.model.model.device()),
                 };
                 let numbers = [
@@ -148,7 +150,7 @@ impl Trainer<'_> {
                 ];
                 progress.log(epoch, &numbers);
                 if let Some(record) = &self.record {
-                    record.add_step(&info, (emit.host.now_ms)());
+                    record.add_step(&info);
                 }
                 emit.event(Event::Step(info));
             }

@@ -76,14 +76,19 @@ impl Trainer<'_> {
     }
 
     /// Adds a score to the run's curve, with the best of what can be had without the training by the metric that judges it.
-    pub(super) fn write_down_score(&self, info: &EvalInfo, now_ms: f64) {
+    pub(super) fn write_down_score(&self, info: &EvalInfo) {
         let Some(record) = &self.record else { return };
         let metric = self.spec.judged_by();
         let of_texts = self.progress.texts_before.as_ref();
         let of_texts = of_texts.map(|texts| (texts.value(metric), self.before));
         let of_answers = || best_baseline(&self.baselines, metric).map(|best| (best.answers.value(metric), best.kind));
         let baseline = of_texts.or_else(of_answers).filter(|baseline| baseline.0.is_finite());
-        record.add_eval(info, (self.progress.tokens_seen, now_ms), metric, baseline);
+        record.add_eval(
+            info,
+            (self.progress.tokens_seen, self.progress.seconds),
+            metric,
+            baseline,
+        );
     }
 
     /// Writes `checkpoint-N` and the curve so far, and then removes what is beyond save_total_limit.

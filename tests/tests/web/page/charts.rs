@@ -115,6 +115,14 @@ async fn a_run_is_read_by_keyboard_zoomed_into_and_shown_whole_again() -> Result
         .await?;
     page.set_field("chart-across", "tokens").await?;
     shows(&page, "the run over its tokens", "low === 0 && high > 100").await?;
+    let over_tokens = line(&page).await?;
+    page.set_field("chart-across", "time").await?;
+    let moved =
+        format!("return document.querySelector('[data-testid=line-raw]').getAttribute('d') !== '{over_tokens}'");
+    page.wait_until("the run over its seconds", REACTION, &moved).await?;
+    shows(&page, "a part from its beginning", "low === 0 && high > 0").await?;
+    let all = line(&page).await?;
+    ensure!(all.matches(['M', 'L']).count() == 12, "each step has its time: {all}");
     let raw = "return document.querySelector('.line-train').getAttribute('d')";
     let smooth = page.run(raw, vec![]).await?;
     page.write("chart-smoothing", "0").await?;

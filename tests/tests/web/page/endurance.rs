@@ -60,13 +60,6 @@ async fn adapter_at_the_end(page: &Page) -> Result<Vec<u8>> {
     Ok(weights.context("the archive has no adapter_model.safetensors")?.1)
 }
 
-/// Waits until the page has noted something that contains these words.
-async fn noted(page: &Page, words: &str) -> Result<()> {
-    let script =
-        format!("return document.querySelector('[data-testid=\"notes\"]')?.textContent.includes({words:?}) ?? false");
-    page.wait_until(words, READY, &script).await.map(drop)
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_whose_tab_is_closed_again_and_again_ends_with_the_weights_of_one_that_is_not() -> Result<()> {
     let tabs = times(2, 20);
@@ -156,25 +149,8 @@ async fn a_run_whose_storage_is_full_trains_on_and_keeps_its_last_checkpoint() -
     let faults = times(1, 8);
     let started = Instant::now();
     let page = open_in_a_long_run().await?;
-    let mut saved = page.save_by_leaving(0).await?;
-    for fault in 0..faults {
-        page.limit_storage(Some(NO_ROOM)).await?;
-        let step = page.step().await?;
-        page.tell_of_leaving().await?;
-        // It is said once.
-        if fault == 0 {
-            noted(&page, "would be lost with the page").await?;
-            noted(&page, "storage is full").await?;
-        }
-        page.wait_for_step(step + 3).await?;
-        let kept = page.newest_saved().await?;
-        ensure!(kept >= saved, "of the checkpoint of step {saved} is left {kept}");
-        page.limit_storage(None).await?;
-        saved = page.save_by_leaving(kept).await?;
-    }
-    page.leave_and_come_back().await?;
-    let from = page.go_on_with_offer().await?;
-    ensure!(from >= saved, "it goes on from step {from}, saved was {saved}");
+    let set_full = async |page: &Page, is_full: bool| page.limit_storage(is_full.then_some(NO_ROOM)).await;
+    page.train_on_without_room(faults, set_full).await?;
     figure(
         format!(
             "Chromium: storage full {faults} times in a run, which trained on and was saved again when there was room"
@@ -207,7 +183,7 @@ async fn a_damaged_checkpoint_in_the_browser_is_passed_over_for_the_one_before()
         let offered = page.offered_step().await?;
         ensure!(offered == damaged, "offered is step {offered}, damaged {damaged}");
         page.click("go-on").await?;
-        noted(&page, &format!("checkpoint-{damaged} is damaged"))
+        page.wait_for_note(&format!("checkpoint-{damaged} is damaged"))
             .await
             .with_context(|| format!("{file}, {way}"))?;
         page.wait_for_step(first + 1).await?;
