@@ -84,7 +84,7 @@ fn mask_number(value: &mut Value, kinds: &[AuditKind]) -> bool {
     };
     match masked(number, kinds) {
         Some(made) => {
-            *value = Value::String(made);
+            *value = Value::String(made.into());
             true
         }
         None => false,
