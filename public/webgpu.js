@@ -70,14 +70,10 @@ const destroyForgotten = () => {
 // Bind groups by what they bind. The runtime asks for one at each launch, and for its pipeline's layout before that; to make them
 // is most of what a launch costs the browser, and a step binds what the steps before it bound.
 const MOST_GROUPS = 4096;
-// Those that were asked for lately, and before that. A group that nobody asks for is forgotten with the older ones.
+// Those that were asked for lately, and before that. A group that nobody asks for, as one of a buffer that was destroyed, is forgotten
+// with the older ones; a new buffer has a number of its own, so that it is never taken for another.
 let groups = new Map();
 let olderGroups = new Map();
-
-const forgetGroups = () => {
-  groups.clear();
-  olderGroups.clear();
-};
 
 const NUMBER = Symbol("number");
 let numbered = 0;
@@ -174,8 +170,6 @@ if (self.GPUAdapter) {
   const { destroy, mapAsync } = GPUBuffer.prototype;
   GPUBuffer.prototype.destroy = function () {
     made.delete(this);
-    // No group of it is asked for again.
-    forgetGroups();
     destroy.call(this);
   };
   GPUBuffer.prototype.mapAsync = function (...range) {

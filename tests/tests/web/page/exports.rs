@@ -305,7 +305,11 @@ async fn an_adapter_is_shown_scored_exported_and_looked_into_without_a_run() -> 
     page.run("document.getElementById('export').open = true", vec![])
         .await?;
     let adapter = download(&page, "gguf-adapter", "lorakeet-adapter.gguf").await?;
-    ensure!(!tensors_of(&adapter)?.is_empty());
+    ensure!(
+        !tokio::task::spawn_blocking(move || tensors_of(&adapter))
+            .await??
+            .is_empty()
+    );
     page.run("document.getElementById('files').open = true", vec![]).await?;
     page.wait_enabled("inspect-input", REACTION).await?;
     page.upload("inspect-input", &files).await?;
@@ -324,7 +328,11 @@ async fn an_adapter_is_shown_scored_exported_and_looked_into_without_a_run() -> 
     page.wait_enabled("export-model", REACTION).await?;
     page.press("export-model").await?;
     let model = download(&page, "gguf", "lorakeet-model.gguf").await?;
-    ensure!(!tensors_of(&model)?.is_empty());
+    ensure!(
+        !tokio::task::spawn_blocking(move || tensors_of(&model))
+            .await??
+            .is_empty()
+    );
     page.no_panic()?;
     page.close().await
 }

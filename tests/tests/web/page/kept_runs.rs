@@ -15,7 +15,7 @@ const CHECKPOINTS: &str = "return (async () => {
         if (!name.startsWith('run-')) continue;
         for (const slot of ['index-0.json', 'index-1.json']) {
             const file = await folder.getFileHandle(slot).then((handle) => handle.getFile()).catch(() => null);
-            for (const [step] of ((await file?.text()) ?? '').matchAll(/checkpoint-[0-9]+(?=[/])/g)) found.add(step);
+            for (const [step] of ((await file?.text().catch(() => '')) ?? '').matchAll(/checkpoint-[0-9]+(?=[/])/g)) found.add(step);
         }
     }
     return [...found];
