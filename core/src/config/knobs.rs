@@ -234,7 +234,7 @@ Data {
         "这样模型只会学到此处有地址，而不会记住具体内容。标签和文件本身不会改动。";
     prompt_columns: Vec<String> = Vec::new(), Kind::Names, aliases: ["prompt_column", "question_column"],
         sweep: Refused, script: Files,
-        "Columns of the prompt of an answer that is learnt, or of an instruction and its input; not given: found by their names.",
+        "Columns of the prompt, or of an instruction and its input; not given: found by their names.",
         "提示词所在的列，或指令列和输入列；不填则按列名查找。",
         "Give them with completion_column where the columns have names of their own. Two are read as instruction and input.",
         "列名不常见时，请与 completion_column 一起指定；指定两列时分别作为指令和输入。";

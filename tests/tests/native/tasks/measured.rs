@@ -157,8 +157,9 @@ fn they_need_rows_that_are_held_out_and_can_be_stopped() {
     let config = Box::new(short());
     let mut progress = 0;
     session.ask_and(Command::Baselines { config }, Vec::new(), &mut |event, control| {
-        progress += usize::from(matches!(event, Event::Progress { .. }));
-        if progress == 3 {
+        let is_progress = matches!(event, Event::Progress { .. });
+        progress += usize::from(is_progress);
+        if is_progress && progress == 3 {
             control.stop();
         }
     });

@@ -31,6 +31,7 @@ async fn on_cpu() -> Result<Page> {
 
 /// Chooses a form, downloads it, and gives the bytes of the download of this name.
 async fn download(page: &Page, form: &str, name: &str) -> Result<Vec<u8>> {
+    page.wait_enabled(&format!("export-{form}"), REACTION).await?;
     page.press(&format!("export-{form}")).await?;
     page.wait_enabled("download-adapter", REACTION).await?;
     page.click("download-adapter").await?;
