@@ -108,6 +108,9 @@ pub fn bind(program: &Path, name: &str, folder: &Path) -> Result<()> {
     std::fs::write(&script, trimmed(&text)).with_context(|| format!("cannot write {}", script.display()))
 }
 
+/// The scripts of the lab that are trimmed as those of wasm-bindgen are: what a pupil's page loads is to be small.
+const TRIMMED: [&str; 2] = ["embed.js", "lab_page.js"];
+
 /// A script without lines that are comments, and without indentation: a seventh of what wasm-bindgen writes, in brotli. None of its
 /// texts goes over several lines.
 fn trimmed(script: &str) -> String {
@@ -219,6 +222,10 @@ fn snippets(dist: &Path) -> Result<Vec<String>> {
 fn copy(from: &Path, to: &Path) -> Result<()> {
     let lost = || format!("{} cannot be copied to {}", from.display(), to.display());
     if !from.is_dir() {
+        if TRIMMED.iter().any(|name| from.ends_with(name)) {
+            let text = std::fs::read_to_string(from).with_context(lost)?;
+            return std::fs::write(to, trimmed(&text)).with_context(lost);
+        }
         return std::fs::copy(from, to).map(drop).with_context(lost);
     }
     std::fs::create_dir_all(to).with_context(lost)?;
