@@ -296,8 +296,8 @@ Data {
         "On for instructions and chats: the model learns to answer, not to ask. The preview colours what is trained on.",
         "指令和对话数据应开启：让模型学回答而不是学提问。预览会标出参与训练的词元。";
     enable_thinking: Option<bool> = None, Kind::Flag, sweep: Refused, script: Files,
-        "What the chat template is told as enable_thinking, where a row's chat_template_kwargs do not say it. Not given: the template's default.",
-        "传给对话模板的 enable_thinking；若某条数据的 chat_template_kwargs 已指定，则以该数据为准。不填则用模板的默认值。",
+        "enable_thinking of the chat template, where a row does not say it; not given: the template's default.",
+        "传给对话模板的 enable_thinking（数据自带的取值优先）；不填则用模板的默认值。",
         "false for answers without a thinking block, as Qwen3's template has it; ask the model later as it was trained.",
         "若回答中没有思考块，请设为 false（如 Qwen3 的模板）；之后提问时也应与训练时一致。";
     data_seed: Option<u64> = None, SEED, sweep: Refused, script: Files,
@@ -380,7 +380,7 @@ Adapter {
         "A classifier's head is among them anyway. embed_tokens and lm_head for new tokens; they are large.",
         "分类头总是包含在内。新增词元时可加 embed_tokens 和 lm_head，但它们很大。";
     trainable_token_indices: Option<TokenIndices> = None, Kind::TokenIds, script: Files,
-        "Tokens by their ids whose rows of the embedding are trained, all other rows frozen; by module: {embed_tokens: [5, 6]}.",
+        "Token ids whose rows of the embedding are trained, the others frozen; by module: {embed_tokens: [5, 6]}.",
         "训练词嵌入中这些 token（按 id）的行，其余行冻结；也可按模块指定：{embed_tokens: [5, 6]}。",
         "For a few new or special tokens, instead of all of embed_tokens. A shared output matrix follows.",
         "用于少量新增或特殊 token，不必训练整个 embed_tokens；与词嵌入共享的输出矩阵随之更新。";
