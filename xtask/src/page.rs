@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// How large the page may be in brotli before its engine; it holds all that the engine can say, pictures too, in every language.
-const PAGE_BYTES: usize = 1_000_000;
+const PAGE_BYTES: usize = 1_100_000;
 /// What the lab loads before its engine, and how large that may be in brotli.
 const LAB: [&str; 8] = [
     "embed.html",
@@ -27,7 +27,7 @@ const SHELL: (&str, usize) = ("lab.js", 12_000);
 
 /// What opens spreadsheets, Parquet files and archives, which is loaded when there is one: how its files begin, and how large they
 /// may be in brotli.
-const TABLES: (&str, usize) = ("tables", 700_000);
+const TABLES: (&str, usize) = ("tables", 600_000);
 
 /// The parts of [`build`].
 pub fn phases(places: &Places) -> Vec<Phase> {
