@@ -381,28 +381,13 @@ impl PageState {
         self.make_way();
         let prompt = self.sample_prompt.get_untracked();
         let reads = !prompt.trim().is_empty() && writes(untrack(|| self.task()));
-        let (id, started_ms) = stored_runs::new_id();
         let (model, data, validation, adapter) = self.chosen_inputs();
+        let task = untrack(|| self.task());
         let record = RunRecord {
-            id,
-            started_ms,
-            settings: RunRecord::settings_of(&config),
-            task: untrack(|| self.task()),
             sample_prompt: reads.then_some(prompt),
-            model,
-            data,
             validation,
             adapter,
-            state: RunState::Open,
-            summary: None,
-            max_steps: None,
-            inputs: Default::default(),
-            failure: None,
-            samples: Vec::new(),
-            notes: Vec::new(),
-            rate_changes: Vec::new(),
-            score: None,
-            labels: Default::default(),
+            ..RunRecord::begun(stored_runs::new_id(), (&config, task), [model, data])
         };
         let watch = untrack(|| self.pictures.watched(self.subject()));
         self.ask_to_train(record, config, watch, true);

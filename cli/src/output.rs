@@ -5,7 +5,7 @@ use crate::log::cannot_read;
 use lorakeet_core::config::{RunConfig, SMALL_MODELS};
 use lorakeet_core::data::labels_of;
 use lorakeet_core::error::{Error, Result};
-use lorakeet_core::protocol::{InputFile, RunInput, RunRecord, RunState};
+use lorakeet_core::protocol::{InputFile, RunInput, RunRecord};
 use lorakeet_core::store::{DirectorySink, DiskFile, Sink, Source};
 use lorakeet_core::train::checkpoint::{self, Checkpoint};
 use lorakeet_core::train::record::{RECORD, read_record};
@@ -13,7 +13,6 @@ use lorakeet_i18n::Message;
 use lorakeet_i18n::messages::command as msg;
 use lorakeet_i18n::messages::common::Both;
 use serde_json::Value;
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -184,26 +183,14 @@ impl<'a> Output<'a> {
             .unwrap_or_default()
             .as_secs_f64()
             * 1000.0;
+        let id = format!("{:x}-{:04x}", now_ms as u64, std::process::id() % (1 << 16));
+        let inputs = [&self.config.model_name_or_path, &self.config.train_file].map(|name| input(name));
+        let task = self.config.task.unwrap_or_default();
         let mut record = RunRecord {
-            id: format!("{:x}-{:04x}", now_ms as u64, std::process::id() % (1 << 16)),
-            started_ms: now_ms.round(),
-            settings: RunRecord::settings_of(self.config),
-            task: self.config.task.unwrap_or_default(),
             sample_prompt: prompt.map(str::to_owned),
-            model: input(&self.config.model_name_or_path),
-            data: input(&self.config.train_file),
             validation: self.config.validation_file.as_deref().map(input),
             adapter: self.config.adapter_name_or_path.as_deref().map(input),
-            state: RunState::Open,
-            summary: None,
-            max_steps: None,
-            inputs: BTreeMap::new(),
-            failure: None,
-            samples: Vec::new(),
-            notes: Vec::new(),
-            rate_changes: Vec::new(),
-            score: None,
-            labels: Default::default(),
+            ..RunRecord::begun((id, now_ms.round()), (self.config, task), inputs)
         };
         let path = self.folder.join(RECORD);
         if self.goes_on && path.is_file() {

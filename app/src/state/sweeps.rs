@@ -220,13 +220,7 @@ impl PageState {
     }
 
     /// The record of a run of the sweep. Files that were copied for one of them are not looked for again.
-    fn record_of_sweep(
-        self,
-        sweep: &Sweep,
-        config: &RunConfig,
-        (id, started_ms): (String, f64),
-        turn: Turn,
-    ) -> RunRecord {
+    fn record_of_sweep(self, sweep: &Sweep, config: &RunConfig, begun: (String, f64), turn: Turn) -> RunRecord {
         let is_one = |record: &&RunRecord| sweep.runs.iter().any(|run| run.run.as_ref() == Some(&record.id));
         let inputs = self.stored.runs.with_untracked(|runs| {
             let one = runs.iter().map(|run| &run.record).find(is_one)?;
@@ -238,27 +232,12 @@ impl PageState {
             ))
         });
         let (model, data, validation, adapter) = inputs.unwrap_or_else(|| inputs_of(sweep));
+        // What a run writes on the way takes time, and nothing is decided by it: there is no prompt.
         RunRecord {
-            id,
-            started_ms,
-            settings: RunRecord::settings_of(config),
-            task: sweep.task,
-            // What a run writes on the way takes time, and nothing is decided by it.
-            sample_prompt: None,
-            model,
-            data,
             validation,
             adapter,
-            state: RunState::Open,
-            summary: None,
-            max_steps: None,
-            inputs: Default::default(),
-            failure: None,
-            samples: Vec::new(),
-            notes: Vec::new(),
-            rate_changes: Vec::new(),
-            score: None,
             labels: sweep.labels(turn.run),
+            ..RunRecord::begun(begun, (config, sweep.task), [model, data])
         }
     }
 

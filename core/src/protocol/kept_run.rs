@@ -163,6 +163,35 @@ pub struct RateChange {
 }
 
 impl RunRecord {
+    /// One that begins with these settings: nothing has come of it yet.
+    pub fn begun(
+        (id, started_ms): (String, f64),
+        (config, task): (&RunConfig, Task),
+        [model, data]: [RunInput; 2],
+    ) -> Self {
+        Self {
+            id,
+            started_ms,
+            settings: Self::settings_of(config),
+            task,
+            sample_prompt: None,
+            model,
+            data,
+            validation: None,
+            adapter: None,
+            state: RunState::Open,
+            summary: None,
+            max_steps: None,
+            inputs: BTreeMap::new(),
+            failure: None,
+            samples: Vec::new(),
+            notes: Vec::new(),
+            rate_changes: Vec::new(),
+            score: None,
+            labels: RunLabels::default(),
+        }
+    }
+
     /// Every knob of `config`, as a record has them.
     pub fn settings_of(config: &RunConfig) -> Map<String, Value> {
         let knobs = KNOBS
