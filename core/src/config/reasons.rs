@@ -165,7 +165,7 @@ pub(super) static REASONS: &[(&str, &str, &str)] = &[
         "Language models write out rare texts of their training data word by word, telephone numbers among them (Carlini et al. 2021), \
          the more often a text stands there (Carlini et al. 2023). A placeholder keeps the shape of the sentence. Patterns find what \
          has a fixed form, no names: read some rows yourself.",
-        "语言模型会逐字写出训练数据中的罕见文本，包括地址和电话号码（Carlini 等，2021），同一文本出现越多越容易被背出（Carlini 等，2023）。\
+        "语言模型会逐字写出训练数据中的罕见文本，包括电话号码（Carlini 等，2021），同一文本出现越多越容易被背出（Carlini 等，2023）。\
          占位符保留句子的形式，去掉隐私内容。规则只能识别格式固定的信息，识别不了姓名，请自行抽查几条。",
     ),
     (
@@ -334,7 +334,7 @@ pub(super) static REASONS: &[(&str, &str, &str)] = &[
     ),
     (
         "rank_pattern",
-        "AdaLoRA (Zhang et al. 2023) gives more rank to modules that matter more and gains a little. How little is to be had: \
+        "AdaLoRA (Zhang et al. 2023) gives more rank to modules that matter more and gains a little. There is little to gain: \
          torchtune's truthfulqa moves from 0.508 to 0.514 when every rank grows from 8 to 64. The field is that of PEFT's LoraConfig.",
         "AdaLoRA（Zhang 等，2023）给更重要的模块更高的秩，略有提升。提升空间很小：torchtune 在 truthfulqa 上把所有秩从 8 提到 64，\
          只从 0.508 升到 0.514。该字段与 PEFT 的 LoraConfig 相同。",

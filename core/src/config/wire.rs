@@ -7,7 +7,7 @@ use serde_json::Map;
 
 impl Serialize for RunConfig {
     /// One entry a knob, in table order.
-    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(KNOBS.len()))?;
         for knob in KNOBS {
             map.serialize_entry(knob.name, &(knob.read)(self))?;
@@ -19,7 +19,7 @@ impl Serialize for RunConfig {
 impl<'de> Deserialize<'de> for RunConfig {
     /// As [`RunConfig::set`] for each entry, then [`RunConfig::validate`]: what crosses the worker's boundary is valid.
     /// Missing knobs have their defaults.
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut config = Self::default();
         for (key, value) in Map::deserialize(deserializer)? {
             let knob = find(&key);

@@ -4,7 +4,7 @@
 //! labels do, or it holds a sentence (four words or more and a full stop). A row with a name that data sets use is always names.
 
 use super::form::{is_blank, is_column_name};
-use super::parse::{Table, key};
+use super::parse::{Table, key, listed};
 use super::roles::is_column_word;
 use super::value::Value;
 use crate::error::Result;
@@ -44,7 +44,7 @@ pub(super) fn settle(
     }
     table.put_first(number, first);
     if header.is_none() {
-        let columns = super::parse::listed(table.columns());
+        let columns = listed(table.columns());
         notes.push(msg::FirstRowIsData { columns }.into());
     }
     Ok(table)

@@ -1,5 +1,5 @@
-//! From a dropped file to batches of tokens: [`Incoming`] or [`Dataset::read_by`] → [`Dataset`] → [`examples`] → [`split`] → [`order`] → [`collate`]; rows of numbers
-//! go by [`Dataset::numeric`] and [`numeric_examples`] instead.
+//! From a dropped file to batches of tokens: [`Incoming`] or [`Dataset::read_by`] → [`Dataset`] → [`examples`] → [`split`] →
+//! [`order`] → [`collate`]; rows of numbers go by [`Dataset::numeric`] and [`numeric_examples`] instead.
 //!
 //! Bytes are parsed once, here, into rows that cannot be wrong: a bad row is an error that names the file, the row and
 //! the field. Tokens come from [`crate::tokenizer`], the layout of conversations from [`crate::chat`]. Nothing here

@@ -45,6 +45,9 @@ struct Stored {
     cells: Box<[(u32, Value)]>,
 }
 
+// What `MAX_FILE_BYTES` reckons a field at.
+const _: () = assert!(size_of::<(u32, Value)>() == if cfg!(target_pointer_width = "32") { 24 } else { 40 });
+
 /// One row.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Record<'a> {

@@ -69,9 +69,8 @@ impl RowMarks {
             rows: now.rows,
             were: self.rows,
         };
-        let marks = |marks: &Self| marks.marks.as_bytes().chunks(DIGITS).map(<[u8]>::to_vec).collect();
-        let (before, after): (Vec<Vec<u8>>, Vec<Vec<u8>>) = (marks(self), marks(&now));
-        let place = before.iter().zip(&after).position(|(one, other)| one != other);
+        let [before, after] = [self, &now].map(|of| of.marks.as_bytes().chunks(DIGITS));
+        let place = before.zip(after).position(|(one, other)| one != other);
         match place {
             Some(place) => {
                 let end = (place + 1) * each;

@@ -196,7 +196,7 @@ impl RunResults {
             .iter()
             .rev()
             .find(|baseline| baseline.kind.name() == kind)?;
-        by_name(&baseline.metrics, metric)
+        Metric::value_of(&baseline.metrics, metric)
     }
 
     /// The latest score whose loss is nearest to that with which the run ended: best weights that were loaded at the
@@ -212,11 +212,6 @@ fn of_eval(eval: &EvalInfo, name: &str) -> Option<f64> {
     match name {
         "eval_loss" => Some(eval.loss),
         "perplexity" => Some(eval.perplexity),
-        _ => by_name(&eval.metrics, name),
+        _ => Metric::value_of(&eval.metrics, name),
     }
-}
-
-fn by_name(metrics: &[Metric], name: &str) -> Option<f64> {
-    let metric = metrics.iter().find(|metric| metric.name == name)?;
-    Some(metric.value)
 }

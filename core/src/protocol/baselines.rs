@@ -1,7 +1,7 @@
 //! What can be had without training, as it was measured before a run, and what that says about whether to tune.
 
 use super::conclusion::FEW_ROWS;
-use super::report::{Baseline, BaselineKind};
+use super::report::{Baseline, BaselineKind, Metric};
 use crate::advice::{Doubt, doubt_of_rows, doubt_of_score};
 use crate::task::{Task, is_lower_better};
 use lorakeet_i18n::Message;
@@ -134,8 +134,8 @@ impl MeasuredBaselines {
 /// The best of what can be had without training by a metric, and its value; none where the metric has a value for none of them.
 pub fn best_baseline<'a>(metric: &str, scores: &'a [Baseline]) -> Option<(&'a Baseline, f64)> {
     let value = |one: &'a Baseline| {
-        let found = one.metrics.iter().find(|found| found.name == metric)?;
-        found.value.is_finite().then_some((one, found.value))
+        let value = Metric::value_of(&one.metrics, metric)?;
+        value.is_finite().then_some((one, value))
     };
     let sign = if is_lower_better(metric) { -1.0 } else { 1.0 };
     let order = |one: &(&Baseline, f64), other: &(&Baseline, f64)| (sign * one.1).total_cmp(&(sign * other.1));
@@ -151,7 +151,6 @@ pub fn doubt_of_baselines(metric: &str, scores: &[Baseline]) -> Option<Doubt> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::Metric;
     use lorakeet_i18n::Language;
 
     fn baseline(kind: BaselineKind, accuracy: f64, loss: f64) -> Baseline {

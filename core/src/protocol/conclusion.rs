@@ -1,7 +1,7 @@
 //! What a run comes to in a word, and the next most useful step: read off its report in one place, so that the page, the command and
 //! the report's file say the same.
 
-use super::report::{BaselineKind, Report, Verdict};
+use super::report::{BaselineKind, Metric, Report, Verdict};
 use crate::task::is_lower_better;
 use lorakeet_i18n::Message;
 use lorakeet_i18n::messages::report as msg;
@@ -188,10 +188,7 @@ impl Report {
 
     /// Whether the linear probe has the better value of the metric that judges.
     fn is_beaten_by_probe(&self) -> bool {
-        let value = |metrics: &[super::Metric]| {
-            let found = metrics.iter().find(|one| one.name == self.metric);
-            found.map(|one| one.value)
-        };
+        let value = |metrics: &[Metric]| Metric::value_of(metrics, &self.metric);
         let probe = self.baselines.iter().find(|one| one.kind == BaselineKind::LinearProbe);
         let Some((probe, tuned)) = probe.and_then(|probe| value(&probe.metrics)).zip(value(&self.metrics)) else {
             return false;
@@ -207,7 +204,7 @@ impl Report {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::{Baseline, Comparison, Metric};
+    use crate::protocol::{Baseline, Comparison};
     use crate::task::Task;
     use lorakeet_i18n::Language;
 

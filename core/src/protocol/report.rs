@@ -35,6 +35,14 @@ pub struct Metric {
     pub value: f64,
 }
 
+impl Metric {
+    /// The value of the one of this name; none where it is not among them.
+    pub fn value_of(metrics: &[Self], name: &str) -> Option<f64> {
+        let found = metrics.iter().find(|metric| metric.name == name);
+        found.map(|metric| metric.value)
+    }
+}
+
 /// How answers come about without training.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -8,11 +8,11 @@ use crate::data::audit::Reading;
 use crate::data::{self, Content, Dataset, Example};
 use crate::device;
 use crate::error::Result;
-use crate::estimate::{LastPace, estimate, estimate_with_work};
+use crate::estimate::{LastPace, StepWork, estimate, estimate_with_work};
 use crate::host::{Emit, Receiver};
 use crate::loaded_model::{LoadedModel, fit_inputs_to_data, loaded};
 use crate::models::registry::{Kind, of_model_type};
-use crate::protocol::Event;
+use crate::protocol::{Event, MemoryEstimate};
 use crate::task::Task;
 use crate::tasks::{Rows, TaskSpec};
 use crate::train::throughput::Pace;
@@ -215,11 +215,8 @@ impl Session {
 
     /// [`crate::protocol::Command::Estimate`].
     pub(super) async fn estimate(&self, config: &RunConfig, emit: &mut Emit<'_>) -> Result<()> {
-        let loaded = loaded(&self.model)?;
-        let device = loaded.model.device();
-        let adapter = self.adapter.as_ref().map(|adapter| &adapter.config);
-        let limit = device::largest_buffer_bytes(device);
-        let (memory, work) = estimate_with_work(&loaded.files, config, adapter, limit).await?;
+        let device = loaded(&self.model)?.model.device();
+        let (memory, work) = self.memory_and_work(config).await?;
         let learnt = self.pace.as_ref().zip(work.as_ref());
         let learnt = learnt.map(|(last, work)| last.forecast(work, memory.peak_bytes, self.probe.as_ref()));
         let (seconds_per_step, learnt) = match learnt {
@@ -238,14 +235,18 @@ impl Session {
     /// Keeps what a run by `config` took, for the forecasts of the next ones; of a run whose work is not known, nothing.
     pub(super) async fn keep_pace(&mut self, pace: Pace, config: &RunConfig) {
         self.pace = None;
-        let Ok(loaded) = loaded(&self.model) else { return };
-        let limit = device::largest_buffer_bytes(loaded.model.device());
-        let adapter = self.adapter.as_ref().map(|adapter| &adapter.config);
-        let known = estimate_with_work(&loaded.files, config, adapter, limit).await;
-        if let Ok((memory, Some(work))) = known {
+        if let Ok((memory, Some(work))) = self.memory_and_work(config).await {
             let peak_bytes = memory.peak_bytes;
             self.pace = Some(LastPace { pace, work, peak_bytes });
         }
+    }
+
+    /// What a run on the loaded model takes of the device, and what there is to do in a step, where that is known.
+    async fn memory_and_work(&self, config: &RunConfig) -> Result<(MemoryEstimate, Option<StepWork>)> {
+        let loaded = loaded(&self.model)?;
+        let adapter = self.adapter.as_ref().map(|adapter| &adapter.config);
+        let limit = device::largest_buffer_bytes(loaded.model.device());
+        estimate_with_work(&loaded.files, config, adapter, limit).await
     }
 }
 

@@ -152,12 +152,11 @@ impl Inputs {
     /// # Errors
     /// It cannot be read, or a stop is asked for.
     async fn digest(&self, source: &Source, emit: &mut Emit<'_>) -> Result<String> {
-        let is_it = |one: &Source, other: &Source| std::ptr::addr_eq(Rc::as_ptr(one), Rc::as_ptr(other));
         let known = self
             .digests
             .borrow()
             .iter()
-            .find(|(known, _)| is_it(known, source))
+            .find(|(known, _)| Rc::ptr_eq(known, source))
             .cloned();
         if let Some((_, digest)) = known {
             return Ok(digest);
@@ -170,7 +169,7 @@ impl Inputs {
         let digest = sha256_watched(source, watch).await?;
         let all = [&self.model, &self.data, &self.validation, &self.adapter];
         let mut digests = self.digests.borrow_mut();
-        digests.retain(|(known, _)| all.iter().any(|files| files.iter().any(|file| is_it(file, known))));
+        digests.retain(|(known, _)| all.iter().any(|files| files.iter().any(|file| Rc::ptr_eq(file, known))));
         digests.push((source.clone(), digest.clone()));
         Ok(digest)
     }

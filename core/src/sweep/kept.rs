@@ -3,7 +3,7 @@
 use super::{Halving, Progress, Standing, Turn, Variant, Variants};
 use crate::config::{KNOBS, RunConfig, find};
 use crate::error::{Error, Kind, Result};
-use crate::protocol::{Event, RunLabels, RunState, Sweep, SweptRun, SweptRung, SweptScore};
+use crate::protocol::{Event, Metric, RunLabels, RunState, Sweep, SweptRun, SweptRung, SweptScore};
 use serde_json::Value;
 
 /// Knobs that a sweep sets to compare its runs, and that are no part of what it found.
@@ -214,10 +214,10 @@ impl Sweep {
                 }
             }
             Event::Report(report) => {
-                let value = report.metrics.iter().find(|metric| metric.name == report.metric);
-                run.score = value.map(|metric| SweptScore {
-                    metric: metric.name.clone(),
-                    value: metric.value,
+                let value = Metric::value_of(&report.metrics, &report.metric);
+                run.score = value.map(|value| SweptScore {
+                    metric: report.metric.clone(),
+                    value,
                     interval: None,
                 });
             }
@@ -329,7 +329,7 @@ impl Sweep {
 mod tests {
     use super::*;
     use crate::config::Resolved;
-    use crate::protocol::{EvalInfo, Interval, Judgement, Metric, Report, RunInfo, RunInput, RunRecord, RunSummary};
+    use crate::protocol::{EvalInfo, Interval, Judgement, Report, RunInfo, RunInput, RunRecord, RunSummary};
     use crate::sweep::split_values;
     use crate::task::Task;
     use lorakeet_i18n::Message;

@@ -1,5 +1,5 @@
 //! The words between the engine and its front ends: every event comes through JSON as it went in.
-//! One file of 900 lines, because every event and command has its example here.
+//! One file of 1000 lines, because every event and command has its example here.
 
 use lorakeet_core::Error;
 use lorakeet_core::advice::{Advice, Caution, Doubt, Recommendation};

@@ -6,7 +6,7 @@ use lorakeet_core::error::Kind;
 use lorakeet_core::formats::peft::Adapter;
 use lorakeet_core::lesson::{LessonRun, Recording};
 use lorakeet_core::protocol::{
-    Command, DeviceChoice, Divergence, Event, Keep, RateChange, RunInput, RunRecord, RunState, Sign, StoredRun,
+    Command, DeviceChoice, Divergence, Event, Keep, RateChange, RunInput, RunRecord, Sign, StoredRun,
 };
 use lorakeet_core::store::{DiskFile, MemoryFile, MemorySink};
 use lorakeet_core::task::Task;
@@ -154,27 +154,8 @@ fn a_run_that_diverges_is_told_of_with_its_rows_and_what_to_go_back_to() {
 
 /// What a front end writes down of a run of the lesson.
 fn record(config: &RunConfig) -> RunRecord {
-    RunRecord {
-        id: "wild".to_owned(),
-        started_ms: 1.0,
-        settings: RunRecord::settings_of(config),
-        task: Task::Generation,
-        sample_prompt: None,
-        model: RunInput::Bundled("model".to_owned()),
-        data: RunInput::Bundled("data".to_owned()),
-        validation: None,
-        adapter: None,
-        state: RunState::Open,
-        summary: None,
-        max_steps: None,
-        inputs: Default::default(),
-        failure: None,
-        samples: Vec::new(),
-        notes: Vec::new(),
-        rate_changes: Vec::new(),
-        score: None,
-        labels: Default::default(),
-    }
+    let inputs = ["model", "data"].map(|name| RunInput::Bundled(name.to_owned()));
+    RunRecord::begun(("wild".to_owned(), 1.0), (config, Task::Generation), inputs)
 }
 
 /// A session that keeps runs on this disk, with the checkpoints that their settings ask for.

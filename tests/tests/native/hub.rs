@@ -1,6 +1,6 @@
 //! Models from a hub, fetched over HTTP from one that speaks huggingface.co's protocol: what comes is what the hub has, nothing is
 //! fetched twice but the piece that was cut off, and each refusal is told with its way out.
-//! One file of 685 lines, because its tests share a hub, a client and a place for what they fetch.
+//! One file of 695 lines, because its tests share a hub, a client and a place for what they fetch.
 
 use lorakeet_core::config::RunConfig;
 use lorakeet_core::error::{Error, Kind, Result};

@@ -2,8 +2,9 @@
 
 use lorakeet_core::config::{RunConfig, SchedulerType};
 use lorakeet_core::error::Kind;
-use lorakeet_core::protocol::{Command, DeviceChoice, Event, InputFile, Keep, RunInput};
-use lorakeet_core::protocol::{RunRecord, RunState, StepInfo, StoredRun};
+use lorakeet_core::protocol::{
+    Command, DeviceChoice, Event, InputFile, Keep, RunInput, RunRecord, RunState, StepInfo, StoredRun,
+};
 use lorakeet_core::store::{IndexedSink, Shelf, Sink, Source, sha256};
 use lorakeet_core::task::Task;
 use lorakeet_tests::golden::block_on;
@@ -37,27 +38,8 @@ fn files(sources: &[Source]) -> RunInput {
 }
 
 pub(super) fn record(id: &str, started_ms: f64) -> RunRecord {
-    RunRecord {
-        id: id.to_owned(),
-        started_ms,
-        settings: RunRecord::settings_of(&short()),
-        task: Task::Generation,
-        sample_prompt: None,
-        model: files(&tiny::model_files()),
-        data: files(&[tiny::data_file()]),
-        validation: None,
-        adapter: None,
-        state: RunState::Open,
-        summary: None,
-        max_steps: None,
-        inputs: Default::default(),
-        failure: None,
-        samples: Vec::new(),
-        notes: Vec::new(),
-        rate_changes: Vec::new(),
-        score: None,
-        labels: Default::default(),
-    }
+    let inputs = [files(&tiny::model_files()), files(&[tiny::data_file()])];
+    RunRecord::begun((id.to_owned(), started_ms), (&short(), Task::Generation), inputs)
 }
 
 /// A session that saves after every step.
@@ -319,6 +301,7 @@ fn copies_of_files_are_shared_by_runs_and_go_with_the_last_of_them() {
     };
     session.ask(forget(Some("first")), Vec::new());
     assert_eq!((copies(&disk), disk.folders().len()), (inputs, 2));
+    // They are told of with what they are, and one can be removed by itself.
     let told = |session: &TestSession| match session.events.last() {
         Some(Event::Runs { copies, .. }) => copies.clone(),
         other => panic!("the copies were not told: {other:?}"),
