@@ -269,6 +269,11 @@ pub fn say(text: &str) {
     let _ = writeln!(std::io::stderr(), "{}", plain(text));
 }
 
+/// A note on standard error.
+pub fn say_note(note: impl Into<Message>) {
+    say(&format!("note     {}", note.into().english()));
+}
+
 /// A text as a terminal may show it. Names, labels and what a model writes come from strangers, and a terminal obeys escape
 /// sequences: control characters but line ends and tabs become their pictures (`␛`), or `�` where there is none.
 pub fn plain(text: &str) -> Cow<'_, str> {
