@@ -1,4 +1,4 @@
-//! `lorakeet baselines`: what can be had without training on the rows that a run holds out, and whether tuning may be worth it.
+//! `lorakeet baselines`: scores that need no training, on the rows that a run holds out, and whether tuning may be worth it.
 
 use crate::Advise;
 use crate::advise::resolved;

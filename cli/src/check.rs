@@ -2,7 +2,7 @@
 //! compared with what it was made of.
 
 use crate::commands::{HOST, data_sources, name_of, sources};
-use crate::screen::say;
+use crate::screen::say_note;
 use lorakeet_core::config::RunConfig;
 use lorakeet_core::error::{Error, Result};
 use lorakeet_core::export::{Form, PackedSettings, Settings, Trained};
@@ -192,8 +192,7 @@ pub async fn compare(form: Form, base: &Path, adapter: Option<&Adapter>, folder:
         Ok(found) => Some(found),
         Err(error) => {
             let why = error.message();
-            let note = Message::from(msg::NotCompared { why });
-            say(&format!("note     {}", note.english()));
+            say_note(msg::NotCompared { why });
             None
         }
     }

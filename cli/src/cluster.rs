@@ -3,7 +3,7 @@
 use crate::Export;
 use crate::commands::{EventSink, HOST, data_sources, load, sources};
 use crate::export::{ExportPlace, SETTINGS, refuse_full, settings_in};
-use crate::screen::{hand_out, hand_out_json, say};
+use crate::screen::{hand_out, hand_out_json, say_note};
 use lorakeet_core::config::{RunConfig, Trainer};
 use lorakeet_core::data::Dataset;
 use lorakeet_core::error::{Error, Result};
@@ -38,10 +38,10 @@ pub async fn write_script(
         let (step, steps) = (checkpoint.progress.step, checkpoint.max_steps);
         match step < steps {
             true => {
-                note(msg::GoesOnFrom { step }.into());
+                say_note(msg::GoesOnFrom { step });
                 session.resume = Some(checkpoint);
             }
-            false => note(msg::RunIsDone { step }.into()),
+            false => say_note(msg::RunIsDone { step }),
         }
     }
     let run = session
@@ -118,8 +118,8 @@ async fn rows(path: &str, config: &RunConfig, trained: Option<&Dataset>) -> Resu
     // Behind images there are their labels, and neither are texts.
     let file = files.first().ok_or_else(|| Error::config(msg::NoRunFile).file(path))?;
     let rows = rows_of(config, file, trained).await?;
-    rows.notes.iter().cloned().for_each(note);
-    rows.text_notes.iter().cloned().for_each(note);
+    rows.notes.iter().cloned().for_each(say_note);
+    rows.text_notes.iter().cloned().for_each(say_note);
     Ok(rows)
 }
 
@@ -141,12 +141,8 @@ fn refuse_flags(wish: &Export, form: &'static str) -> Result<()> {
     }
 }
 
-fn note(message: Message) {
-    say(&format!("note     {}", message.english()));
-}
-
 fn finish(notes: Vec<Message>, form: &str, folder: &Path, json: bool) -> Result<ExitCode> {
-    notes.into_iter().for_each(note);
+    notes.into_iter().for_each(say_note);
     let folder = folder.display().to_string();
     match json {
         true => hand_out_json(&serde_json::json!({ "type": "exported", "form": form, "folder": folder }).to_string())?,

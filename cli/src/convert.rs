@@ -5,7 +5,7 @@ use crate::check::{has_few_bits, read_back_packed, read_back_text};
 use crate::commands::{name_of, sources};
 use crate::export::{ExportPlace, Wish, ended, run, show_progress};
 use crate::hub::{self, Located};
-use crate::screen::{hand_out, hand_out_json, say, size};
+use crate::screen::{hand_out, hand_out_json, say_note, size};
 use crate::{Convert, ConvertForm, Dtype, Quantize, Target};
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
@@ -15,7 +15,6 @@ use lorakeet_core::formats::inspect::{FileKind, Inspected, InspectedTensor, insp
 use lorakeet_core::formats::{ModelFiles, Storage};
 use lorakeet_core::host::Control;
 use lorakeet_core::protocol::{DeviceChoice, Event};
-use lorakeet_i18n::Message;
 use lorakeet_i18n::messages::export as msg;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -71,10 +70,7 @@ pub async fn quantize(wish: Quantize, to: (DeviceChoice, bool), take: &mut dyn F
             Some((_, "bitsandbytes__fp4")) => "FP4",
             _ => tensor.storage.name(),
         };
-        say(&format!(
-            "note     {}",
-            Message::from(msg::RoundedAlready { storage }).english()
-        ));
+        say_note(msg::RoundedAlready { storage });
     }
     let dtype = match wish.to {
         QuantizeTo::Gguf(dtype) => dtype,
@@ -118,9 +114,7 @@ async fn pack(
         show_progress((done, total), json, take);
     };
     let notes = export::quantize(base, (&files, &record), settings, &place, &mut progress).await;
-    for note in place.settled(notes)? {
-        say(&format!("note     {}", note.english()));
-    }
+    place.settled(notes)?.into_iter().for_each(say_note);
     let read = match wish.no_check || place.is_stopped() {
         true => None,
         false => Some(read_back_packed(&files, settings, &folder).await?),

@@ -8,7 +8,7 @@ use crate::check::{Scorer, compare, compared_text, holds_blocks, not_comparable,
 use crate::commands::{INTERRUPTED, name_of, resolve, sources};
 use crate::hub;
 use crate::log::{LOG, cannot_read, cannot_write};
-use crate::screen::{hand_out, hand_out_json, say, size};
+use crate::screen::{hand_out, hand_out_json, say, say_note, size};
 use crate::{RunFile, Target};
 use lorakeet_core::config::RunConfig;
 use lorakeet_core::error::{Error, Result};
@@ -151,9 +151,7 @@ pub async fn run(wish: Wish, (device, json): (DeviceChoice, bool), take: &mut dy
         show_progress((done, total), json, take);
     };
     let notes = place.settled(export(trained(files), settings, &place, &mut progress).await)?;
-    for note in notes {
-        say(&format!("note     {}", note.english()));
-    }
+    notes.into_iter().for_each(say_note);
     let weights = match (record.step, record.is_best) {
         (Some(step), true) => format!(", weights of step {step}, which scored best"),
         (Some(step), false) if record.is_last => format!(", weights of step {step}, the last"),
@@ -186,10 +184,7 @@ pub async fn run(wish: Wish, (device, json): (DeviceChoice, bool), take: &mut dy
                 .await
                 .unwrap_or_else(|error| Err(error.message()));
             if let Err(why) = &checked {
-                say(&format!(
-                    "note     {}",
-                    Message::from(msg::NotChecked { why: why.clone() }).english()
-                ));
+                say_note(msg::NotChecked { why: why.clone() });
             }
             checked.ok()
         }
@@ -237,13 +232,10 @@ pub async fn run(wish: Wish, (device, json): (DeviceChoice, bool), take: &mut dy
         .filter(|found| !found.is_close())
         .and_then(|found| found.worst);
     if let Some(TensorError { storage, .. }) = worst {
-        say(&format!(
-            "note     {}",
-            Message::from(msg::RoundedByMore { storage }).english()
-        ));
+        say_note(msg::RoundedByMore { storage });
     }
     if let Some(explanation) = checked.and_then(|checked| checked.explanation) {
-        say(&format!("note     {}", explanation.english()));
+        say_note(explanation);
     }
     Ok(ended(&place))
 }

@@ -59,11 +59,11 @@ struct Cli {
 enum Action {
     /// Run a training.
     Train(Train),
-    /// Show the resolved run: every key, its value, where it came from, what it does; or all about one key.
+    /// Show the resolved run: every key, its value, where it came from, what it does; or explain one key.
     Check(Check),
     /// Recommend settings for a run, or for a model and data, each with its reason; and say what is unwise in those that it has.
     Advise(Advise),
-    /// Score what can be had without training on the rows that a run holds out, or a run of a model on data: majority class, nearest
+    /// Score what needs no training, on the rows that a run, or a run of a model on data, holds out: majority class, nearest
     /// centroid, linear probe, BM25, the untouched model; and say whether tuning may be worth it. Nothing is written.
     Baselines(Advise),
     /// Search for a learning rate: it grows step by step on the run's own model and data, until the loss explodes. Nothing is written.
@@ -98,7 +98,7 @@ enum Action {
         /// The run's output_dir, or its run file.
         run: PathBuf,
     },
-    /// Write what a run came to as one page: the verdict and the next step, scores beside the baselines, curves, slices, samples,
+    /// Write a run's results as one page: the verdict and the next step, scores beside the baselines, curves, slices, samples,
     /// the worst errors, settings and fingerprints.
     Report(report::Wish),
     /// Train a run with several values of some settings, stop those that fall behind, and compare what they came to. The same
@@ -142,7 +142,7 @@ struct Check {
     /// Override a key of the run file; may be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// Tell all about a key instead: what it takes, how to choose it, and why.
+    /// Explain a key instead: what it takes, how to choose it, and why.
     #[arg(long, value_name = "KEY", conflicts_with_all = ["run", "set"])]
     explain: Option<String>,
 }

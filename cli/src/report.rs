@@ -1,4 +1,4 @@
-//! `lorakeet report`: what a run came to as one page of HTML or as Markdown, from what lies in its folder.
+//! `lorakeet report`: a run's results as one page of HTML or as Markdown, from the files in its folder.
 
 use crate::commands::unwritable;
 use crate::json;

@@ -269,6 +269,11 @@ pub fn say(text: &str) {
     let _ = writeln!(std::io::stderr(), "{}", plain(text));
 }
 
+/// A note on standard error.
+pub fn say_note(note: impl Into<Message>) {
+    say(&format!("note     {}", note.into().english()));
+}
+
 /// A text as a terminal may show it. Names, labels and what a model writes come from strangers, and a terminal obeys escape
 /// sequences: control characters but line ends and tabs become their pictures (`␛`), or `�` where there is none.
 pub fn plain(text: &str) -> Cow<'_, str> {
@@ -344,8 +349,7 @@ fn step_line(step: &StepInfo, max_steps: usize) -> String {
     )
 }
 
-/// The loss, of generation the perplexity, and the task's metrics behind them.
-/// `0.3512  accuracy 0.9000  f1_macro 0.8990`.
+/// The loss, of generation the perplexity, and the task's metrics behind them: `0.3512  accuracy 0.9000  f1_macro 0.8990`.
 pub fn scores_line(eval: &EvalInfo) -> String {
     let of_texts = eval.metrics.iter().any(|metric| metric.name == "token_accuracy");
     let perplexity = match of_texts {
@@ -356,7 +360,6 @@ pub fn scores_line(eval: &EvalInfo) -> String {
 }
 
 /// `accuracy 0.9000  f1_macro 0.8990`; a metric without a value is shown as a dash.
-/// Metrics by their names, beside each other.
 pub fn metrics_line(metrics: &[Metric]) -> String {
     let shown = metrics.iter().map(|metric| match metric.value.is_finite() {
         true => format!("{} {:.4}", metric.name, metric.value),

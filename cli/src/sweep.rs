@@ -10,7 +10,7 @@ use crate::compare::{final_scores, shown};
 use crate::interrupt::on_interrupt;
 use crate::json;
 use crate::runs::{Found, begun, table};
-use crate::screen::{Screen, hand_out, hand_out_json, say};
+use crate::screen::{Screen, hand_out, hand_out_json, say, say_note};
 use crate::train::train_in_folder;
 use candidates::{Candidate, Candidates};
 use lorakeet_core::config::{RunConfig, Source};
@@ -106,7 +106,7 @@ pub async fn run(wish: Sweep, device: DeviceChoice, events: &mut EventSink) -> R
         false => hand_out(&text(&candidates, &standings))?,
     }
     if ended == Ended::Budget {
-        say(&format!("note     {}", Message::from(msg::BudgetOver).english()));
+        say_note(msg::BudgetOver);
     }
     Ok(match ended {
         Ended::Interrupt => ExitCode::from(INTERRUPTED),
@@ -282,8 +282,7 @@ async fn train_until(candidate: &Candidate, found: Option<&Found>, parts: usize,
 /// Says that a run is out of the sweep, and why.
 fn say_out(candidate: &Candidate, error: &Error) {
     let (run, why) = (candidate.name.as_str(), error.message());
-    let out = Message::from(msg::OutOfSweep { run, why });
-    say(&format!("note     {}", out.english()));
+    say_note(msg::OutOfSweep { run, why });
 }
 
 /// `run-03   learning_rate 0.001  lora_r 8: step 12/48, held-out loss 0.4312`.

@@ -3,12 +3,12 @@
 
 use crate::output::SETTINGS;
 use crate::runs::{Found, is_run, opened};
-use crate::screen::say;
+use crate::screen::say_note;
 use lorakeet_core::config::{Resolved, RunConfig};
 use lorakeet_core::error::{Error, Result};
+use lorakeet_core::formats::peft::TENSORS_FILE;
 use lorakeet_core::train::checkpoint;
 use lorakeet_core::train::record::RECORD;
-use lorakeet_i18n::Message;
 use lorakeet_i18n::messages::command as msg;
 use std::path::{Path, PathBuf};
 
@@ -58,7 +58,7 @@ impl Weights {
             "" => run.folder.clone(),
             inside => run.folder.join(inside.trim_end_matches('/')),
         };
-        if has("adapter_model.safetensors") {
+        if has(TENSORS_FILE) {
             Some(Self::Adapter(place))
         } else if has("model.safetensors") {
             Some(Self::Model(place))
@@ -76,10 +76,7 @@ async fn weights(run: &Found) -> Result<Weights> {
     let checkpoints = run.checkpoints().await.into_iter();
     for (step, _, _) in checkpoints.filter(|(_, _, damage)| damage.is_none()) {
         if let Some(found) = Weights::among(run, &format!("{}/", checkpoint::folder(step))) {
-            say(&format!(
-                "note     {}",
-                Message::from(msg::WeightsOfCheckpoint { step }).english()
-            ));
+            say_note(msg::WeightsOfCheckpoint { step });
             return Ok(found);
         }
     }

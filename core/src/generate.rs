@@ -9,6 +9,7 @@ use crate::device;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::models::{HeadKind, KvCache, Leaves, Model, Waits, read};
+use crate::ops::first_number;
 use crate::protocol::GenerateOptions;
 use crate::random::Generator;
 use crate::tokenizer::Tokenizer;
@@ -133,9 +134,7 @@ impl Generation<'_> {
         while rest.len() > PROMPT_PIECE && !cancelled() {
             let (piece, others) = rest.split_at(PROMPT_PIECE);
             let logits = self.model.next_logits(self.leaves, piece, cache, self.adapter);
-            waits
-                .after(device, || Some(logits.slice([0..1, 0..1]).reshape([1])))
-                .await?;
+            waits.after(device, move || Some(first_number(&logits))).await?;
             device::trim(device);
             rest = others;
         }

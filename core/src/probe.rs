@@ -227,7 +227,7 @@ impl<'a> Products<'a> {
         let [x, w] = &self.factors;
         let last = repeated(times, || ops::linear(x.clone(), w.clone(), None, false));
         let operations = 2 * (side as u64).pow(3) * times;
-        (operations as f64, last.slice([0..1, 0..1]).reshape([1]))
+        (operations as f64, ops::first_number(&last))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::cell::{Cell, Rows};
 use crate::zstd::Unpacking;
-use crate::{Content, Header, MOST_VALUES, Opened, Refusal, damaged, too_much};
+use crate::{Content, MOST_VALUES, Opened, Refusal, damaged, too_much};
 use bytes::Bytes;
 use lorakeet_i18n::Message;
 use lorakeet_i18n::messages::tables as msg;
@@ -69,14 +69,7 @@ pub fn read(bytes: &[u8]) -> Result<Opened, Refusal> {
         let columns = lorakeet_i18n::Field::list(binary);
         notes.push(msg::BinaryColumns { columns }.into());
     }
-    Ok(Opened {
-        header: Header {
-            part: None,
-            notes,
-            content: Content::Columns(columns),
-        },
-        payload: rows.into_bytes(),
-    })
+    Ok(Opened::new(Content::Columns(columns), notes, rows.into_bytes()))
 }
 
 /// Pandas keeps the names of rows in a column of its own, which numbers them where nobody named them.

@@ -129,17 +129,20 @@ pub struct Opened {
 }
 
 impl Opened {
+    /// All of a file as its `content` says.
+    pub fn new(content: Content, notes: Vec<Message>, payload: Vec<u8>) -> Self {
+        let part = None;
+        Self {
+            header: Header { part, notes, content },
+            payload,
+        }
+    }
+
     /// Files behind each other.
     pub fn of_files(files: Vec<(String, Vec<u8>)>, notes: Vec<Message>) -> Self {
         let lengths = files.iter().map(|(name, bytes)| (name.clone(), bytes.len())).collect();
-        Self {
-            header: Header {
-                part: None,
-                notes,
-                content: Content::Files(lengths),
-            },
-            payload: files.into_iter().map(|(_, bytes)| bytes).collect::<Vec<_>>().concat(),
-        }
+        let payload = files.into_iter().map(|(_, bytes)| bytes).collect::<Vec<_>>().concat();
+        Self::new(Content::Files(lengths), notes, payload)
     }
 
     /// All of it as bytes.
@@ -176,14 +179,7 @@ fn is_zip(bytes: &[u8]) -> bool {
 /// Opens a spreadsheet, a Parquet file or an archive. What cannot be read is told in the header.
 #[cfg(feature = "readers")]
 pub fn open(bytes: &[u8]) -> Opened {
-    guarded(|| opened(bytes)).unwrap_or_else(|refusal| Opened {
-        header: Header {
-            part: None,
-            notes: Vec::new(),
-            content: Content::Refused(refusal),
-        },
-        payload: Vec::new(),
-    })
+    guarded(|| opened(bytes)).unwrap_or_else(|refusal| Opened::new(Content::Refused(refusal), Vec::new(), Vec::new()))
 }
 
 #[cfg(feature = "readers")]

@@ -3,7 +3,7 @@
 //! Cells are read one by one: the range that a sheet says it has is not believed, and never made.
 
 use crate::cell::{Cell, Rows};
-use crate::{Content, Header, MOST_BYTES, Opened, Refusal, Sheet, damaged, too_much};
+use crate::{Content, MOST_BYTES, Opened, Refusal, Sheet, damaged, too_much};
 use calamine::{DataRef, Dimensions, ExcelDateTime, Reader, SheetType, SheetVisible, Xlsx};
 use lorakeet_i18n::messages::tables as msg;
 use lorakeet_i18n::{Field, Message};
@@ -63,14 +63,7 @@ pub fn read(bytes: &[u8]) -> Result<Opened, Refusal> {
             refusal,
         });
     }
-    Ok(Opened {
-        header: Header {
-            part: None,
-            notes,
-            content: Content::Sheets(sheets),
-        },
-        payload,
-    })
+    Ok(Opened::new(Content::Sheets(sheets), notes, payload))
 }
 
 /// The rows of a sheet.

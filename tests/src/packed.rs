@@ -25,7 +25,7 @@ pub fn archive(files: &[(&str, &[u8])]) -> Result<Vec<u8>> {
     Ok(writer.finish()?.into_inner())
 }
 
-/// An archive with one file of so many zeros.
+/// An archive with one file of so many spaces.
 ///
 /// # Errors
 /// The crate zip refuses.

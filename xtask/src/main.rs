@@ -55,7 +55,7 @@ cargo xtask test [STAGE...]      run the stages lint to web, or only the named o
     hostile    whole sessions and every reader on broken files; when named, each file is broken 3000 times (LORAKEET_HOSTILE_ROUNDS)
     models     SmolLM2-135M and all-MiniLM-L6-v2 from their packages
     web        the page in a real Chromium, with WebGPU on its software adapter and without
-    browsers   every lesson and whole ways through the page in Firefox ESR, WebKitGTK and Chromium, hours (only when named)
+    browsers   every lesson and whole journeys through the page in Firefox ESR, WebKitGTK and Chromium, hours (only when named)
     hosts      the lab in a page of another site, an mdBook, a Jupyter notebook and a Vite app (only when named; needs npm)
     soak       two thousand steps on the CPU, on Vulkan and in Chromium, with memory watched (only when named)
     endurance  runs killed, closed, without a GPU or room again and again, natively and in three browsers (only when named)

@@ -21,7 +21,7 @@ const MANY_ROUNDS: &str = "3000";
 
 /// How many tests of the page, of more than a hundred, may need a second try.
 const RUN_AGAIN: usize = 4;
-/// Of how many tests of the page it is told what they take.
+/// How many of the slowest tests of the page are named.
 const SLOWEST: usize = 10;
 
 /// Has the tests of the modules `endurance` do everything many times.
@@ -145,7 +145,7 @@ impl Stage {
                 command.args(["--", "--test-threads", "1"]);
             }
             Self::Browsers => {
-                let lost = "the ways with real models could not be walked";
+                let lost = "the journeys with real models cannot be run";
                 command.env("LORAKEET_SMOLLM2", models::smollm2(places).context(lost)?);
                 command.env("LORAKEET_MINILM", models::minilm(places).context(lost)?);
                 command.args(["--", "--nocapture", "--test-threads", "1"]);

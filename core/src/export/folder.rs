@@ -106,22 +106,19 @@ pub(super) async fn write_weights(
         pieces.append(&safetensors::header(&table)?).await?;
         for (tensor, kept) in shard {
             let storage = match kept {
-                Kept::Packed(linear) => {
-                    let bytes = linear.bytes(merged, tensor).await?;
+                Kept::As(storage) if storage.is_readable() => *storage,
+                // Written in one piece.
+                _ => {
+                    let bytes = match kept {
+                        Kept::Packed(linear) => linear.bytes(merged, tensor).await?,
+                        Kept::As(_) => merged.stored_bytes(tensor).await?,
+                    };
                     pieces.append(&bytes).await?;
                     done += bytes.len() as u64;
                     progress(done, total);
                     continue;
                 }
-                Kept::As(storage) => *storage,
             };
-            if !storage.is_readable() {
-                let bytes = merged.stored_bytes(tensor).await?;
-                pieces.append(&bytes).await?;
-                done += bytes.len() as u64;
-                progress(done, total);
-                continue;
-            }
             let reader = Reader::open(merged, tensor).await?;
             for rows in reader.chunks() {
                 let values = reader.rows(rows).await?;

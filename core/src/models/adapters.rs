@@ -241,18 +241,23 @@ pub(super) fn check_adapter_names(task: HeadKind, body: &dyn Body, head: &Head, 
 /// What rows can be trained of: the embeddings and the output matrix.
 fn tables<'a>(body: &'a dyn Body, head: &Head) -> Tables<'a> {
     let embeddings = body.embeddings();
-    let (output, is_vocabulary) = (body.lm_head(), has_output(head));
-    let of_tokens = embeddings.first().map(|table| &table.matrix);
-    let reads_table = matches!(head, Head::MaskedLm(head) if head.weight.is_none());
+    let is_vocabulary = has_output(head);
     Tables {
-        is_tied: is_vocabulary && of_tokens.is_some_and(|table| std::ptr::eq(table, output)),
-        is_masked: reads_table,
-        output: is_vocabulary.then_some(output.rows),
+        is_tied: is_vocabulary && is_tied(body),
+        is_masked: matches!(head, Head::MaskedLm(head) if head.weight.is_none()),
+        output: is_vocabulary.then(|| body.lm_head().rows),
         tables: embeddings
             .into_iter()
             .map(|table| (table.path.as_str(), table.matrix.rows))
             .collect(),
     }
+}
+
+/// Whether the output matrix is the embedding of the tokens.
+pub(super) fn is_tied(body: &dyn Body) -> bool {
+    let embeddings = body.embeddings();
+    let of_tokens = embeddings.first().map(|table| &table.matrix);
+    of_tokens.is_some_and(|table| std::ptr::eq(table, body.lm_head()))
 }
 
 /// The tables that rows are trained of, where others than the `chosen` modules are.
@@ -321,7 +326,7 @@ fn lacks(name: &str) -> Error {
 }
 
 /// The module of a decoder's output matrix.
-const OUTPUT: &str = "lm_head";
+pub(super) const OUTPUT: &str = "lm_head";
 
 /// `config` with what PEFT adds for a classifier: its task type and the head among the modules saved whole.
 pub(super) fn with_head(task: HeadKind, head: &Head, config: &AdapterConfig) -> AdapterConfig {

@@ -1,6 +1,6 @@
 //! A model's layers and head, read from a checkpoint's configuration and tensors, or only their sizes.
 
-use super::adapters::{adaptable, check_adapter_names, token_targets, with_head};
+use super::adapters::{adaptable, check_adapter_names, is_tied, token_targets, with_head};
 use super::body::Body;
 use super::head::Head;
 use super::load::{Finished, Loader};
@@ -158,9 +158,7 @@ impl ModelSkeleton {
 
     /// Whether the output matrix is the embedding of the tokens.
     pub(crate) fn is_tied(&self) -> bool {
-        let embeddings = self.body.embeddings();
-        let of_tokens = embeddings.first().map(|table| &table.matrix);
-        of_tokens.is_some_and(|table| std::ptr::eq(table, self.body.lm_head()))
+        is_tied(self.body.as_ref())
     }
 
     /// `config` as [`Model::attach_lora`] takes it.

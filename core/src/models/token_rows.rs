@@ -9,6 +9,7 @@
 //!
 //! Reference: `tuners/trainable_tokens/layer.py` and `set_additional_trainable_modules` (`utils/other.py`) of huggingface/peft.
 
+use super::adapters::OUTPUT;
 use super::{Leaves, Matrix, Parameter, Parameters, Stored, Weight, load};
 use crate::config::TokenIndices;
 use crate::error::{Error, Result};
@@ -19,9 +20,6 @@ use lorakeet_i18n::{Field, Message, messages::models as msg};
 
 /// The knob, for errors.
 const FIELD: &str = "trainable_token_indices";
-
-/// The module of a decoder's output matrix.
-const OUTPUT: &str = "lm_head";
 
 /// PEFT's key of the trained rows of the table at `path`.
 pub(crate) fn key_of(path: &str) -> String {

@@ -4,12 +4,13 @@
 //! Numbers do not depend on it: the same kernels work on the same rows, whether anybody waits in between or not.
 
 use super::graph::TensorGraph;
-use super::parts::{Constants, Part};
+use super::parts::{Constants, Part, TensorPart};
 use super::{Leaves, Model, Pass, read};
 use crate::data::Batch;
 use crate::device;
 use crate::error::Result;
 use crate::host::Host;
+use crate::ops::first_number;
 use burn::tensor::{Device, Tensor};
 
 /// Who waits.
@@ -58,11 +59,6 @@ impl Waits {
     }
 }
 
-/// A number of rows, for [`Waits::after`].
-pub(super) fn first_number(rows: &Tensor<2>) -> Tensor<1> {
-    rows.clone().slice([0..1, 0..1]).reshape([1])
-}
-
 impl Model {
     /// Computes what comes before the head, layer by layer, and gives leaves with which the same pass over `batch` has the head
     /// alone left. Nothing is computed ahead where nobody would wait: on a CPU, and of models that are one piece.
@@ -86,22 +82,20 @@ impl Model {
             dropout_seed: None,
         };
         let constants = Constants::default();
+        let run = |part: &TensorPart| {
+            let g = TensorGraph::of_part(&pass, &self.device, part, &constants);
+            self.body.hidden(&g, batch)
+        };
         let (mut x, mut shared) = (None, Vec::new());
         for number in 0..cuts {
             let part = Part::new(number, x.take(), std::mem::take(&mut shared));
-            drop(
-                self.body
-                    .hidden(&TensorGraph::of_part(&pass, &self.device, &part, &constants), batch),
-            );
+            drop(run(&part));
             (x, shared) = part.take_outputs();
             if let Some(rows) = &x {
                 waits.after(&self.device, || Some(first_number(rows))).await?;
             }
         }
-        let part = Part::new(cuts, x, shared);
-        let hidden = self
-            .body
-            .hidden(&TensorGraph::of_part(&pass, &self.device, &part, &constants), batch);
+        let hidden = run(&Part::new(cuts, x, shared));
         waits.after(&self.device, || Some(first_number(&hidden))).await?;
         Ok(leaves.behind(hidden))
     }

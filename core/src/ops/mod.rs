@@ -298,6 +298,11 @@ pub(crate) fn scaled_sum(x: Tensor<1>, scale: f32) -> Tensor<1> {
     Tensor::from_dispatch(Dispatch::scaled_sum(x.into_dispatch(), scale))
 }
 
+/// One number of `rows`: it is known when all of them are.
+pub(crate) fn first_number(rows: &Tensor<2>) -> Tensor<1> {
+    rows.clone().slice([0..1, 0..1]).reshape([1])
+}
+
 /// Rows of w by number. ids \[n\] are whole numbers in f32 (exact up to 2²⁴), w \[V, C\] → \[n, C\].
 pub fn embedding(ids: Tensor<1>, w: Tensor<2>) -> Tensor<2> {
     Tensor::from_dispatch(Dispatch::embedding(ids.into_dispatch(), w.into_dispatch()))

@@ -3,7 +3,7 @@
 
 use super::dispatched::Ops;
 use super::vocabulary::chunk_rows;
-use super::{VocabularyForm, cross_entropy, scaled_sum};
+use super::{VocabularyForm, cross_entropy, first_number, scaled_sum};
 use burn::{backend::Dispatch, tensor::Tensor};
 
 /// Either scored without a gradient, or their loss with the gradient of the rows, where the matrix is frozen.
@@ -62,7 +62,7 @@ impl<'m> VocabularyChunks<'m> {
     /// A number of what was asked for last; `None` before anything was.
     pub(crate) fn newest(&self) -> Option<Tensor<1>> {
         match self.gradients.last() {
-            Some(gradient) => Some(gradient.clone().slice([0..1, 0..1]).reshape([1])),
+            Some(gradient) => Some(first_number(gradient)),
             None => Some(self.losses.last()?.clone().narrow(0, 0, 1)),
         }
     }

@@ -102,7 +102,7 @@ impl Objective {
         self.value(outputs, batch, counts)
     }
 
-    /// The same on `hidden` states of the model's last layer, a chunk of rows at a time, where it can be had so: the chunks, and the
+    /// The same on `hidden` states of the model's last layer, a chunk of rows at a time, where that is possible: the chunks, and the
     /// factor of their losses.
     pub(crate) fn loss_in_chunks<'m>(
         &self,

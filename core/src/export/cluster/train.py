@@ -323,8 +323,7 @@ def logits_of(model, inputs, settings):
     # No class of transformers reads the mean of a row's tokens: the head is called apart.
     whole = model.get_base_model()
     states = whole.base_model(**inputs).last_hidden_state
-    weights = inputs["attention_mask"].unsqueeze(-1).to(states.dtype)
-    means = (states * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1.0)
+    means = together.vectors(states, inputs["attention_mask"], "mean")
     return getattr(whole, settings.head["module"])(means).float()
 
 
@@ -417,7 +416,7 @@ def penalty(term, error):
         return F.huber_loss(error, zeros, reduction="none", delta=term["delta"])
     if term["loss"] == "smooth_l1":
         return F.smooth_l1_loss(error, zeros, reduction="none", beta=term["beta"])
-    raise ValueError(f"loss: {term['loss']} is not known to this script")
+    raise together.unknown(term)
 
 
 def parts(rows, size):
