@@ -212,7 +212,8 @@ mod tests {
         .map(count);
         assert_eq!(marks, [3, 3, 2, 2], "{text}");
         assert_eq!(count("mark-lowest"), 2);
-        let curve = text.split("series-1 mark\" d=\"").nth(1);
+        // The first of them is the legend's.
+        let curve = text.split("series-1 mark\" d=\"").nth(2);
         let scores = curve
             .and_then(|rest| rest.split('"').next())
             .map(|path| path.matches("h0").count());
