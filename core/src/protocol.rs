@@ -27,7 +27,7 @@ mod run_report;
 mod sweep;
 
 pub use audit::{AuditDropped, AuditFinding, AuditKind, AuditPlace, AuditReport, AuditSetting};
-pub use baselines::{MeasuredBaselines, TuningOutlook, best_baseline, doubt_of_baselines};
+pub use baselines::{MeasuredBaselines, TuningOutlook, best_baseline, best_of, doubt_of_baselines};
 pub use command::{ChatMessage, Command, DeviceChoice, GenerateOptions, Prompt};
 pub use conclusion::{NextStep, Outcome};
 pub use event::{

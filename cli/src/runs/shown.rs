@@ -181,8 +181,7 @@ impl Found {
 /// A run's scores beside those that needed no training.
 fn scores(report: &Report) -> String {
     let value = |metrics: &[Metric], name: &str| {
-        let found = metrics.iter().find(|metric| metric.name == name);
-        found.map_or("–".to_owned(), |metric| format!("{:.4}", metric.value))
+        Metric::value_of(metrics, name).map_or("–".to_owned(), |value| format!("{value:.4}"))
     };
     let heads = report.baselines.iter().map(|baseline| baseline.kind.to_string());
     let head = [String::new(), "tuned model".to_owned()].into_iter().chain(heads);

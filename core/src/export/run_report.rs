@@ -167,10 +167,7 @@ fn scores(report: &Report, looked: Option<&Judgement>, words: &Words) -> Block {
     let baselines = baselines.map(|baseline| (baseline.kind.message().text(words.0), &baseline.metrics));
     let ways = baselines.chain([(words.say(msg::Tuned), &report.metrics)]);
     let row = |(place, (way, metrics)): (usize, (String, &Vec<Metric>))| {
-        let value = |name: &&str| {
-            let found = metrics.iter().find(|metric| metric.name == **name);
-            number(found.map_or(f64::NAN, |metric| metric.value))
-        };
+        let value = |name: &&str| number(Metric::value_of(metrics, name).unwrap_or(f64::NAN));
         let mut fields = vec![way];
         fields.extend(names.iter().map(value));
         fields.extend(confidence.map(|_| range(intervals.get(place).copied().flatten())));

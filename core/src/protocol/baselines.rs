@@ -133,13 +133,19 @@ impl MeasuredBaselines {
 
 /// The best of what can be had without training by a metric, and its value; none where the metric has a value for none of them.
 pub fn best_baseline<'a>(metric: &str, scores: &'a [Baseline]) -> Option<(&'a Baseline, f64)> {
-    let value = |one: &'a Baseline| {
-        let value = Metric::value_of(&one.metrics, metric)?;
-        value.is_finite().then_some((one, value))
-    };
+    best_of(
+        metric,
+        scores
+            .iter()
+            .filter_map(|one| Some((one, Metric::value_of(&one.metrics, metric)?))),
+    )
+}
+
+/// What has the best finite value of a metric, and that value; the last of several.
+pub fn best_of<T>(metric: &str, valued: impl Iterator<Item = (T, f64)>) -> Option<(T, f64)> {
     let sign = if is_lower_better(metric) { -1.0 } else { 1.0 };
-    let order = |one: &(&Baseline, f64), other: &(&Baseline, f64)| (sign * one.1).total_cmp(&(sign * other.1));
-    scores.iter().filter_map(value).max_by(order)
+    let finite = valued.filter(|one| one.1.is_finite());
+    finite.max_by(|one, other| (sign * one.1).total_cmp(&(sign * other.1)))
 }
 
 /// Why tuning may not be worth it, by the best score that was had without it.

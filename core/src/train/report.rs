@@ -187,14 +187,10 @@ pub(crate) fn report(
     })
 }
 
-/// The best of what can be had without training by a metric; none where it has a value for none of them.
+/// The best baseline by a metric; none where the metric has a value for none of them.
 pub(crate) fn best_baseline<'a>(baselines: &'a [Baseline], metric: &str) -> Option<&'a Baseline> {
-    let up = direction(metric) == Direction::HigherIsBetter;
-    let best = baselines.iter().filter(|one| one.answers.value(metric).is_finite());
-    best.max_by(|a, b| {
-        let order = a.answers.value(metric).total_cmp(&b.answers.value(metric));
-        if up { order } else { order.reverse() }
-    })
+    let valued = baselines.iter().map(|one| (one, one.answers.value(metric)));
+    protocol::best_of(metric, valued).map(|(best, _)| best)
 }
 
 /// A verdict on the trained model, what it was compared with, and the numbers.
