@@ -1,9 +1,10 @@
 """Exports of the command `lorakeet` in the programs that they are made for: transformers and PEFT, sentence-transformers,
-llama.cpp, MLX.
+llama.cpp, also in a browser (browser.py), MLX.
 
 A short run trains an adapter on SmolLM2. Its exports are loaded by each program, whose answers are compared with those of
 `lorakeet generate`, token by token. The adapters of the golden cases, which PEFT wrote and whose logits PEFT computed, are
-exported too: transformers and MLX have to find the same logits. Models whose linears the command packed are loaded by transformers with
+exported too: transformers and MLX have to find the same logits. Classifiers and rankers answer in transformers' pipeline and in
+CrossEncoder as here (heads.py). Models whose linears the command packed are loaded by transformers with
 bitsandbytes, and compute what the command unpacks. Rows of embeddings that PEFT trained are merged, and PEFT loads those that the
 command trained. Another run trains all-MiniLM-L6-v2 on how alike two texts are: sentence-transformers has to find the same cosines.
 Runs of each task are exported as scripts for a cluster, which have to find the runs' losses on two processes. What the command fetches
@@ -22,6 +23,8 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file
 
+from browser import wllama
+from heads import check_heads
 from hub import check_hub
 
 LOGITS = 1e-4
@@ -31,6 +34,8 @@ PROMPTS = [
     "The capital of France is",
     "Once upon a time there was",
     "def add(a, b):",
+    "My favourite animal is",
+    "The three most important rules are",
 ]
 failures = []
 
@@ -118,7 +123,8 @@ def same_texts(name, found, wanted):
         report(f"{name}, {prompt!r}", one == other, detail)
 
 
-def check_smollm2(lorakeet, smollm2, work):
+def check_smollm2(lorakeet, smollm2, browser, work):
+    """`browser`: a Chromium, and the package wllama."""
     out = train(lorakeet, smollm2, work)
     base = lorakeet.export(smollm2, "gguf", work / "base", "--dtype", "float32") / "model.gguf"
     wanted = [lorakeet.generate(prompt, base, out) for prompt in PROMPTS]
@@ -132,7 +138,10 @@ def check_smollm2(lorakeet, smollm2, work):
         merged = lorakeet.export(out, "gguf", work / "merged", "--dtype", dtype) / "model.gguf"
         found = llama_cpp(merged)
         if dtype in ["float32", "float16"]:
-            same_texts(f"llama.cpp, merged {dtype}", found, [lorakeet.generate(prompt, merged) for prompt in PROMPTS])
+            ours = [lorakeet.generate(prompt, merged) for prompt in PROMPTS]
+            same_texts(f"llama.cpp, merged {dtype}", found, ours)
+            if dtype == "float16":
+                same_texts(f"wllama in Chromium, merged {dtype}", wllama(*browser, merged, PROMPTS, TOKENS), ours)
         else:
             # Its kernels round the inputs of such products, which the engine does not.
             report(f"llama.cpp, merged {dtype}", all(found), repr(found[0]))
@@ -545,8 +554,10 @@ def main():
     parser.add_argument("--golden", type=Path, required=True)
     parser.add_argument("--smollm2", type=Path, required=True)
     parser.add_argument("--minilm", type=Path, required=True)
+    parser.add_argument("--chromium", required=True)
+    parser.add_argument("--wllama", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
-    names = "transformers, quantized, token-rows, mlx, sentence-transformers, smollm2, cluster, tasks, hub"
+    names = "transformers, quantized, token-rows, mlx, sentence-transformers, heads, smollm2, cluster, tasks, hub"
     parser.add_argument("parts", nargs="*", help=f"{names}; all without")
     wish = parser.parse_args()
     wish.work.mkdir(parents=True, exist_ok=True)
@@ -557,7 +568,8 @@ def main():
         "token-rows": lambda: check_token_rows(lorakeet, wish.smollm2, wish.golden, wish.work),
         "mlx": lambda: check_mlx(lorakeet, wish.golden, wish.work),
         "sentence-transformers": lambda: check_sentence_transformers(lorakeet, wish.minilm, wish.work),
-        "smollm2": lambda: check_smollm2(lorakeet, wish.smollm2, wish.work),
+        "heads": lambda: check_heads(lorakeet, wish.minilm, wish.work, report),
+        "smollm2": lambda: check_smollm2(lorakeet, wish.smollm2, (wish.chromium, wish.wllama), wish.work),
         "cluster": lambda: check_cluster(lorakeet, wish.smollm2, wish.work),
         "tasks": lambda: check_tasks(lorakeet, wish.minilm, wish.work),
         "hub": lambda: check_hub(wish.lorakeet, wish.hub, wish.work / "hub", report),

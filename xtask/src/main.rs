@@ -59,7 +59,7 @@ cargo xtask test [STAGE...]      run the stages lint to web, or only the named o
     hosts      the lab in a page of another site, an mdBook, a Jupyter notebook and a Vite app (only when named; needs npm)
     soak       two thousand steps on the CPU, on Vulkan and in Chromium, with memory watched (only when named)
     endurance  runs killed, closed, without a GPU or room again and again, natively and in three browsers (only when named)
-    interop    exports in transformers, PEFT, sentence-transformers, llama.cpp and MLX, which it installs in the cache, 6 GB (only when named)
+    interop    exports in transformers, PEFT, sentence-transformers, llama.cpp, MLX and wllama, which it installs in the cache, 6 GB (only when named; needs npm)
     fuzz       libFuzzer on every reader, 20 seconds each, --seconds N for others (only when named; needs a C++ compiler)
 cargo xtask bench [--browser] [--hardware] [WORD]
                                  measure training steps natively or in a real Chromium, all or those whose name contains
