@@ -109,6 +109,22 @@ struct Subject {
     config: RunConfig,
     /// Whether the data are those of a run's folder, of which the run held some out.
     has_own_rows: bool,
+    /// The folder of what the run file has trained, where its model is asked without it.
+    trained: Option<PathBuf>,
+}
+
+impl Subject {
+    /// A session with the model, the adapter and the data that the settings name.
+    async fn open(&self, device: DeviceChoice, events: &mut EventSink) -> Result<Session> {
+        if let Some(folder) = &self.trained {
+            let folder = folder.display();
+            let message = msg::WithoutWhatWasTrained { folder }.into();
+            events.take(&Event::Warning { message });
+        }
+        let mut session = Session::new(HOST);
+        load(&mut session, &self.config, device, events).await?;
+        Ok(session)
+    }
 }
 
 impl Eval {
@@ -116,6 +132,7 @@ impl Eval {
     async fn subject(self) -> Result<Subject> {
         let text = |path: PathBuf| path.display().to_string();
         let is_folder = self.run.as_deref().is_some_and(Path::is_dir);
+        let is_file_alone = self.run.is_some() && !is_folder && self.model.is_none();
         let resolved = match self.run {
             Some(folder) if is_folder => with_flags(trained::settings_of(&folder).await?, &self.set)?,
             run => resolve_any(run, self.set)?,
@@ -139,7 +156,13 @@ impl Eval {
         if has_own_rows {
             refuse_missing(&config)?;
         }
-        Ok(Subject { config, has_own_rows })
+        let trained = PathBuf::from(&config.output_dir);
+        let is_left = is_file_alone && config.adapter_name_or_path.is_none() && trained::is_folder_of_run(&trained);
+        Ok(Subject {
+            config,
+            has_own_rows,
+            trained: is_left.then_some(trained),
+        })
     }
 }
 
@@ -160,8 +183,11 @@ fn refuse_missing(config: &RunConfig) -> Result<()> {
 
 /// Scores a model on data.
 pub async fn score(eval: Eval, device: DeviceChoice, events: &mut EventSink) -> Result<ExitCode> {
-    let Subject { config, has_own_rows } = eval.subject().await?;
-    let mut session = open(&config, device, events).await?;
+    let subject = eval.subject().await?;
+    let mut session = subject.open(device, events).await?;
+    let Subject {
+        config, has_own_rows, ..
+    } = subject;
     let take = &mut |event: Event, _: Option<Vec<u8>>| events.take(&event);
     // Of a run's own rows those that it was not trained on tell something.
     let held_out = match has_own_rows {
@@ -186,23 +212,25 @@ pub async fn score(eval: Eval, device: DeviceChoice, events: &mut EventSink) -> 
 /// Answers rows.
 pub async fn answer(predict: Predict, device: DeviceChoice, events: &mut EventSink) -> Result<ExitCode> {
     let Predict { eval, output } = predict;
-    let Subject {
-        mut config,
-        has_own_rows,
-    } = eval.subject().await?;
+    let mut subject = eval.subject().await?;
+    let config = &mut subject.config;
     if let Some(path) = &output {
-        refuse_table(path, &config)?;
+        refuse_table(path, config)?;
     }
     // Of a run's own rows those of its validation file, where it has one.
-    let held_out = config.validation_file.take_if(|_| has_own_rows);
-    let answers_trained_rows = has_own_rows && held_out.is_none();
-    config.train_file = held_out.unwrap_or(config.train_file);
-    let mut session = open(&config, device, events).await?;
+    let held_out = config.validation_file.take_if(|_| subject.has_own_rows);
+    let answers_trained_rows = subject.has_own_rows && held_out.is_none();
+    if let Some(held_out) = held_out {
+        config.train_file = held_out;
+    }
+    let mut session = subject.open(device, events).await?;
     if answers_trained_rows {
         let message = msg::AnswersTrainedRows.into();
         events.take(&Event::Warning { message });
     }
-    let (table, scored) = session.predict(&config, &mut |event, _| events.take(&event)).await?;
+    let (table, scored) = session
+        .predict(&subject.config, &mut |event, _| events.take(&event))
+        .await?;
     match scored {
         Some(scored) if events.is_json() => events.take(&Event::Eval(scored)),
         // Standard output has the rows alone.
@@ -216,13 +244,6 @@ pub async fn answer(predict: Predict, device: DeviceChoice, events: &mut EventSi
     events.screen.show_table(table);
     events.screen.written()?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// A session with the model, the adapter and the data that settings name.
-async fn open(config: &RunConfig, device: DeviceChoice, events: &mut EventSink) -> Result<Session> {
-    let mut session = Session::new(HOST);
-    load(&mut session, config, device, events).await?;
-    Ok(session)
 }
 
 /// Continues a text.

@@ -285,7 +285,7 @@ def check_sentence_transformers(lorakeet, minilm, work):
         "val_size: 0", "save_steps: 0", "overwrite_output_dir: true", ""]))
     lorakeet.run("train", run)
     table = work / "cosines.csv"
-    lorakeet.run("predict", run, "--output", table)
+    lorakeet.run("predict", work / "pairs", "--data", data, "--output", table)
     with table.open(newline="") as file:
         # Rows are counted with the line of the columns' names.
         ours = {int(row["row"]) - 2: float(row["prediction"]) for row in csv.DictReader(file)}

@@ -24,7 +24,7 @@ def trained(lorakeet, minilm, work, task, columns, rows, more=()):
         "lora_r: 4", "cutoff_len: 32", "per_device_train_batch_size: 4", "gradient_accumulation_steps: 1", "learning_rate: 2e-3",
         "max_steps: 8", "lr_scheduler_type: constant", "val_size: 0", "save_steps: 0", *more, ""]))
     lorakeet.run("train", run)
-    lorakeet.run("predict", run, "--output", table)
+    lorakeet.run("predict", out, "--data", data, "--output", table)
     with table.open(newline="") as file:
         return out, list(csv.DictReader(file))
 
@@ -39,7 +39,7 @@ def check_pipeline(lorakeet, minilm, work, report):
         worst, same = 0.0, True
         for answer in ours:
             text = rows[int(answer["row"]) - 2][0]
-            best = max(classify(text), key=lambda one: one["score"])
+            best = max(classify([text])[0], key=lambda one: one["score"])
             same = same and best["label"] == answer["prediction"]
             worst = max(worst, abs(best["score"] - float(answer["confidence"])))
         several = len({answer["prediction"] for answer in ours}) > 1

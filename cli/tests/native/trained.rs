@@ -30,6 +30,11 @@ fn a_run_s_folder_says_what_is_scored_answered_and_reported() {
     let place = Place::new("trained");
     place.run("train_file: rows.csv\noutput_dir: out\nmax_steps: 20\nsave_steps: 10\n");
     place.says(0, FIRST);
+    let said = place.says(0, &["eval", "run.yaml"]);
+    assert!(
+        said.contains("as it was before training. Name the folder out"),
+        "{said}"
+    );
     fs::remove_file(place.0.join("run.yaml")).expect("it is removed");
 
     let scored = score(&place.prints(&["eval", "out", "--json"]));
