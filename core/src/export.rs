@@ -119,7 +119,7 @@ pub async fn export(
     } = trained;
     check(settings, adapter.is_some())?;
     if let (Form::Peft, Some(adapter)) = (settings.form, adapter) {
-        let card = card::peft_card(&base, adapter, settings, record);
+        let card = card::peft_card(&base, (adapter, head), settings, record);
         adapters::write_peft(adapter, head, sink).await?;
         sink.write("README.md", card.as_bytes()).await?;
         return Ok(Vec::new());

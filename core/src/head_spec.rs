@@ -98,7 +98,7 @@ pub(crate) struct HeadLayers {
     pub(crate) dropout: f64,
 }
 
-/// A head of a run's own, as the script builds it: y = out(drop(act(hidden(drop(x))))).
+/// A head of a run's own, as Python builds it in the script for a cluster and beside a merged model: y = out(drop(act(hidden(drop(x))))).
 #[derive(Debug, Clone, PartialEq)]
 pub struct OwnHead {
     /// The module of transformers that it takes the place of: `classifier` or `score`.
@@ -134,6 +134,22 @@ pub(crate) const ACTIVATION: &str = "classifier_activation";
 pub(crate) const DROPOUT: &str = "classifier_dropout";
 /// The width of a hidden layer at most.
 const MOST_HIDDEN: u64 = 1 << 16;
+
+impl OwnHead {
+    /// It as those files read it.
+    pub fn to_json(&self) -> Value {
+        json!({
+            "module": self.module,
+            "mean": self.is_mean,
+            "dense": self.has_dense,
+            "hidden_size": self.hidden_size,
+            "activation": self.activation,
+            "dropout": self.dropout,
+            "out": self.out,
+            "bias": self.out_bias,
+        })
+    }
+}
 
 impl HeadSpec {
     /// config.json of a model whose class in transformers begins with `class` (`Bert`), with this head on it.

@@ -36,6 +36,8 @@ pub mod head_spec;
 #[cfg(feature = "files")]
 pub mod host;
 #[cfg(feature = "files")]
+pub mod own_class;
+#[cfg(feature = "files")]
 pub mod quant;
 #[cfg(feature = "files")]
 pub mod store;

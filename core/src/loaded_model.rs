@@ -19,6 +19,7 @@ use crate::generate::{Generated, Generation};
 use crate::head_spec::{HeadRecord, HeadSpec};
 use crate::host::{Emit, Host};
 use crate::models::{Leaves, Model, registry::of_model_type, small};
+use crate::own_class::{self, CLASS, CLASS_FILE};
 use crate::protocol::{ChatMessage, Command, Event, GenerateOptions, ModelInfo, Prompt, Stage};
 use crate::quant::BaseFormat;
 use crate::store::{MemoryFile, Source, read_all};
@@ -261,13 +262,19 @@ impl LoadedModel {
             }
             return Ok(files);
         }
+        let config = self.files.config_with_head()?;
+        let activation = HeadRecord::read(&config)?.and_then(|record| record.layers.activation);
+        let own = own_class::wrapped(&config, self.model.own_head(activation).as_ref())?;
         let mut files = vec![
-            ("config.json".to_owned(), config_file(&self.files.config_with_head()?)?),
+            ("config.json".to_owned(), config_file(own.as_ref().unwrap_or(&config))?),
             (
                 "model.safetensors".to_owned(),
                 formats::safetensors::write_f32(&self.model.trained().await?)?,
             ),
         ];
+        if own.is_some() {
+            files.push((CLASS_FILE.to_owned(), CLASS.as_bytes().to_vec()));
+        }
         for (name, value) in self.modules() {
             files.push((name, config_file(&value)?));
         }

@@ -287,13 +287,14 @@ pub async fn quantize(
     let mut config = folder::config(&merged, settings);
     config["quantization_config"] = quantization_config(packing, first.dtype, skipped(&merged, &packed));
     folder::write_weights(&merged, &shards, sink, progress).await?;
-    folder::write_small_files(&merged, base_files, None, sink).await?;
-    // Whoever looks for a model looks for its config.json: it comes last, but for the card.
-    folder::write_json(sink, "config.json", &config).await?;
+    let own = merged.with_own_class(&config)?;
+    folder::write_small_files(&merged, base_files, (None, own.is_some()), sink).await?;
+    let own = folder::write_config(config, own, sink).await?;
     let card = card::packed_card(&merged, packing, record);
     sink.write("README.md", card.as_bytes()).await?;
     let no_tokenizer = merged.files.tokenizer.is_none();
-    Ok(no_tokenizer.then(|| msg::NoTokenizer.into()).into_iter().collect())
+    let no_tokenizer = no_tokenizer.then(|| msg::NoTokenizer.into());
+    Ok(no_tokenizer.into_iter().chain(own).collect())
 }
 
 /// Everything but the packed linears as the base's files have it.

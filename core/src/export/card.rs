@@ -9,7 +9,9 @@ use crate::formats::peft::{Adapter, AdapterConfig};
 use crate::formats::{ModelFiles, Storage};
 use crate::models::HeadKind;
 use crate::models::registry::{Kind, of_model_type};
+use crate::own_class::{self, CLASS_FILE};
 use crate::task::Task;
+use serde_json::Value;
 use std::fmt::Write;
 
 /// What is known of the run behind an export.
@@ -48,6 +50,8 @@ struct Subject<'a> {
     record: &'a RunRecord,
     /// What programs do with it, where that is known.
     pipeline: Option<&'static str>,
+    /// Whether no class of transformers has its head.
+    has_own_class: bool,
 }
 
 /// The card of an export.
@@ -63,6 +67,7 @@ pub(super) fn card(merged: &Merged<'_>, settings: Settings, record: &RunRecord) 
         settings,
         record,
         pipeline: by_task.or(of_kind(merged.kind)).filter(|_| !is_small),
+        has_own_class: matches!(merged.with_own_class(&merged.config), Ok(Some(_))),
     })
 }
 
@@ -117,7 +122,12 @@ fn add_license(record: &RunRecord, text: &mut String) {
 }
 
 /// The card of an adapter as it is.
-pub(super) fn peft_card(base: &ModelFiles, adapter: &Adapter, settings: Settings, record: &RunRecord) -> String {
+pub(super) fn peft_card(
+    base: &ModelFiles,
+    (adapter, head): (&Adapter, Option<&Value>),
+    settings: Settings,
+    record: &RunRecord,
+) -> String {
     let model_type = base.config["model_type"].as_str().unwrap_or_default();
     let architecture = of_model_type(model_type).ok();
     let of_adapter = || match adapter.config.task_type.as_deref()? {
@@ -136,6 +146,7 @@ pub(super) fn peft_card(base: &ModelFiles, adapter: &Adapter, settings: Settings
         settings,
         record,
         pipeline: by_task.or_else(of_adapter).filter(|_| !is_small),
+        has_own_class: head.is_some_and(|head| matches!(own_class::wrapped(head, None), Ok(Some(_)))),
     })
 }
 
@@ -262,6 +273,9 @@ fn text(subject: &Subject<'_>) -> String {
     let mut text = subject.front_matter();
     let _ = writeln!(text, "\n# {}\n", subject.title());
     let _ = writeln!(text, "{}\n", use_of(subject.settings));
+    if subject.has_own_class {
+        let _ = writeln!(text, "{}\n", use_of_own_class(form));
+    }
     text.push_str("| | |\n| --- | --- |\n");
     let mut row = |name: &str, value: &str| {
         let _ = writeln!(text, "| {name} | {} |", line(value));
@@ -335,6 +349,22 @@ fn use_of(settings: Settings) -> String {
     }
 }
 
+/// The same of a head that no class of transformers has.
+fn use_of_own_class(form: Form) -> String {
+    let what = "transformers has no class with this head, which reads the mean of the tokens, has a hidden layer, or whose numbers \
+                were scaled for training";
+    match form {
+        Form::Peft => format!(
+            "{what}: PEFT puts the adapter and the head's weights on a class that computes something else. Export the run as a merged \
+             model, which comes with a class of its own."
+        ),
+        _ => format!(
+            "{what}: `{CLASS_FILE}` has it. Load the folder with `trust_remote_code=True`, as in \
+             `pipeline(\"text-classification\", model=FOLDER, trust_remote_code=True)`; without it transformers refuses the folder."
+        ),
+    }
+}
+
 /// A text on one line of a table.
 fn line(text: &str) -> String {
     text.replace(['\n', '\r', '|'], " ")
@@ -342,5 +372,5 @@ fn line(text: &str) -> String {
 
 /// A YAML text.
 fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+    Value::from(text).to_string()
 }

@@ -7,6 +7,7 @@ use super::reader::Reader;
 use super::{Form, Settings};
 use crate::error::{Error, Result};
 use crate::formats::{Storage, safetensors};
+use crate::own_class::{CLASS, CLASS_FILE};
 use crate::quant::ggml;
 use crate::store::{Source, StreamSink, read_all};
 use lorakeet_i18n::Message;
@@ -31,6 +32,8 @@ const COPIED: [&str; 13] = [
 ];
 
 const TOKENIZER_SETTINGS: &str = "tokenizer_config.json";
+/// The class of a tokenizer that is all in tokenizer.json.
+const TOKENIZER_CLASS: &str = "PreTrainedTokenizerFast";
 
 /// What makes images and sounds ready: a text part alone has none.
 const OF_OTHER_PARTS: &str = "preprocessor_config.json";
@@ -67,18 +70,36 @@ pub(super) async fn write(
         Form::SentenceTransformers => missing_pad(merged),
         _ => None,
     };
-    write_small_files(merged, base_files, pad.as_deref(), sink).await?;
+    let config = config(merged, settings);
+    let own = merged.with_own_class(&config)?;
+    write_small_files(merged, base_files, (pad.as_deref(), own.is_some()), sink).await?;
     for (name, value) in modules {
         write_json(sink, name, value).await?;
     }
-    // Whoever looks for a model looks for its config.json: it comes last.
-    write_json(sink, "config.json", &config(merged, settings)).await?;
     let mut notes: Vec<Message> = Vec::new();
+    notes.extend(write_config(config, own, sink).await?);
     if merged.files.tokenizer.is_none() {
         notes.push(msg::NoTokenizer.into());
     }
     notes.extend(pad.map(|token| Message::from(msg::PadsWith { token })));
     Ok(notes)
+}
+
+/// Writes config.json, which comes behind all other files, because whoever looks for a model looks for it: that with its `own` class,
+/// and the class, where there is one.
+///
+/// # Errors
+/// A file cannot be written.
+pub(super) async fn write_config(config: Value, own: Option<Value>, sink: &dyn StreamSink) -> Result<Option<Message>> {
+    let note = match own.is_some() {
+        true => {
+            sink.write(CLASS_FILE, CLASS.as_bytes()).await?;
+            Some(msg::OwnClass { file: CLASS_FILE }.into())
+        }
+        false => None,
+    };
+    write_json(sink, "config.json", &own.unwrap_or(config)).await?;
+    Ok(note)
 }
 
 /// Writes the tensors, and an index where there are several files of them.
@@ -282,14 +303,14 @@ pub(super) async fn write_json(sink: &dyn StreamSink, name: &str, value: &Value)
 }
 
 /// Tokenizer, chat template and settings of generation: the base's files, or what a GGUF file says. `pad` becomes the tokenizer's
-/// token of padding.
+/// token of padding; where config.json names the model's own class, the tokenizer's class cannot be told by it.
 ///
 /// # Errors
 /// A file cannot be read or written.
 pub(super) async fn write_small_files(
     merged: &Merged<'_>,
     base_files: &[Source],
-    pad: Option<&str>,
+    (pad, has_own_class): (Option<&str>, bool),
     sink: &dyn StreamSink,
 ) -> Result<()> {
     let mut copied = 0;
@@ -298,20 +319,24 @@ pub(super) async fn write_small_files(
     for file in base_files.iter().filter(|file| is_copied(file.name())) {
         let bytes = read_all(file.as_ref(), MOST_COPIED_BYTES).await?;
         copied += 1;
-        match pad.filter(|_| file.name() == TOKENIZER_SETTINGS) {
-            None => sink.write(file.name(), &bytes).await?,
-            Some(pad) => {
-                let mut settings: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-                if let Some(settings) = settings.as_object_mut() {
-                    settings.insert("pad_token".to_owned(), json!(pad));
-                }
-                write_json(sink, TOKENIZER_SETTINGS, &settings).await?;
+        if file.name() != TOKENIZER_SETTINGS || (pad.is_none() && !has_own_class) {
+            sink.write(file.name(), &bytes).await?;
+            continue;
+        }
+        let mut settings: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+        if let Some(settings) = settings.as_object_mut() {
+            if let Some(pad) = pad {
+                settings.insert("pad_token".to_owned(), json!(pad));
+            }
+            if has_own_class {
+                settings.entry("tokenizer_class").or_insert(json!(TOKENIZER_CLASS));
             }
         }
+        write_json(sink, TOKENIZER_SETTINGS, &settings).await?;
     }
     let has_settings = base_files.iter().any(|file| file.name() == TOKENIZER_SETTINGS);
     if let (Some(pad), true, false) = (pad, copied > 0, has_settings) {
-        let settings = json!({ "tokenizer_class": "PreTrainedTokenizerFast", "pad_token": pad });
+        let settings = json!({ "tokenizer_class": TOKENIZER_CLASS, "pad_token": pad });
         write_json(sink, TOKENIZER_SETTINGS, &settings).await?;
     }
     let (files, Some(tokenizer)) = (&merged.files, &merged.files.tokenizer) else {
@@ -323,7 +348,7 @@ pub(super) async fn write_small_files(
     sink.write("tokenizer.json", tokenizer.to_json()?.as_bytes()).await?;
     let token = |id: Option<u32>| id.and_then(|id| tokenizer.token_text(id));
     let mut settings = json!({
-        "tokenizer_class": "PreTrainedTokenizerFast",
+        "tokenizer_class": TOKENIZER_CLASS,
         "clean_up_tokenization_spaces": false,
         "bos_token": token(tokenizer.bos_token_id()),
         "eos_token": token(files.eos_token_ids.first().copied()),

@@ -8,6 +8,7 @@ use crate::formats::{ModelFiles, Storage};
 use crate::head_spec::HeadRecord;
 use crate::models::registry::{Architecture, of_model_type};
 use crate::models::{HeadKind, ModelSkeleton, bitsandbytes, has_trained_copy, is_idle, token_rows_key};
+use crate::own_class;
 use crate::quant::BaseFormat;
 use lorakeet_i18n::messages::{export as msg, models};
 use serde_json::{Value, json};
@@ -412,6 +413,15 @@ impl<'a> Merged<'a> {
         }
         self.tensors.sort_by(|left, right| left.name.cmp(&right.name));
         Ok(())
+    }
+
+    /// `config`, made of [`Merged::config`], with the class that has the model's head, where transformers has none for it.
+    ///
+    /// # Errors
+    /// What a run wrote of its head is broken.
+    pub(crate) fn with_own_class(&self, config: &Value) -> Result<Option<Value>> {
+        let activation = HeadRecord::read(config)?.and_then(|record| record.layers.activation);
+        own_class::wrapped(config, self.skeleton.own_head(activation).as_ref())
     }
 
     /// Whether a run that packs its base would pack this tensor: a linear that the files have as floats.

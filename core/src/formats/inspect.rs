@@ -9,6 +9,7 @@ use super::gguf::{self, Metadata, Value as Metadatum};
 use super::peft::{CONFIG_FILE, TENSORS_FILE, TORCH_TENSORS_FILE};
 use super::safetensors::{self, Placed};
 use super::{Sniffed, sniff, torch_file};
+use crate::own_class::unwrapped;
 use crate::store::Source;
 use crate::{Error, Result};
 use lorakeet_i18n::Field;
@@ -201,7 +202,7 @@ pub async fn inspect(files: &[Source]) -> Result<Inspected> {
     if let Some(file) = only_gguf(files).await? {
         return of_gguf(file, files).await;
     }
-    let config = json("config.json").await?;
+    let config = unwrapped(json("config.json").await?);
     if let ([only], true) = (files, config.is_null()) {
         let is_tensors = only.name().to_ascii_lowercase().ends_with(".safetensors");
         if !is_tensors && !is_torch(only) {

@@ -34,6 +34,7 @@ pub use sentence::{SentenceModules, TextPooling};
 use crate::chat::ChatTemplate;
 use crate::config::SMALL_MODELS;
 use crate::head_spec::HeadSpec;
+use crate::own_class::unwrapped;
 use crate::store::{Source, read_all};
 use crate::tokenizer::Tokenizer;
 use crate::{Error, Result};
@@ -364,7 +365,7 @@ impl ModelFiles {
             Some(source) => read_json(source.as_ref()).await.map(Some),
             None => Ok(None),
         };
-        let whole = json("config.json").await?;
+        let whole = json("config.json").await?.map(unwrapped);
         let part = whole.as_ref().map(text_part).transpose()?.flatten();
         let (config, text_part) = match part {
             Some((config, note)) => (Some(config), Some(note)),

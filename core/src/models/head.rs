@@ -290,9 +290,9 @@ impl Classifier {
 }
 
 impl Classifier {
-    /// It as a script builds it, where transformers' class of the architecture has another; `activation` is the hidden layer's by
+    /// It as Python builds it, where transformers' class of the architecture has another; `activation` is the hidden layer's by
     /// its name.
-    pub(super) fn for_script(&self, activation: Option<String>) -> Option<OwnHead> {
+    fn own(&self, activation: Option<String>) -> Option<OwnHead> {
         let path = self.out.path.as_str();
         let (module, out) = path.split_once('.').unwrap_or((path, ""));
         let is_in_module = |dense: &Dense| dense.linear.path.starts_with(&format!("{module}."));
@@ -394,6 +394,14 @@ impl MaskedLm {
 }
 
 impl Head {
+    /// [`Classifier::own`].
+    pub(super) fn own(&self, activation: Option<String>) -> Option<OwnHead> {
+        match self {
+            Self::Classifier(head) => head.own(activation),
+            _ => None,
+        }
+    }
+
     pub(crate) fn linears(&self) -> Vec<&Linear> {
         match self {
             Self::Vocabulary | Self::None => Vec::new(),

@@ -216,13 +216,10 @@ impl Model {
         }
     }
 
-    /// Its head as a script builds it, where that is another than transformers' for the architecture; `activation` is its hidden layer's
+    /// Its head as Python builds it, where that is another than transformers' for the architecture; `activation` is its hidden layer's
     /// by its name.
-    pub(crate) fn head_for_script(&self, activation: Option<String>) -> Option<OwnHead> {
-        match &self.head {
-            Head::Classifier(head) => head.for_script(activation),
-            _ => None,
-        }
+    pub(crate) fn own_head(&self, activation: Option<String>) -> Option<OwnHead> {
+        self.head.own(activation)
     }
 
     /// Its device.

@@ -12,6 +12,7 @@ use crate::data::Batch;
 use crate::error::Result;
 use crate::formats::ModelFiles;
 use crate::formats::peft::{AdapterConfig, ChosenModule, chosen_modules};
+use crate::head_spec::OwnHead;
 use crate::models::memory::{DryRun, SymbolicTensor};
 use crate::protocol::ModelInfo;
 use crate::quant::BaseFormat;
@@ -159,6 +160,11 @@ impl ModelSkeleton {
     /// Whether the output matrix is the embedding of the tokens.
     pub(crate) fn is_tied(&self) -> bool {
         is_tied(self.body.as_ref())
+    }
+
+    /// [`Model::own_head`].
+    pub(crate) fn own_head(&self, activation: Option<String>) -> Option<OwnHead> {
+        self.head.own(activation)
     }
 
     /// `config` as [`Model::attach_lora`] takes it.

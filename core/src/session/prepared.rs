@@ -106,7 +106,7 @@ impl Session {
             task: spec.task(),
             loss: spec.objective.loss.clone(),
             pooling: model.model.text_pooling(),
-            head: model.model.head_for_script(activation),
+            head: model.model.own_head(activation),
             labels,
             pad_token_id: model.model.pad_token_id(),
             no_decay: no_decay.map(|parameter| parameter.name.clone()).collect(),

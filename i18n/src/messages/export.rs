@@ -47,6 +47,8 @@ messages! { "export";
         "没有说明用于生成文本向量，而 {form} 只用于这类模型；训练的 output_dir 中记录了任务";
     PadsWith { token } = "The tokenizer names no padding token; the export's settings name {token}.",
         "分词器没有填充 token；导出的设置中以 {token} 作为填充 token。";
+    OwnClass { file } = "transformers has no class with this head: {file} in the folder has it. Load the folder with trust_remote_code=True.",
+        "transformers 没有带这种输出头的类：文件夹中的 {file} 提供了它。加载时请设置 trust_remote_code=True。";
     NoTokenizer = "The base has no tokenizer.json, so the folder has none either.", "基座没有 tokenizer.json，因此导出的文件夹中也没有。";
     NoTokenizerForGguf = "has no tokenizer, which a GGUF file holds", "没有分词器，而 GGUF 文件需要包含分词器";
     AddTokenizer = "Put the model's tokenizer.json beside its weights.", "请将模型的 tokenizer.json 放在权重旁边。";

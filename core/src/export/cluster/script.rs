@@ -101,26 +101,13 @@ fn settings(run: &PreparedRun) -> Value {
         "compares_batch": run.loss.compares_batch(),
         "pooling": run.pooling.name(),
         "terms": terms(&run.loss),
-        "head": run.head.as_ref().map(head),
+        "head": run.head.as_ref().map(OwnHead::to_json),
         "no_decay": run.no_decay,
     });
     if let Value::Object(own) = own {
         settings.extend(own);
     }
     Value::Object(settings)
-}
-
-fn head(head: &OwnHead) -> Value {
-    json!({
-        "module": head.module,
-        "mean": head.is_mean,
-        "dense": head.has_dense,
-        "hidden_size": head.hidden_size,
-        "activation": head.activation,
-        "dropout": head.dropout,
-        "out": head.out,
-        "bias": head.out_bias,
-    })
 }
 
 /// Name and revision of a model on a hub, which one text names together; a path stays as it is.
