@@ -100,8 +100,8 @@ Model {
     bnb_4bit_quant_type: QuantType = QuantType::Nf4, QuantType::KIND, aliases: ["quantization_type"], script: Setting,
         "4-bit data type: nf4 (quantiles of a normal distribution) or fp4 (a 4-bit float).",
         "4 比特数据类型：nf4（正态分布的分位数）或 fp4（4 比特浮点数）。",
-        "nf4: trained weights are nearly normal, and QLoRA measured it better than fp4 throughout.",
-        "用 nf4：训练好的权重接近正态分布，QLoRA 的实验中它始终优于 fp4。";
+        "nf4: trained weights are nearly normal, and QLoRA's paper measured better scores with it than with fp4.",
+        "用 nf4：训练好的权重接近正态分布，QLoRA 论文的实验中它优于 fp4。";
     bnb_4bit_use_double_quant: bool = true, Kind::Flag, aliases: ["double_quantization"], script: Setting,
         "Quantize the scales of 4-bit blocks to 8 bits as well: 4.13 instead of 4.5 bits per weight.",
         "把 4 比特分块的缩放系数也量化为 8 比特：每个权重占 4.13 比特，而不是 4.5 比特。",
@@ -294,7 +294,7 @@ Data {
         "Train on the answers only, not on the prompts.",
         "只训练回答部分，不训练提示部分。",
         "On for instructions and chats: the model learns to answer, not to ask. The preview colours what is trained on.",
-        "指令和对话数据应开启：让模型学回答而不是学提问。预览会标出参与训练的词元。";
+        "指令和对话数据应开启：让模型学回答而不是学提问。预览会标出参与训练的 token。";
     enable_thinking: Option<bool> = None, Kind::Flag, sweep: Refused, script: Files,
         "enable_thinking of the chat template, where a row does not say it; not given: the template's default.",
         "传给对话模板的 enable_thinking（数据自带的取值优先）；不填则用模板的默认值。",
@@ -362,13 +362,13 @@ Adapter {
     use_dora: bool = false, Kind::Flag, script: Files,
         "DoRA: train magnitude and direction of each weight vector separately.",
         "DoRA：分别训练每个权重向量的大小和方向。",
-        "Try it where r must be small: its paper reports 2 to 4 points over LoRA on common sense. Steps take longer.",
-        "秩必须取小时可一试：其论文在常识任务上比 LoRA 高 2 到 4 个百分点。每步更慢。";
+        "Try it where r must be small: its paper reports 1 to 4 points over LoRA on commonsense tasks. Steps take longer.",
+        "秩必须取小时可一试：其论文在常识任务上比 LoRA 高 1 到 4 个百分点。每步更慢。";
     loraplus_lr_ratio: Option<f64> = None, above(0.0, 1e6), script: Setting,
         "LoRA+: learning rate of B divided by that of A; not given: 1.",
         "LoRA+：B 与 A 的学习率之比；不填则为 1。",
-        "16 is its paper's choice for hard tasks; lower learning_rate to match, and watch the first losses.",
-        "论文在较难任务上取 16；请相应降低 learning_rate，并留意最初的损失。";
+        "16 is PEFT's example, more for harder tasks; lower learning_rate to match, and watch the first losses.",
+        "PEFT 示例取 16，任务越难可越大；请相应降低 learning_rate，并留意最初的损失。";
     loraplus_lr_embedding: f64 = 1e-6, above(0.0, 1.0), script: Setting,
         "With loraplus_lr_ratio, the learning rate of adapters on embeddings.",
         "设置了 loraplus_lr_ratio 时，词嵌入上适配器的学习率。",
@@ -378,7 +378,7 @@ Adapter {
         "Linear layers, embeddings or lm_head to train in full and save with the adapter.",
         "完整训练并随适配器一起保存的线性层、词嵌入或 lm_head。",
         "A classifier's head is among them anyway. embed_tokens and lm_head for new tokens; they are large.",
-        "分类头总是包含在内。新增词元时可加 embed_tokens 和 lm_head，但它们很大。";
+        "分类头总是包含在内。新增 token 时可加 embed_tokens 和 lm_head，但它们很大。";
     trainable_token_indices: Option<TokenIndices> = None, Kind::TokenIds, script: Files,
         "Token ids whose rows of the embedding are trained, the others frozen; by module: {embed_tokens: [5, 6]}.",
         "训练词嵌入中这些 token（按 id）的行，其余行冻结；也可按模块指定：{embed_tokens: [5, 6]}。",

@@ -18,9 +18,9 @@ pub(super) static REASONS: &[(&str, &str, &str)] = &[
     (
         "bnb_4bit_quant_type",
         "NF4 puts its 16 values at the quantiles of a normal distribution, because trained weights are nearly normal. The QLoRA paper \
-         (Dettmers et al. 2023) gives a mean perplexity of 27.4 with NF4 and 31.1 with FP4 (E2M1).",
+         (Dettmers et al. 2023) gives a mean perplexity of 27.4 with NF4 and double quantization, and 31.1 with FP4 (E2M1).",
         "NF4 的 16 个取值位于正态分布的分位数上，因为训练好的权重接近正态分布。QLoRA 论文（Dettmers 等，2023）的平均困惑度：\
-         NF4 为 27.4，FP4（E2M1）为 31.1。",
+         NF4 加双重量化为 27.4，FP4（E2M1）为 31.1。",
     ),
     (
         "bnb_4bit_use_double_quant",
@@ -77,7 +77,7 @@ pub(super) static REASONS: &[(&str, &str, &str)] = &[
     (
         "patch_size",
         "ViT cuts an image into patches and reads each as a token (Dosovitskiy et al. 2021); PatchTST does so with series (Nie et al. \
-         2023). Half the side makes four times the tokens, and attention costs the square of their number.",
+         2023). Halving the side of an image patch gives four times the tokens, and attention costs the square of their number.",
         "ViT 把图像切成小块，每块作为一个 token（Dosovitskiy 等，2021）；PatchTST 对时间序列也是如此（Nie 等，2023）。边长减半，\
          token 数变为四倍，而注意力的代价随其平方增长。",
     ),
@@ -137,10 +137,10 @@ pub(super) static REASONS: &[(&str, &str, &str)] = &[
     ),
     (
         "scale_inputs",
-        "Inputs of like size are learnt from at like speed (LeCun et al. 1998, Efficient BackProp). A row of a series keeps its shape \
-         and loses its level, as in the UCR archive. Mean and deviation come from training rows only: those of all rows would leak \
-         the validation rows.",
-        "各输入的大小相近，学习速度才相近（LeCun 等，1998）。序列按行标准化时保留形状、去掉水平，与 UCR 数据集的做法一致。\
+        "Inputs of similar size are learnt at similar speed (LeCun et al. 1998, Efficient BackProp). A row of a series keeps its \
+         shape and loses its level, as in most of the UCR archive. Mean and deviation come from training rows only: those of all rows \
+         would leak the validation rows.",
+        "各输入的大小相近，学习速度才相近（LeCun 等，1998）。序列按行标准化时保留形状、去掉水平，与 UCR 多数数据集的做法一致。\
          均值和标准差只取自训练数据，否则会泄漏验证数据。",
     ),
     (
@@ -182,10 +182,10 @@ pub(super) static REASONS: &[(&str, &str, &str)] = &[
     ),
     (
         "prompt_columns",
-        "Columns are found by whole words of their names, as in Alpaca's and OpenAI's files. Names of one's own are not guessed: a wrong \
-         guess would train on the wrong column without an error (Unsloth had that with a column called context).",
-        "程序按列名中的完整单词识别列（如 Alpaca、OpenAI 的格式），自定义的列名不会猜测：猜错时不会报错，却会在错误的列上训练（Unsloth \
-         曾把名为 context 的列认错）。",
+        "Columns are found by whole words of their names, as in Alpaca's and OpenAI's files. Other names are not guessed: a wrong \
+         guess would train on the wrong column without an error (Unsloth Studio had that in 2026 with a column called context).",
+        "程序按列名中的完整单词识别列（如 Alpaca、OpenAI 的格式），其他列名不会猜测：猜错时不会报错，\
+         却会在错误的列上训练（Unsloth Studio 2026 年曾把名为 context 的列认错）。",
     ),
     (
         "completion_column",
@@ -218,10 +218,10 @@ pub(super) static REASONS: &[(&str, &str, &str)] = &[
     (
         "forecast_window",
         "The window has to hold what repeats: with 12 months a model sees the same month of last year. A random split would show it \
-         the future, so that the end is held out (Hyndman and Athanasopoulos, Forecasting, chapter 5). The rival is the last value, \
-         which is hard to beat on a random walk.",
+         the future, so the end is held out (Hyndman and Athanasopoulos, Forecasting, 3rd edition, chapter 5). The rival is the last \
+         value, which is hard to beat on a random walk.",
         "窗口应包含重复的周期：12 个月的窗口能看到去年同月。随机划分会让模型看到未来，\
-         因此留出的是末尾（Hyndman 和 Athanasopoulos《预测：方法与实践》第 5 章）。对手是上一个值，在随机游走上很难胜过。",
+         因此留出的是末尾（Hyndman 和 Athanasopoulos《预测：方法与实践》第 3 版第 5 章）。对手是上一个值，在随机游走上很难胜过。",
     ),
     (
         "val_size",
@@ -248,10 +248,10 @@ pub(super) static REASONS: &[(&str, &str, &str)] = &[
     ),
     (
         "packing",
-        "Padding is computed and thrown away. Krell et al. (2021) packed BERT's pretraining twice as fast with the same quality, \
-         where half of the tokens had been padding. It holds only if attention and positions do not cross from one example into the \
-         next, as here.",
-        "填充部分计算后就被丢弃。Krell 等（2021）的 BERT 预训练中约一半 token 是填充，拼接后速度快一倍而质量不变。\
+        "Padding is computed and thrown away. In BERT's pretraining up to half of the tokens are padding, and packing made it twice \
+         as fast at the same quality (Krell et al. 2021). It holds only if attention and positions do not cross from one example into \
+         the next, as here.",
+        "填充部分计算后就被丢弃。BERT 预训练中最多有一半 token 是填充，拼接后速度快一倍而质量不变（Krell 等，2021）。\
          前提是注意力和位置不跨越样本，这里即是如此。",
     ),
     (
@@ -287,19 +287,19 @@ pub(super) static REASONS: &[(&str, &str, &str)] = &[
     ),
     (
         "lora_r",
-        "More rank helps little: torchtune, Llama2-7B on truthfulqa, has 0.508 at r 8 and 0.514 at r 64; PEFT's MetaMathQA benchmark \
-         (3B) 47.8% at r 32 and 47.4% at r 64. Unsloth's guide takes 16 to 32, LLaMA-Factory 8. Which layers have an adapter matters \
-         more.",
-        "提高秩帮助很小：torchtune 用 Llama2-7B 在 truthfulqa 上测得 r=8 为 0.508，r=64 为 0.514；PEFT 的 MetaMathQA 基准（3B）\
-         r=32 为 47.8%，r=64 为 47.4%。Unsloth 指南取 16 到 32，LLaMA-Factory 取 8。哪些层加适配器更重要。",
+        "With adapters on all layers more rank adds little: torchtune, Llama2-7B on truthfulqa, has 0.508 at r 8 and 0.514 at r 64 (q \
+         and v alone: 0.475 and 0.504); PEFT's MetaMathQA benchmark (3B, q and v) 47.8% at r 32, 47.4% at r 64. Unsloth's guide takes \
+         16 to 32, LLaMA-Factory 8, TRL's page on 'LoRA Without Regret' 256.",
+        "各层都加适配器时，提高秩帮助很小：torchtune（Llama2-7B，truthfulqa）r=8 为 0.508，r=64 为 0.514（仅 q、\
+         v 为 0.475 和 0.504）；PEFT 的 MetaMathQA 基准 r=32 为 47.8%，r=64 为 47.4%。Unsloth 取 16 到 32，LLaMA-Factory 取 8。",
     ),
     (
         "lora_alpha",
         "The adapter's change is multiplied by alpha / r, so that alpha acts much like the learning rate. Sources disagree: \
-         LLaMA-Factory takes 2r, Unsloth r or 2r, QLoRA's paper 16 at r 64. With batch and rate tuned such gains often vanish (arXiv \
-         2602.09492): keep one rule and turn learning_rate.",
+         LLaMA-Factory takes 2r, Unsloth r or 2r, QLoRA's paper 16 at r 64, TRL's page on 'LoRA Without Regret' 16 at r 256. Keep one \
+         rule and tune learning_rate.",
         "适配器的改动要乘以 alpha / r，因此 alpha 的作用与学习率相近。各方取值不同：LLaMA-Factory 取 2r，Unsloth 取 r 或 2r，\
-         QLoRA 论文在 r=64 时取 16。批大小和学习率调好后差别往往消失（arXiv 2602.09492）：固定一种取法，调 learning_rate 即可。",
+         QLoRA 论文在 r=64 时取 16，TRL 关于 LoRA Without Regret 的页面在 r=256 时取 16。固定一种取法，调 learning_rate 即可。",
     ),
     (
         "lora_dropout",
@@ -312,62 +312,65 @@ pub(super) static REASONS: &[(&str, &str, &str)] = &[
     (
         "target_modules",
         "Adapters on attention alone do worse even at a higher rank (TRL's page on 'LoRA Without Regret'). torchtune, Llama2-7B on \
-         truthfulqa: q and v 0.475 at r 8 and 0.504 at r 64; all layers 0.508 at r 8. PEFT adapts few modules by default, for the \
-         sake of memory.",
-        "只在注意力层加适配器，即使提高秩也更差（TRL 关于 LoRA Without Regret 的页面）。torchtune 用 Llama2-7B 在 truthfulqa 上测得：\
-         q、v 在 r=8 为 0.475，r=64 为 0.504；全部层 r=8 为 0.508。PEFT 默认只选少数模块，是为了节省显存。",
+         truthfulqa: q and v 0.475 at r 8 and 0.504 at r 64; all layers 0.508 at r 8. PEFT's default is q and v in most models, as in \
+         LoRA's paper (Hu et al. 2021).",
+        "只在注意力层加适配器，即使提高秩也更差（TRL 关于 LoRA Without Regret 的页面）。\
+         torchtune 用 Llama2-7B 在 truthfulqa 上测得：q、v 在 r=8 为 0.475，r=64 为 0.504；全部层 r=8 为 0.508。\
+         PEFT 对多数模型默认只选 q、v，与 LoRA 论文一致（Hu 等，2021）。",
     ),
     (
         "exclude_modules",
-        "All linear layers are the measured default, so that taking one out wants a reason: its size, or a program that cannot load \
-         an adapter there. The field is that of PEFT's LoraConfig. all-linear leaves out lm_head by itself, as in PEFT.",
+        "All linear layers are the measured default, so leaving one out needs a reason: its size, or a program that cannot load an \
+         adapter there. The field is that of PEFT's LoraConfig. all-linear never includes lm_head, as in PEFT.",
         "为所有线性层加适配器是经过实测的默认做法，排除某一层需要理由：它太大，或目标程序无法加载它的适配器。\
          该字段与 PEFT 的 LoraConfig 相同。与 PEFT 一样，all-linear 本来就不含 lm_head。",
     ),
     (
         "layers_to_transform",
         "Gradients pass through every layer above the lowest adapter: leaving out lower layers saves their backward pass, leaving out \
-         upper ones saves little. General features lie in the lower layers and those of the task in the upper ones (Yosinski et al. \
+         upper ones saves little. In image networks lower layers are general and upper ones specific to the task (Yosinski et al. \
          2014). The field is that of PEFT's LoraConfig.",
-        "梯度要经过最低的适配器以上的每一层：去掉低层可省去它们的反向传播，去掉高层省得很少。通用特征在低层，\
-         与任务有关的特征在高层（Yosinski 等，2014）。该字段与 PEFT 的 LoraConfig 相同。",
+        "梯度要经过最低的适配器以上的每一层：去掉低层可省去它们的反向传播，去掉高层省得很少。在图像网络中，低层的特征通用，\
+         高层的特征与任务有关（Yosinski 等，2014）。该字段与 PEFT 的 LoraConfig 相同。",
     ),
     (
         "rank_pattern",
-        "AdaLoRA (Zhang et al. 2023) gives more rank to modules that matter more and gains a little. There is little to gain: \
-         torchtune's truthfulqa moves from 0.508 to 0.514 when every rank grows from 8 to 64. The field is that of PEFT's LoraConfig.",
-        "AdaLoRA（Zhang 等，2023）给更重要的模块更高的秩，略有提升。提升空间很小：torchtune 在 truthfulqa 上把所有秩从 8 提到 64，\
+        "AdaLoRA (Zhang et al. 2023) gives more rank to modules that matter more, and reports small gains. torchtune's truthfulqa \
+         moves only from 0.508 to 0.514 when every rank grows from 8 to 64. The field is that of PEFT's LoraConfig.",
+        "AdaLoRA（Zhang 等，2023）给更重要的模块更高的秩，报告略有提升。torchtune 在 truthfulqa 上把所有秩从 8 提到 64，\
          只从 0.508 升到 0.514。该字段与 PEFT 的 LoraConfig 相同。",
     ),
     (
         "alpha_pattern",
-        "A module's step is its alpha divided by its rank: with another rank and the same alpha it changes without a word. The field \
-         is that of PEFT's LoraConfig; most runs need neither pattern.",
-        "模块的步长是 alpha 除以秩：只改秩而不改 alpha，步长会悄悄改变。该字段与 PEFT 的 LoraConfig 相同；多数训练两者都不需要。",
+        "A module's change is scaled by its alpha divided by its rank: another rank with the same alpha changes that scale silently. \
+         The field is that of PEFT's LoraConfig; most runs need neither pattern.",
+        "模块的改动按 alpha 除以秩缩放：只改秩而不改 alpha，缩放会悄悄改变。该字段与 PEFT 的 LoraConfig 相同；\
+         多数训练两者都不需要。",
     ),
     (
         "use_rslora",
         "With alpha / r the change shrinks as r grows, so that high ranks learn no more than low ones; with alpha / √r it does not \
-         (Kalajdzievski 2023). PEFT's MetaMathQA benchmark at r 64: 51.3% with it, 47.4% without, and more forgotten. At r 8 it is a \
-         step 2.8 times as large.",
+         (Kalajdzievski 2023). PEFT's MetaMathQA benchmark at r 64: 51.3% with it (scale 8), 47.4% without (scale 2), and more \
+         forgotten. At r 8 it is a step 2.8 times as large.",
         "用 alpha / r 时，秩越大改动越小，高秩并不比低秩学得多；用 alpha / √r 则不会（Kalajdzievski，2023）。\
-         PEFT 的 MetaMathQA 基准 r=64：开启为 51.3%，关闭为 47.4%，但遗忘更多。r=8 时相当于步长放大 2.8 倍。",
+         PEFT 的 MetaMathQA 基准 r=64：开启为 51.3%（缩放 8），关闭为 47.4%（缩放 2），但遗忘更多。r=8 时相当于步长放大 2.8 倍。",
     ),
     (
         "use_dora",
-        "DoRA (Liu et al. 2024) splits a weight into length and direction, and reports 2 to 4 points over LoRA on commonsense tasks. \
-         PEFT's MetaMathQA benchmark found 46.9% against 47.8% of LoRA at r 32, for 26% more time. Measure it on your data before you \
-         pay for it.",
-        "DoRA（Liu 等，2024）把权重分解为长度和方向，报告在常识任务上比 LoRA 高 2 到 4 个百分点。\
-         PEFT 的 MetaMathQA 基准 r=32 则为 46.9%，LoRA 为 47.8%，且耗时多 26%。请先在自己的数据上测量。",
+        "DoRA (Liu et al. 2024) splits a weight into length and direction, and reports 1 to 4 points over LoRA on commonsense tasks. \
+         PEFT's MetaMathQA benchmark has 46.9% against LoRA's 47.8% at r 32, for 26% more time. With the rate tuned for each, \
+         variants end within 1 to 2% of LoRA (Lee et al. 2026, arXiv 2602.04998).",
+        "DoRA（Liu 等，2024）把权重分解为长度和方向，报告在常识任务上比 LoRA 高 1 到 4 个百分点。\
+         PEFT 的 MetaMathQA 基准 r=32 则为 46.9%，LoRA 为 47.8%，且耗时多 26%。各自调好学习率后，\
+         变体与 LoRA 相差 1% 到 2% 以内（Lee 等，2026，arXiv 2602.04998）。",
     ),
     (
         "loraplus_lr_ratio",
         "B starts at 0 and A at random values, and one rate for both is not efficient in wide models: LoRA+ (Hayou et al. 2024) \
-         reports 1 to 2% better scores and up to twice the speed with a larger rate for B. Part of that is the larger step: compare \
-         with learning_rate tuned.",
+         reports 1 to 2% better scores and up to twice the speed with a larger rate for B. A larger rate for all can look the same: \
+         compare with learning_rate tuned.",
         "B 从 0 开始，A 从随机值开始，宽模型中两者共用一个学习率效率不高：LoRA+（Hayou 等，2024）给 B 更大的学习率，\
-         报告得分高 1% 到 2%，速度最多快一倍。部分原因是步长更大：请与调好 learning_rate 的结果比较。",
+         报告得分高 1% 到 2%，速度最多快一倍。整体提高学习率也可能有类似效果：请与调好 learning_rate 的结果比较。",
     ),
     (
         "loraplus_lr_embedding",
@@ -385,19 +388,20 @@ pub(super) static REASONS: &[(&str, &str, &str)] = &[
     ),
     (
         "trainable_token_indices",
-        "A new special token has a row of the embedding that means nothing yet. PEFT's documentation recommends training those rows alone: \
-         beside LoRA they cost the width of the model a token, where `modules_to_save` trains and stores the whole table. A tied \
-         output matrix follows its rows.",
-        "新增的特殊 token 在词嵌入中的那一行还没有含义。PEFT 文档建议只训练这些行：与 LoRA 一起使用时，每个 token 只增加一行参数，\
-         而 `modules_to_save` 会训练并保存整张表。与词嵌入共享的输出矩阵会随之更新。",
+        "A new special token has a row of the embedding that means nothing yet. Training those rows alone is the cheapest way in \
+         PEFT's documentation: beside LoRA they cost the width of the model a token, where `modules_to_save` trains and stores the \
+         whole table. A tied output matrix follows its rows.",
+        "新增的特殊 token 在词嵌入中的那一行还没有含义。PEFT 文档中最省参数的做法是只训练这些行：与 LoRA 一起使用时，\
+         每个 token 只增加一行参数，而 `modules_to_save` 会训练并保存整张表。与词嵌入共享的输出矩阵会随之更新。",
     ),
     (
         "per_device_train_batch_size",
-        "A larger batch has a calmer gradient, and stops paying once the noise is not what limits (McCandlish et al. 2018). LoRA \
-         loses more from large batches than full tuning does: under 32 in effect suits it ('LoRA Without Regret', Schulman et al. \
-         2025). Contrastive losses want it large, because every other row is a negative.",
-        "批越大梯度越平稳，但噪声不再是瓶颈后就没有收益（McCandlish 等，2018）。LoRA 比全参数微调更怕大批次：\
-         有效批大小在 32 以下为宜（Schulman 等，2025）。对比学习则需要大批次，因为其他样本都是负样本。",
+        "A larger batch has less gradient noise, and stops paying once noise is not the limit (McCandlish et al. 2018). LoRA can lose \
+         more from large batches than full fine-tuning (Schulman et al. 2025): below 32, says TRL's page on it; Lee and Lee (2026, \
+         arXiv 2602.09492) tune it for each task. Contrastive losses gain from large ones.",
+        "批越大梯度噪声越小，但噪声不再是瓶颈后就没有收益（McCandlish 等，2018）。LoRA 可能比全参数微调更怕大批次（Schulman 等，\
+         2025）：TRL 的页面建议有效批大小小于 32；Lee 和 Lee（2026，arXiv 2602.09492）则按任务调整。对比学习需要大批次，\
+         因为其他样本都是负样本。",
     ),
     (
         "per_device_eval_batch_size",
@@ -501,10 +505,10 @@ pub(super) static REASONS: &[(&str, &str, &str)] = &[
     (
         "divergence",
         "A rate that is too high shows within tens of steps: the loss stays above where it began. PaLM (Chowdhery et al. 2022) met \
-         about twenty spikes, went back to a checkpoint about 100 steps earlier and went on from there. warn offers you the same with \
-         a lower rate.",
+         about twenty spikes, went back about 100 steps each time and skipped 200 to 500 batches. warn offers you an earlier \
+         checkpoint with a lower rate.",
         "学习率过大在几十步内就会显现：损失停留在起始值之上。PaLM（Chowdhery 等，2022）遇到约二十次尖峰，\
-         每次都退回约 100 步前的检查点再继续。warn 会提供同样的办法，并降低学习率。",
+         每次都退回约 100 步前的检查点，并跳过 200 到 500 个批次。warn 会提供退回检查点并降低学习率的办法。",
     ),
     (
         "seed",
@@ -515,12 +519,12 @@ pub(super) static REASONS: &[(&str, &str, &str)] = &[
     ),
     (
         "lr_scheduler_type",
-        "What matters is the fall to nearly 0, which averages out the noise of the last steps. transformers has linear, LLaMA-Factory \
-         and torchtune cosine (Loshchilov and Hutter 2017), QLoRA's paper constant; Defazio et al. (2023) found linear as good or \
-         better in most tests.",
-        "关键是末尾降到接近 0，使最后几步的噪声相互抵消。transformers 默认 linear，\
-         LLaMA-Factory 和 torchtune 用 cosine（Loshchilov 和 Hutter，2017），QLoRA 论文用 constant；Defazio 等（2023）\
-         在多数测试中发现 linear 不逊于 cosine。",
+        "A fall to nearly 0 averages out the noise of the last steps. transformers has linear, LLaMA-Factory's examples and torchtune \
+         cosine (Loshchilov and Hutter 2017); QLoRA's code has constant as 'a bit better than cosine', and Defazio et al. (2023) \
+         found linear as good or better in most tests.",
+        "末尾降到接近 0 可减小最后几步的噪声。transformers 默认 linear，\
+         LLaMA-Factory 的示例和 torchtune 用 cosine（Loshchilov 和 Hutter，2017）；QLoRA 的代码用 constant，称略好于 cosine；\
+         Defazio 等（2023）在多数测试中 linear 不逊于 cosine。",
     ),
     (
         "warmup_ratio",
@@ -614,9 +618,9 @@ pub(super) static REASONS: &[(&str, &str, &str)] = &[
     ),
     (
         "load_best_model_at_end",
-        "Many trainers compute the validation loss and throw it away: the file then holds the last model, not the best, which \
-         mlx-lm's users complained of in 2026. The best of many scores on few rows flatters a little, so that the last test should be \
-         on other rows (Prechelt 1998).",
+        "Some trainers compute the validation loss and do not use it: the file then holds the last model, not the best, as mlx-lm's \
+         users reported in 2026. The best of many scores on few rows flatters a little, so the final test should be on other rows \
+         (Prechelt 1998).",
         "许多训练程序计算了验证损失却不使用：文件里是最后的模型，而不是最好的（mlx-lm 用户在 2026 年指出）。\
          样本少而评估多时最好得分略偏乐观，最终测试应换一份数据（Prechelt，1998）。",
     ),

@@ -14,15 +14,15 @@ messages! { "advice";
     LoraMatchesFull =
         "'LoRA Without Regret' (2025), as TRL's documentation sums it up: with adapters on all linear layers and data of the usual \
          size, LoRA reaches what full fine-tuning reaches.",
-        "《LoRA Without Regret》（2025，见 TRL 文档的总结）：在所有线性层上加适配器、数据为常见规模时，LoRA 能达到全量微调的效果。";
+        "《LoRA Without Regret》（2025，见 TRL 文档的总结）：在所有线性层上加适配器、数据为常见规模时，LoRA 能达到全参数微调的效果。";
     NotFull =
         "Not full: weights, gradients and AdamW's moments take 16 bytes a weight, the rate has to be ten times lower, and more of \
          the pretraining is forgotten. Try it where an adapter of r 64 still underfits.",
-        "不用 full：权重、梯度和 AdamW 的动量每个参数共需 16 字节，学习率要低约十倍，也更容易遗忘预训练的内容。若 r 为 64 的适配器仍欠拟合，再试全量微调。";
+        "不用 full：权重、梯度和 AdamW 的动量每个参数共需 16 字节，学习率要低约十倍，也更容易遗忘预训练的内容。若 r 为 64 的适配器仍欠拟合，再试全参数微调。";
     EncoderIsFull { parameters } = "An encoder of {parameters} million weights is small enough to be tuned throughout, as the run has it.",
-        "该编码器有 {parameters} 百万参数，规模小，可以像本次训练那样全量微调。";
+        "该编码器有 {parameters} 百万参数，规模小，可以像本次训练那样全参数微调。";
     BertIsFull = "BERT (Devlin et al., 2019) and its successors are fine-tuned in all weights.",
-        "BERT（Devlin 等，2019）及其后续模型都采用全量微调。";
+        "BERT（Devlin 等，2019）及其后续模型都采用全参数微调。";
     OrLora = "lora takes less memory and a rate about ten times higher (2e-4).", "lora 占用内存更少，学习率约高十倍（2e-4）。";
 
     // learning_rate
@@ -30,30 +30,30 @@ messages! { "advice";
     RateOfAdaptersRests =
         "Unsloth's guide: 2e-4 for LoRA. 'LoRA Without Regret': about ten times the rate of full fine-tuning, nearly independent of \
          the rank.",
-        "Unsloth 指南：LoRA 用 2e-4。《LoRA Without Regret》：约为全量微调的十倍，几乎与秩无关。";
+        "Unsloth 指南：LoRA 用 2e-4。《LoRA Without Regret》：约为全参数微调的十倍，几乎与秩无关。";
     NotRateOfFull =
         "Not 2e-5: adapters hardly move at the rate of full fine-tuning. Above 5e-3 runs diverge. A search for a learning rate (in the \
          page beside the setting, or `lorakeet find-rate`) measures it on this model and these rows.",
-        "不用 2e-5：在全量微调的学习率下适配器几乎不动。高于 5e-3 训练容易发散。学习率搜索（页面上在该设置旁，或用 `lorakeet find-rate`）\
+        "不用 2e-5：在全参数微调的学习率下适配器几乎不动。高于 5e-3 训练容易发散。学习率搜索（页面上在该设置旁，或用 `lorakeet find-rate`）\
          可在该模型和数据上实测。";
     RateOfFull = "All pretrained weights move, and are to stay near what they are.", "所有预训练权重都会变动，应保持在原值附近。";
     RateOfFullRests = "BERT (Devlin et al., 2019) was fine-tuned at 2e-5 to 5e-5.", "BERT（Devlin 等，2019）的微调学习率为 2e-5 到 5e-5。";
     NotRateOfLora = "Not 2e-4: that is the rate of adapters, at which full fine-tuning overwrites what pretraining taught.",
-        "不用 2e-4：那是适配器的学习率，全量微调用它会覆盖预训练学到的内容。";
+        "不用 2e-4：那是适配器的学习率，全参数微调用它会覆盖预训练学到的内容。";
     RateOfFresh = "Fresh weights have a long way to go.", "随机权重需要走很远。";
     RateOfFreshRests = "1e-3 is the rate of Adam's paper (Kingma and Ba, 2015).", "1e-3 是 Adam 论文（Kingma 和 Ba，2015）的学习率。";
     NotRateOfPretrained = "Not 2e-4 or less: those rates are for weights that know something already.",
         "不用 2e-4 或更低：那些学习率用于已经学到东西的权重。";
     RateOfPreference = "Preferences change how likely answers are, and little is enough.", "偏好训练只改变回答的概率，少量改变就够。";
-    RateOfPreferenceRests = "Unsloth's guide: 5e-6 for DPO. TRL's DPOConfig has 1e-6 for full fine-tuning.",
-        "Unsloth 指南：DPO 用 5e-6。TRL 的 DPOConfig 在全量微调时为 1e-6。";
+    RateOfPreferenceRests = "Unsloth's guide and TRL's documentation: 5e-6 for DPO with LoRA. TRL's DPOConfig has 1e-6.",
+        "Unsloth 指南和 TRL 文档：LoRA 做 DPO 用 5e-6。TRL 的 DPOConfig 默认为 1e-6。";
     NotRateOfAnswers = "Not 2e-4: at the rate of instruction tuning both answers become unlikely, and texts degenerate.",
         "不用 2e-4：在指令微调的学习率下，两个回答的概率都会下降，生成的文本会退化。";
 
     // schedule
     CosineAnneals = "The rate falls smoothly to 0, so that the last steps settle.", "学习率平滑降到 0，使最后的步骤稳定下来。";
-    CosineRests = "Cosine annealing (Loshchilov and Hutter, 2017); QLoRA (Dettmers et al., 2023) did as well with a constant rate.",
-        "余弦退火（Loshchilov 和 Hutter，2017）；QLoRA（Dettmers 等，2023）用恒定学习率效果也不错。";
+    CosineRests = "Cosine annealing (Loshchilov and Hutter, 2017). QLoRA (Dettmers et al., 2023) kept the rate constant.",
+        "余弦退火（Loshchilov 和 Hutter，2017）；QLoRA（Dettmers 等，2023）则用恒定的学习率。";
     NotConstant = "Not constant: it oscillates at the end, and is for runs that are to be lengthened later.",
         "不用 constant：结束时会振荡，它适合以后还要延长的训练。";
     WarmupGuards = "Adam's moments are estimated from few steps at first, and the warm-up keeps those steps small.",
@@ -100,7 +100,8 @@ messages! { "advice";
         "{rows} 条数据，每步 {total} 条：步数足够，噪声也不太大。";
     BatchIsTight { total } = "Memory is short: one row at a time, and {total} rows a step by accumulation.",
         "内存不足：每次一条，用梯度累积使每步为 {total} 条。";
-    BatchRests = "'LoRA Without Regret': LoRA does best with fewer than 32 rows a step.", "《LoRA Without Regret》：LoRA 每步少于 32 条时效果最好。";
+    BatchRests = "'LoRA Without Regret', as TRL's documentation sums it up: an effective batch size below 32.",
+        "《LoRA Without Regret》（见 TRL 文档的总结）：有效批大小小于 32。";
     NotOtherBatch = "Not larger: the same rows give fewer steps, and memory grows. Not 1: single rows are noisy and use the device badly.",
         "不宜更大：同样的数据步数更少，内存也增加。也不宜为 1：单条数据噪声大，设备利用率低。";
     AccumulationFills { total } = "With the rows at a time it makes {total} rows a step.", "与每次的条数相乘，每步为 {total} 条。";
@@ -120,8 +121,8 @@ messages! { "advice";
     NotOtherAlpha = "Not larger: it acts like a higher rate, which learning_rate says more plainly.",
         "不宜更大：作用相当于提高学习率，直接用 learning_rate 更清楚。";
     DropoutSlight = "A little against learning rows by heart.", "轻微抑制背数据。";
-    DropoutRests = "0.05 in most recipes; QLoRA (Dettmers et al., 2023) 0.1 for models of 7B and 13B.",
-        "多数配置取 0.05；QLoRA（Dettmers 等，2023）对 7B 和 13B 模型取 0.1。";
+    DropoutRests = "0.05 in many recipes; QLoRA (Dettmers et al., 2023) 0.1 for models of 7B and 13B.",
+        "许多配置取 0.05；QLoRA（Dettmers 等，2023）对 7B 和 13B 模型取 0.1。";
     NotOtherDropout = "Not more at first: raise it to 0.1 where held-out loss rises while training loss falls.",
         "先不要更大：留出损失上升而训练损失下降时再提高到 0.1。";
     AllLinear = "An adapter on every linear layer of the base.", "基座的每个线性层都加适配器。";
@@ -177,7 +178,7 @@ messages! { "advice";
         "finetuning_type 为 full，而 learning_rate {rate} 是适配器的学习率：会覆盖预训练学到的内容。";
     TakeFullRate { rate } = "Set learning_rate: {rate}, or finetuning_type: lora.", "请设置 learning_rate: {rate}，或 finetuning_type: lora。";
     LoraAtFullRate { rate } = "learning_rate {rate} is a rate of full fine-tuning: adapters hardly move at it.",
-        "learning_rate {rate} 是全量微调的学习率：适配器几乎不动。";
+        "learning_rate {rate} 是全参数微调的学习率：适配器几乎不动。";
     RateAboveRange { rate } = "learning_rate {rate} is above the usual range, and the run is likely to diverge.",
         "learning_rate {rate} 超出常用范围，训练很可能发散。";
     PreferenceAtHighRate { rate } = "learning_rate {rate} is high for preferences: both answers become unlikely, and texts degenerate.",

@@ -223,7 +223,7 @@ messages! { "config";
     FullWithoutSwitch { program, switch } =
         "Without {switch} {program} trains every weight, and so does this run: finetuning_type is full.",
         "没有 {switch} 时 {program} 训练全部权重，本次训练也如此：finetuning_type 为 full。";
-    OwnPadding = "the model's own padding token is used, and no loss depends on it", "使用模型自带的填充词元，它不影响损失";
+    OwnPadding = "the model's own padding token is used, and no loss depends on it", "使用模型自带的填充 token，它不影响损失";
     NotDataSets = "must be a list of one data set with a path", "必须是含一个数据集的列表，且该数据集有 path";
     SeveralDataSets { found } = "names {found} data sets, and a run reads one", "列出了 {found} 个数据集，而一次训练只读取一个";
     NameOneFile = "Join the rows in one file, and name it as path.", "请把数据合并到一个文件中，并用 path 指定。";

@@ -273,7 +273,7 @@ messages! { "run";
     SetLengthBack { before } =
         "Set it back to {before} steps (a run with lr_scheduler_type: constant may get longer); or start a new run from the \
          checkpoint's weights, by adapter_name_or_path (after full training, by model_name_or_path).",
-        "请改回 {before} 步（lr_scheduler_type: constant 的训练可以延长）；或用 adapter_name_or_path（全量训练后用 model_name_or_path）\
+        "请改回 {before} 步（lr_scheduler_type: constant 的训练可以延长）；或用 adapter_name_or_path（全参数训练后用 model_name_or_path）\
          从检查点的权重开始新的训练。";
     ChangedOnTheWay { differences } =
         "Changed since the checkpoint was written, without any effect on the steps: {differences}.",
@@ -302,7 +302,7 @@ messages! { "run";
     SetBack =
         "Set it back as it was; or start a new run from the checkpoint's weights, by adapter_name_or_path (after full \
          training, by model_name_or_path).",
-        "请改回原来的设置；或用 adapter_name_or_path（全量训练后用 model_name_or_path）从检查点的权重开始新的训练。";
+        "请改回原来的设置；或用 adapter_name_or_path（全参数训练后用 model_name_or_path）从检查点的权重开始新的训练。";
     Then { first, second } = "{first}; {second}", "{first}；{second}";
     SettingWas { name, was, is } = "{name} was {was}, is {is}", "{name} 原为 {was}，现为 {is}";
     WasNotGiven { name } = "{name} was not given", "当时没有给出 {name}";
