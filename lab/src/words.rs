@@ -288,7 +288,7 @@ static ENGLISH: LabWords = LabWords {
     samples: "The same beginning, continued",
     before: "Before training",
     after: "After training",
-    baselines: "What can be had without training",
+    baselines: "Scores without training",
     tuned: "Tuned model",
     report: "What the run comes to",
     verdict: |verdict, metric, before, after| {

@@ -22,7 +22,7 @@ pub struct ExportWords {
     pub reading: fn(Option<[&str; 2]>) -> String,
     /// While validation rows are scored with what was read back.
     pub scoring: &'static str,
-    /// The button that asks in which forms the loaded model itself can be had, and what stands above it.
+    /// The button that asks in which forms the loaded model itself can be exported, and what stands above it.
     pub model: &'static str,
     /// As above.
     pub model_hint: &'static str,

@@ -79,8 +79,7 @@ pub static ENGLISH: MomentWords = MomentWords {
     baseline_busy: "Being measured",
     to_beat: |metric, value, way| format!("To beat: {metric} {value} ({way})"),
     measure: "Measure the baselines",
-    measure_hint: "Before you tune: what can be had without it, on the rows that the run holds out. Train does the same before its first \
-        step.",
+    measure_hint: "Scores without training, on the rows that the run holds out. Train measures them before its first step, too.",
     measuring: "Preparing the rows as the run does, and scoring them…",
     run_measures: "A run is under way, and measures them itself.",
     measure_drops: "Like a new run, this drops what the last one trained. Export that first if you need it.",

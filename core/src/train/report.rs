@@ -1,4 +1,4 @@
-//! What a run comes to: the tuned model against what can be had without training, and its answers row by row.
+//! What a run comes to: the tuned model against the baselines, and its answers row by row.
 
 use super::evaluation::Scored;
 use crate::data::{Example, LabelSet, Target};
@@ -187,7 +187,7 @@ pub(crate) fn report(
     })
 }
 
-/// The best of what can be had without training by a metric; none where it has a value for none of them.
+/// The best score without training by a metric; none where it has a value for none of them.
 pub(crate) fn best_baseline<'a>(baselines: &'a [Baseline], metric: &str) -> Option<&'a Baseline> {
     let up = direction(metric) == Direction::HigherIsBetter;
     let best = baselines.iter().filter(|one| one.answers.value(metric).is_finite());

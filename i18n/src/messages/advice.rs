@@ -158,7 +158,7 @@ messages! { "advice";
     HoldOut = "Without held-out rows nobody sees whether the run learns or learns by heart.", "没有留出数据，就看不出模型是学会了还是背下了。";
     HoldOutRests = "A tenth, as is usual; the report's interval narrows with the root of the number of rows.",
         "通常留出十分之一；报告中的区间随条数的平方根变窄。";
-    NotNoneHeldOut = "Not 0: neither early stopping nor the best weights are to be had without them.", "不用 0：没有留出数据就无法提前停止，也无法保留最佳权重。";
+    NotNoneHeldOut = "Not 0: early stopping and keeping the best weights need held-out rows.", "不用 0：没有留出数据就无法提前停止，也无法保留最佳权重。";
     ScoreEachEpoch = "The held-out rows are scored after each pass, and the best weights are kept.", "每轮之后在留出数据上评估，并保留最佳权重。";
     KeepBestRests = "The loss on held-out rows has a minimum, after which the model learns by heart (early stopping: Prechelt, 1998).",
         "留出数据上的损失有最小值，之后模型开始背数据（提前停止：Prechelt，1998）。";

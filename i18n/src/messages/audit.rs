@@ -45,7 +45,7 @@ messages! { "audit";
         "错误的标签会教出错误的回答；若在验证数据中，正确的回答会被算作错误。";
     ReadAndCorrect =
         "Read these rows, and correct the labels that are wrong. A linear model of words judged them in a 5-fold cross-validation \
-         (confident learning, Northcutt et al., 2021); it does not see what words mean, and nothing is changed by itself.",
+         (confident learning, Northcutt et al., 2021); it does not see what words mean, and it changes nothing.",
         "请阅读这些数据并改正错误的标签。判断来自词的线性模型在 5 折交叉验证中的预测（confident learning，Northcutt 等，2021）；它不理解词义，也不会自动修改任何内容。";
     FirstLabelsJudged { rows, all } = "Labels were compared with the words of the first {rows} of {all} rows only.",
         "只对 {all} 条数据中的前 {rows} 条比较了标签与用词。";
