@@ -140,7 +140,7 @@ pub static ENGLISH: FileWords = FileWords {
     adapter: [
         "Adapter",
         "Drop an adapter for this model",
-        "Of PEFT (adapter_config.json and its weights), llama.cpp (GGUF) or mlx-lm; with its config.json where it brings a head.",
+        "Of PEFT (adapter_config.json and its weights), llama.cpp (GGUF) or mlx-lm; with its config.json if it has a head.",
     ],
     loading: "Loading the adapter…",
     is_on: "It is on the model: try it in step 8, train on from it in step 6 (with its own rank and modules), export it in step 9.",

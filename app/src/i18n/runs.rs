@@ -58,7 +58,7 @@ pub static ENGLISH: RunWords = RunWords {
     interrupted: |what, when, step, steps| {
         format!("A run was interrupted: {what}, started {when}, saved at step {step} of {steps}.")
     },
-    interrupted_several: |runs| format!("{runs} runs were interrupted. Each goes on where it was saved:"),
+    interrupted_several: |runs| format!("{runs} runs were interrupted. Each continues where it was saved:"),
     interrupted_one: |what, when, step, steps| {
         format!(
             "{what}, started {when}, saved at step {step} of {steps} ({} %)",

@@ -103,7 +103,7 @@ pub static ENGLISH: SweepWords = SweepWords {
     minutes: "Minutes of training at most",
     minutes_hint: "Empty takes as long as it takes. When the time is up, the sweep stops and can be continued.",
     halves: "End hopeless runs early",
-    halves_hint: "After a quarter and after a half of the steps only the half with the lower held-out loss goes on; from 4 runs on.",
+    halves_hint: "After a quarter and after a half of the steps only the half with the lower held-out loss continues; needs 4 runs or more.",
     halves_needs_store: "This needs the browser's storage, which the page does not have here: every run is trained to its end.",
     outlook: |runs, halves, time| {
         let runs = match runs {

@@ -86,9 +86,9 @@ messages! { "audit";
     ControlCharacters { count } = "Rows with control characters: {count}.", "含有控制字符的数据：{count} 条。";
     LearnsGarbage = "The model learns to write them, and words with them are other tokens than without.",
         "模型会学着写出它们，而含有它们的词会变成不同的 token。";
-    RereadEncoding = "Save the file anew from its source in UTF-8, or name its encoding with `encoding`.",
+    RereadEncoding = "Save the file again from its source in UTF-8, or name its encoding with `encoding`.",
         "请从源头以 UTF-8 重新保存文件，或用 `encoding` 指定编码。";
-    SaveFromSource = "Save the file anew from its source: what was lost is not in this one.",
+    SaveFromSource = "Save the file again from its source: what was lost is not in this one.",
         "请从源头重新保存文件：丢失的字符已不在此文件中。";
     TakeControlsOut = "Take them out of the texts.", "请从文本中删去它们。";
 
@@ -97,7 +97,7 @@ messages! { "audit";
     Ibans { count } = "Rows with bank account numbers (IBAN): {count}.", "含有银行账号（IBAN）的数据：{count} 条。";
     PaymentCards { count } = "Rows with what looks like numbers of payment cards: {count}.", "疑似含有银行卡号的数据：{count} 条。";
     ResidentIds { count } = "Rows with Chinese resident identity numbers: {count}.", "含有居民身份证号的数据：{count} 条。";
-    LearntByHeart = "The model can learn them by heart and tell them to anybody.", "模型可能背下它们并透露给任何人。";
+    LearntByHeart = "The model can memorize them and repeat them to anyone.", "模型可能背下它们并透露给任何人。";
     MaskPersonal = "Have a run read placeholders for them (mask_personal), or leave the rows out (drop_rows).",
         "可在训练中以占位符代替（mask_personal），或舍去这些数据（drop_rows）。";
 

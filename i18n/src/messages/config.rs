@@ -4,7 +4,7 @@ use crate::message::messages;
 
 messages! { "config";
     // config.rs
-    GivenTwice { first } = "stands here a second time, after line {first}", "在第 {first} 行之后又出现了一次";
+    GivenTwice { first } = "appears here a second time, after line {first}", "在第 {first} 行之后又出现了一次";
     ValuesDiffer { knob, value, spelling, line, other } =
         "gives {knob} the value {value}, but {spelling} in line {line} gives it {other}",
         "把 {knob} 设为 {value}，而第 {line} 行的 {spelling} 把它设为 {other}";
@@ -141,7 +141,7 @@ messages! { "config";
     OneFileForEachRun = "Put each run into its own file.", "请把每次训练写入单独的文件。";
     InvalidYaml { error } = "is not valid YAML: {error}", "不是有效的 YAML：{error}";
     OneKeyEachLine =
-        "Write one `key: value` a line, with a space behind the colon and no tabs in front.",
+        "Write one `key: value` a line, with a space after the colon and no tabs before it.",
         "请每行写一个 `key: value`，冒号后加空格，行首不要用制表符。";
     AnchorOrTag =
         "YAML anchors (&name, *name) and tags (!name) are not read in run files",
@@ -170,7 +170,7 @@ messages! { "config";
         "a run uses one device, chosen when it starts, and its own kernels",
         "训练只使用启动时选定的一个设备，并使用自带的计算内核";
     NoWorkersNoCache =
-        "data is read and tokenized anew for each run, without workers or a cache",
+        "data is read and tokenized again for each run, without workers or a cache",
         "每次训练都重新读取数据并分词，没有工作进程，也没有缓存";
     NoCodeIsRun = "no code from a model is ever run", "从不运行模型附带的代码";
     AlwaysReported = "losses, rates and tokens are always reported", "损失、学习率和 token 数总会报告";
@@ -201,7 +201,7 @@ messages! { "config";
         "检查点总是 safetensors 格式，且每一步的检查点有单独的文件夹";
     CheckpointsHoldAdapter = "checkpoints hold the adapter", "检查点保存的是适配器";
     GoesOnWithNextRow =
-        "a run goes on with the row that comes next",
+        "a resumed run continues with the next row",
         "继续训练时总是从下一条数据开始";
     FollowsFromMetric =
         "whether more is better follows from the metric",

@@ -77,8 +77,8 @@ messages! { "data";
         "模型没有对话模板：数据按纯文本排列。";
     ThinkingWithoutEffect = "enable_thinking has no effect: the model's chat template does not ask for it.",
         "enable_thinking 不起作用：模型的对话模板没有用到它。";
-    TemplateDate = "The chat template can write the date: it is told 26 July 2024 on every day, so that a run can be \
-                    repeated.",
+    TemplateDate =
+        "The chat template can write the date: it always gets 26 July 2024, so that a run can be repeated.",
         "对话模板会用到日期：为使训练可以复现，日期始终设为 2024 年 7 月 26 日。";
     CutsWithinTexts { megabytes, cuts } =
         "Cuts within texts where the tokenizer allows none, because it is given {megabytes} MB at most: {cuts}. A \

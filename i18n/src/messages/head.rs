@@ -11,7 +11,7 @@ messages! { "head";
     HiddenLayerOf { size } = "a hidden layer of {size}", "的隐藏层宽度为 {size}";
     OtherActivation { wanted, held } = "is {wanted}, but the model brings a head with {held}", "为 {wanted}，但模型自带的输出头使用 {held}";
     OtherPooling { wanted, held } = "is {wanted}, but the model brings a head for {held}", "为 {wanted}，但模型自带的输出头使用 {held}";
-    TakeLineOut = "Take the line out to train that head on, or give other labels for a fresh one.",
+    TakeLineOut = "Remove the line to continue training that head, or give other labels for a fresh one.",
         "请删去这一行以继续训练该输出头，或换用其他标签以使用新的输出头。";
     MustBe { wanted, got } = "must be {wanted}, got {got}", "必须是 {wanted}，实际为 {got}";
     ClsOrMean = "cls or mean", "cls 或 mean";

@@ -21,7 +21,7 @@ messages! { "hub";
         "Check the connection and the hub's address. In a browser, a hub has to allow other sites to read from it.",
         "请检查网络连接和服务器地址。在浏览器中，服务器还须允许其他网站读取。";
     BrokeOff { why } = "the download broke off: {why}", "下载中断：{why}";
-    DownloadGoesOn = "What was fetched is kept: download it again to go on from there.", "已下载的部分会保留：再次下载即可继续。";
+    DownloadGoesOn = "The downloaded part is kept: download again to resume.", "已下载的部分会保留：再次下载即可继续。";
     NotAsPromised { host, what } = "{host} gave something else than it promised: {what}", "{host} 返回的内容与其声明不符：{what}";
     CheckEndpoint =
         "Check the hub's address. A network that asks for a login, or a mirror that is out of date, answers like this.",
@@ -43,9 +43,9 @@ messages! { "hub";
         "It was thrown away; download it again. If that happens twice, something on the way changes files.",
         "该文件已丢弃，请重新下载。如果再次出现，说明传输途中有环节改动了文件。";
     RateLimited { host, seconds } = "{host} takes no more requests for {seconds} seconds", "{host} 在 {seconds} 秒内不再接受请求";
-    WaitOrLogIn = "Wait a while and download again, which goes on from what is there; with a token the limits are higher.",
+    WaitOrLogIn = "Wait a while and download again to resume; with a token the limits are higher.",
         "请稍候再下载，会从已有部分继续；使用令牌时限额更高。";
-    WaitAndGoOn = "Wait a while and download again, which goes on from what is there.", "请稍候再下载，会从已有部分继续。";
+    WaitAndGoOn = "Wait a while and download again to resume.", "请稍候再下载，会从已有部分继续。";
     Gated { name } = "{name} is given only to those who accepted its terms", "{name} 只提供给接受了其条款的人";
     AcceptTerms { page } = "Accept them at {page} with the account of the token, and try again.",
         "请用该令牌的账号在 {page} 接受条款，然后重试。";
@@ -80,7 +80,7 @@ messages! { "hub";
     Cancelled = "the download was cancelled", "下载已取消";
     NoNetwork = "this engine has no network", "此引擎没有网络功能";
     NoMemory { bytes } = "there is no memory for {bytes} bytes", "内存不足以容纳 {bytes} 字节";
-    SmallerOrWithStorage = "Choose a smaller model, or open the page outside of a private window, where it goes to storage.",
+    SmallerOrWithStorage = "Choose a smaller model, or open the page outside of a private window, where it is stored on disk.",
         "请选择更小的模型，或在非隐私窗口中打开此页面，以便存入浏览器存储。";
     TooLargeForMemory { needed, most } =
         "without storage (as in a private window) the model would take {needed} MB of memory, and {most} MB is the most",

@@ -196,7 +196,7 @@ messages! { "models";
 
     // models/load/init.rs
     FreshWeightsTooLarge { gib } =
-        "config.json asks for fresh weights of more than {gib} GiB",
+        "config.json asks for new weights of more than {gib} GiB",
         "config.json 要求的随机初始化权重超过 {gib} GiB";
     AreSizesMeant =
         "Are its sizes the ones that were meant? Else add the model's weights.",

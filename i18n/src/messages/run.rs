@@ -13,7 +13,7 @@ messages! { "run";
     WaitForRun = "this has to wait until the run is over", "要等训练结束后才能执行";
     StopRun = "Stop the run first.", "请先停止训练。";
     FreshWeights =
-        "There are no weights among the model's files, so it starts from fresh ones, which know nothing yet: train it with \
+        "The model has no weight files, so it starts from random weights: train it with \
          finetuning_type: full.",
         "模型文件中没有权重，因此使用随机初始化的权重，模型还什么都不会：请用 finetuning_type: full 训练。";
     TooManyFiles { files } = "the data is one file, or images with their labels, got {files} files",
@@ -25,7 +25,7 @@ messages! { "run";
     NoChatTemplate = "the model has no chat template", "模型没有对话模板";
     GivePlainText = "Give it plain text to continue.", "请给它一段纯文本来续写。";
     TrainFirst = "Train first.", "请先训练。";
-    LoraOnFreshWeights = "lora leaves the weights as they are, and these are fresh",
+    LoraOnFreshWeights = "lora freezes the weights, and these are random",
         "lora 不改变基座权重，而这些权重是随机初始化的";
     AdapterInFull = "full trains every weight of the model, and would leave out the adapter that the run starts from",
         "full 训练模型的全部权重，会忽略训练所基于的适配器";
@@ -33,7 +33,7 @@ messages! { "run";
         "Set finetuning_type: lora; or merge the adapter first (`lorakeet merge`, or an export), and train the merged model.",
         "请设置 finetuning_type: lora；或先合并适配器（`lorakeet merge` 或导出），再训练合并后的模型。";
     AdapterKeepsItsOwn { settings, r, alpha } =
-        "The run goes on from an adapter of rank {r} and alpha {alpha}, which stays as it is made: {settings} have no effect.",
+        "The run continues from an adapter with rank {r} and alpha {alpha}: {settings} have no effect.",
         "训练从已有的适配器（秩 {r}，alpha {alpha}）继续，适配器结构保持不变：{settings} 不起作用。";
     SetFull = "Set finetuning_type: full.", "请设置 finetuning_type: full。";
 
@@ -195,7 +195,7 @@ messages! { "run";
          close other programs that use the GPU.",
         "每次一条也放不下：请调低 cutoff_len，设置 quantization_bit: 4 或 optim: adamw_8bit，换用更小的模型，或关闭其他占用 GPU 的程序。";
     BatchIsCompared { loss } =
-        "The loss {loss} compares the rows of a batch with each other, so the batch is not halved by itself: lower \
+        "The loss {loss} compares the rows of a batch with each other, so the batch is not halved automatically: lower \
          per_device_train_batch_size or cutoff_len, take a smaller model, or close other programs that use the GPU.",
         "损失 {loss} 会相互比较同一批次中的数据，因此不会自动减半：请调低 per_device_train_batch_size 或 cutoff_len，换用更小的模型，\
          或关闭其他占用 GPU 的程序。";
@@ -216,10 +216,10 @@ messages! { "run";
 
     // checkpoints
     ResumeWithoutEffect =
-        "resume_from_checkpoint has no effect here: no checkpoint was opened, and the run starts anew.",
+        "resume_from_checkpoint has no effect here: no checkpoint was opened, and the run starts from the beginning.",
         "resume_from_checkpoint 在此不起作用：没有打开检查点，训练从头开始。";
     RunIsUnderWay = "this run is under way in another tab or window", "这次训练正在另一个标签页或窗口中进行";
-    UseTheOtherTab = "Go on there, or stop it there first.", "请在那里继续，或先在那里停止它。";
+    UseTheOtherTab = "Continue it there, or stop it there first.", "请在那里继续，或先在那里停止它。";
     NoSuchRun { id } = "there is no run '{id}'", "没有训练 '{id}'";
     RunUnreadable { run, why } = "The stored run {run} cannot be read and is not listed: {why}",
         "已保存的训练 {run} 无法读取，未列出：{why}";
@@ -232,7 +232,7 @@ messages! { "run";
     RemoveATag = "Remove one first.", "请先删除一个标签。";
     NoRecord = "there is no record of a run", "没有训练记录";
     RecordDamaged { why } = "the record of the run is damaged: {why}", "训练记录已损坏：{why}";
-    CheckpointPassedOver { folder, why } = "{folder} is damaged and is passed over: {why}", "{folder} 已损坏，将被跳过：{why}";
+    CheckpointPassedOver { folder, why } = "{folder} is damaged and is skipped: {why}", "{folder} 已损坏，将被跳过：{why}";
     StartsAnew = "The run has no checkpoint yet, so it starts from the beginning.", "这次训练还没有检查点，因此从头开始。";
     NoRoomForCopy { file, size } =
         "{file} ({size} MiB) is not copied into the browser's storage, which has no room for it: to go on with this run after the \
@@ -247,8 +247,8 @@ messages! { "run";
         "这次训练不会保存：一个检查点至少需要 {needed} MiB，而浏览器存储只剩 {free} MiB。训练照常进行，但关闭页面后无法继续；\
          请删除已保存的训练或模型以腾出空间。";
     NoStoreToGoOn =
-        "This browser gives the page no storage here (a private window, say), so there is no checkpoint to go on from: the run starts \
-         from its beginning, and what it had learnt is lost.",
+        "This browser gives the page no storage here (a private window, say), so there is no checkpoint to resume from: the run \
+         starts from the beginning, and its progress is lost.",
         "浏览器在此不提供存储（例如隐私窗口），因此没有可以继续的检查点：训练从头开始，之前学到的内容已丢失。";
     NoStoreToGoBack = "this browser gives the page no storage here, so there is no checkpoint to go back to",
         "浏览器在此不提供存储，因此没有可以返回的检查点";
@@ -258,7 +258,7 @@ messages! { "run";
         "a run goes back to a checkpoint only with a lower rate: learning_rate was {before}, is {learning_rate}",
         "返回检查点时学习率必须更低：learning_rate 原为 {before}，现为 {learning_rate}";
     WentBack { step, before, learning_rate } =
-        "The run went wrong, so it goes on from its checkpoint of step {step} with learning_rate {learning_rate} instead of {before}.",
+        "The run went wrong, so it continues from its checkpoint of step {step} with learning_rate {learning_rate} instead of {before}.",
         "训练出现异常，因此从第 {step} 步的检查点继续，learning_rate 由 {before} 改为 {learning_rate}。";
     NoStore =
         "This browser gives the page no storage here (a private window, say), so the run is lost when the page is closed.",
@@ -331,9 +331,9 @@ messages! { "run";
     FileMissing = "this file of the checkpoint is missing", "检查点中缺少这个文件";
     NotManifest = "is not the manifest that was written", "不是写入时的清单";
     NameWholeCheckpoint =
-        "Name a folder checkpoint-N that is whole, or set resume_from_checkpoint: true, which takes the newest whole one.",
+        "Name a complete checkpoint-N folder, or set resume_from_checkpoint: true, which takes the newest complete one.",
         "请指定完整的 checkpoint-N 文件夹，或设置 resume_from_checkpoint: true，它会使用最新的完整检查点。";
-    NotState { because } = "is not a state that a run can go on from: {because}", "不是可以继续训练的状态：{because}";
+    NotState { because } = "is not a state that a run can resume from: {because}", "不是可以继续训练的状态：{because}";
     NameOwnCheckpoint = "Name a folder checkpoint-N that a run of this program wrote.",
         "请指定由本程序写出的 checkpoint-N 文件夹。";
     StateIs { name, value } = "{name} is {value}", "{name} 为 {value}";

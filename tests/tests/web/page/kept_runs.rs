@@ -212,7 +212,7 @@ async fn a_run_that_goes_wrong_goes_back_to_its_last_good_checkpoint_by_a_press(
     let notes = page.content("[data-testid=\"notes\"]").await?;
     ensure!(
         notes.contains(&format!(
-            "goes on from its checkpoint of step {step} with learning_rate 3e-1"
+            "continues from its checkpoint of step {step} with learning_rate 3e-1"
         )),
         "{notes}"
     );
