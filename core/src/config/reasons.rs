@@ -39,38 +39,39 @@ pub(super) static REASONS: &[(&str, &str, &str)] = &[
     ),
     (
         "fp8_scale",
-        "The scale moves the weights into the narrow range of the format: E4M3 ends at 448. One a row costs next to nothing and keeps \
-         a large row from coarsening the others. Blocks of 128 x 128 are what DeepSeek-V3 (2024) was trained with.",
+        "The scale moves the weights into the narrow range of the format: E4M3 ends at 448. One per row costs almost nothing and \
+         keeps a row of large values from reducing the precision of others. Blocks of 128 x 128 are what DeepSeek-V3 (2024) was \
+         trained with.",
         "缩放系数把权重移到该格式的狭窄范围内：E4M3 的最大值为 448。每行一个系数几乎不占空间，又能避免某一行的大数值影响其他行的精度。\
          DeepSeek-V3（2024）训练时用的是 128 x 128 的块。",
     ),
     (
         "hidden_size",
-        "Capacity has to match the data: too small underfits, too large learns the rows by heart, which shows as a training loss far \
-         below the validation loss (Goodfellow et al. 2016, chapter 5). A layer's weights grow with the square of the width. Double \
-         it while the validation loss still falls.",
+        "Capacity has to match the data: too small underfits, too large memorizes the rows, which shows as a training loss far below \
+         the validation loss (Goodfellow et al. 2016, chapter 5). A layer's weights grow with the square of the width. Double it \
+         while the validation loss still falls.",
         "容量要与数据匹配：太小会欠拟合，太大则死记样本，表现为训练损失远低于验证损失（Goodfellow 等，2016，第 5 章）。\
          每层的权重数随宽度平方增长。验证损失仍在下降时再加倍。",
     ),
     (
         "num_hidden_layers",
-        "A linear model is the honest rival, and 0 layers make small_mlp one. On tables of medium size deep networks often lose to \
-         tree models (Grinsztajn et al. 2022), so that more layers are seldom the lever. Each layer also has the gradient go farther.",
+        "Compare with a linear model: 0 layers make small_mlp one. On tables of medium size deep networks often lose to tree models \
+         (Grinsztajn et al. 2022), so more layers seldom help. Each layer also lengthens the path of the gradient.",
         "线性模型是最起码的对手，small_mlp 取 0 层就是线性模型。在中等规模的表格上，深层网络常常不如树模型（Grinsztajn 等，2022），\
          增加层数很少有用。层数越多，梯度要走的路也越长。",
     ),
     (
         "hidden_act",
-        "The rule: ReLU or GELU in hidden layers, tanh in recurrent ones, sigmoid or softmax at the output. The slope of sigmoid is \
+        "As a rule, ReLU or GELU in hidden layers, tanh in recurrent ones, sigmoid or softmax at the output. The slope of sigmoid is \
          0.25 at most, so that gradients shrink from layer to layer (Glorot and Bengio 2010). GELU (Hendrycks and Gimpel 2016) is \
-         what GPT-2 and BERT have.",
+         used by GPT-2 and BERT.",
         "惯例：隐藏层用 ReLU 或 GELU，循环网络用 tanh，输出用 sigmoid 或 softmax。sigmoid 的斜率最大只有 0.25，\
          梯度会逐层变小（Glorot 和 Bengio，2010）。GPT-2 和 BERT 用的是 GELU（Hendrycks 和 Gimpel，2016）。",
     ),
     (
         "hidden_dropout_prob",
         "Dropout sets random units to 0 in training, so that none relies on another (Srivastava et al. 2014). It slows learning: with \
-         much data or a short run it only costs. BERT was pretrained with 0.1.",
+         much data or a short run it only has a cost. BERT was pretrained with 0.1.",
         "dropout 在训练时随机把一些单元置零，使它们不互相依赖（Srivastava 等，2014）。它会减慢学习：数据多或训练短时只有代价。\
          BERT 预训练时取 0.1。",
     ),
@@ -83,9 +84,9 @@ pub(super) static REASONS: &[(&str, &str, &str)] = &[
     ),
     (
         "classifier_pooling",
-        "BERT's classifier reads the token cls. Sentence-BERT (Reimers and Gurevych 2019) compared poolings and found mean best: 80.8 \
-         against 79.8 with cls. A model that was trained with one gives poor vectors with the other, so that its own modules.json \
-         decides where it has one.",
+        "BERT's classifier reads the [CLS] token. Sentence-BERT (Reimers and Gurevych 2019) compared poolings and found mean best: \
+         80.8 against 79.8 with cls. A model that was trained with one gives poor vectors with the other, so its modules.json decides \
+         if it has one.",
         "BERT 的分类器读取 cls。Sentence-BERT（Reimers 和 Gurevych，2019）比较后发现平均最好：80.8，而 cls 为 79.8。\
          用一种池化训练的模型换成另一种，向量会变差，因此模型带有 modules.json 时以它为准。",
     ),
@@ -93,7 +94,7 @@ pub(super) static REASONS: &[(&str, &str, &str)] = &[
         "classifier_hidden_size",
         "On a good representation one linear layer is often enough: that is what the linear probe measures. Tuning changes the \
          representation itself, so that a hidden layer adds little; BERT (Devlin et al. 2019) is tuned with one linear layer on the \
-         pooled token. It helps where the base stays frozen.",
+         pooled token. It helps if the base is frozen.",
         "表示足够好时，一个线性层往往就够了，线性探针测的正是这一点。微调会改变表示本身，隐藏层帮助不大；BERT（Devlin 等，2019）\
          微调时只在池化向量上加一个线性层。基座冻结时它才有用。",
     ),
@@ -106,15 +107,15 @@ pub(super) static REASONS: &[(&str, &str, &str)] = &[
     ),
     (
         "classifier_dropout",
-        "A few hundred rows can be learnt by heart by a head of thousands of weights; dropout hides another part of the vector in \
-         each step (Srivastava et al. 2014). BERT has 0.1 in front of its classifier. Many rows are a better guard.",
+        "A head of thousands of weights can memorize a few hundred rows; dropout hides a random part of the vector in each step \
+         (Srivastava et al. 2014). BERT has 0.1 before its classifier. More rows help more.",
         "几百条样本会被几千个权重的输出头死记；dropout 每步随机遮住向量的一部分（Srivastava 等，2014）。BERT 在分类器前取 0.1。\
          数据多才是更好的防线。",
     ),
     (
         "head_init",
         "A random head sends random gradients into pretrained layers and distorts them. Kumar et al. (2022) trained the head first \
-         and then everything: on average 1% better than full tuning on data of the same kind and 10% better on data of another. The \
+         and then everything: on average 1% better than full fine-tuning in distribution and 10% better out of distribution. The \
          probe is one of the baselines anyway.",
         "随机的输出头会把随机梯度传入预训练层并破坏特征。Kumar 等（2022）先训练头再训练全部：与直接全参数微调相比，\
          同分布数据平均高 1%，分布外数据高 10%。线性探针本来就是基线之一。",
@@ -122,7 +123,7 @@ pub(super) static REASONS: &[(&str, &str, &str)] = &[
     (
         "problem_type",
         "Whole numbers can be names of classes or quantities, and the data do not say which. As classes, to take a 5 for a 1 is no \
-         worse than for a 4; as quantities it is sixteen times as bad by the squared error. The words are those of transformers' \
+         worse than for a 4; as quantities it is sixteen times as bad by the squared error. The values are those of transformers' \
          configuration.",
         "整数既可能是类别，也可能是数量，数据本身说明不了。作为类别，把 5 判成 1 与判成 4 一样错；作为数量，\
          前者的平方误差是后者的十六倍。取值与 transformers 的配置相同。",
@@ -130,7 +131,7 @@ pub(super) static REASONS: &[(&str, &str, &str)] = &[
     (
         "scale_targets",
         "Gradients of the squared error grow with the numbers: prices in thousands make the first steps huge. With mean 0 and \
-         deviation 1 the usual learning rates fit (the reasoning of LeCun et al. 1998 on inputs). Scores are told in the data's own \
+         deviation 1 the usual learning rates fit (the reasoning of LeCun et al. 1998 on inputs). Scores are reported in the original \
          units.",
         "平方误差的梯度随数值增大：以千计的价格会让最初几步过大。标准化为均值 0、标准差 1 之后，\
          常用的学习率才适用（LeCun 等 1998 年对输入的论证）。得分仍以原来的单位给出。",
@@ -154,7 +155,7 @@ pub(super) static REASONS: &[(&str, &str, &str)] = &[
     (
         "drop_rows",
         "Without duplicates language models wrote memorised text ten times less often and needed fewer steps (Lee et al. 2022). A row \
-         in both splits is scored from memory, so that the score flatters. Northcutt et al. (2021) found 3.3% wrong labels on average \
+         in both splits is scored from memory, so the score is too good. Northcutt et al. (2021) found 3.3% wrong labels on average \
          in the test sets of ten well-known benchmarks.",
         "去重后，语言模型输出背诵文本的频率降为十分之一，所需步数也更少（Lee 等，2022）。\
          同时出现在训练集和验证集的样本相当于开卷考试，得分虚高。Northcutt 等（2021）\
@@ -162,16 +163,16 @@ pub(super) static REASONS: &[(&str, &str, &str)] = &[
     ),
     (
         "mask_personal",
-        "Language models write out rare texts of their training data word by word, telephone numbers among them (Carlini et al. 2021), \
-         the more often a text stands there (Carlini et al. 2023). A placeholder keeps the shape of the sentence. Patterns find what \
-         has a fixed form, no names: read some rows yourself.",
+        "Language models can repeat rare texts of their training data verbatim, such as phone numbers (Carlini et al. 2021), more so \
+         if a text occurs often (Carlini et al. 2023). A placeholder keeps the shape of the sentence. Patterns find data of a fixed \
+         form, but not names: read some rows yourself.",
         "语言模型会逐字写出训练数据中的罕见文本，包括电话号码（Carlini 等，2021），同一文本出现越多越容易被背出（Carlini 等，2023）。\
          占位符保留句子的形式，去掉隐私内容。规则只能识别格式固定的信息，识别不了姓名，请自行抽查几条。",
     ),
     (
         "header",
-        "Where no row names the columns, the first row would be taken for their names and would be missing from the data. Told from the \
-         rows, it is a guess: names are short texts that do not repeat below. Look at the first row of the preview.",
+        "Without a row of names, the first row would be read as names and be missing from the data. Detection is a guess: names are \
+         short texts that do not repeat below. Check the first row of the preview.",
         "没有表头时，若把第一行当作列名，这条数据就丢失了。自动判断只是猜测：列名通常是较短且不再重复出现的文本。请在预览中核对第一行。",
     ),
     (
@@ -189,27 +190,27 @@ pub(super) static REASONS: &[(&str, &str, &str)] = &[
     ),
     (
         "completion_column",
-        "The answer alone is learnt (completion_only_loss), so that this column decides what the model will write. Texts that are merely \
-         continued need no prompt: everything is learnt then.",
+        "Only the answer is trained on (completion_only_loss), so this column decides what the model will write. Plain text to \
+         continue needs no prompt: all of it is trained on.",
         "只有回答参与训练（completion_only_loss），因此这一列决定模型学会写什么。单纯续写的文本不需要提示列，此时全部内容都参与训练。",
     ),
     (
         "system_column",
-        "A chat template puts the system prompt before everything else. Some templates have a default of their own where there is none; ask \
-         the model later with the prompt that it was trained with.",
+        "A chat template puts the system prompt before everything else. Some templates have a default if there is none; use the model \
+         later with the prompt that it was trained with.",
         "对话模板会把系统提示词放在最前面；没有提供时，部分模板会使用自带的默认值。之后提问时，请使用与训练时相同的系统提示词。",
     ),
     (
         "text_columns",
         "The model sees these columns and nothing else. One that gives the answer away, such as a number that goes with the label, is \
-         learnt in place of the text: leakage (Kaufman et al. 2012). Two columns are read as a pair, as BERT was pretrained (Devlin \
-         et al. 2019).",
+         learnt instead of the text: leakage (Kaufman et al. 2012). Two columns are read as a pair, as BERT was pretrained (Devlin et \
+         al. 2019).",
         "模型只能看到这些列。若某一列泄露了答案（例如与标签对应的编号），模型会学它而不是学文本，即数据泄漏（Kaufman 等，2012）。\
          两列按句对读取，与 BERT 的预训练一致（Devlin 等，2019）。",
     ),
     (
         "label_columns",
-        "What is learnt is what stands here, errors too: networks first learn the rule and then the exceptions by heart (Arpit et al. \
+        "The model learns these labels, errors included: networks first learn the rule and then memorize the exceptions (Arpit et al. \
          2017). Columns of 0 and 1 are independent questions, each with a binary cross-entropy; columns of numbers are learnt \
          together.",
         "学到的就是这里的内容，错误也不例外：网络先学规律，再死记例外（Arpit 等，2017）。多个 0/1 列是相互独立的判断，\
@@ -226,8 +227,8 @@ pub(super) static REASONS: &[(&str, &str, &str)] = &[
     (
         "val_size",
         "The validation score is an estimate: an accuracy of 0.9 on 100 rows has a 95% interval of about ±0.06, from 1.96 · √(p(1 − \
-         p) / n). With few rows the best of several runs is a matter of luck. Cross-validation uses small data better, at the cost of \
-         several runs (Kohavi 1995).",
+         p) / n). With few rows, which of several runs is best is a matter of luck. Cross-validation uses small data better, at the \
+         cost of several runs (Kohavi 1995).",
         "验证得分只是估计：100 条上 0.9 的准确率，95% 置信区间约为 ±0.06，即 1.96 · √(p(1 − p) / n)。样本太少时，\
          多次训练中谁最好全凭运气。数据少时交叉验证更有效，代价是多次训练（Kohavi，1995）。",
     ),
@@ -240,9 +241,9 @@ pub(super) static REASONS: &[(&str, &str, &str)] = &[
     ),
     (
         "cutoff_len",
-        "Activations grow with the length, and attention's work with its square. What is cut is not learnt: where the answer stands \
-         at the end, the cut takes it, and a row without a trained token is refused. LLaMA-Factory has 2048, TRL 1024; your longest \
-         row decides.",
+        "Activations grow with the length, and attention's work with its square. What is cut off is not learnt: an answer at the end \
+         is lost first, and a row without a trained token is refused. LLaMA-Factory's default is 2048, TRL's 1024; your longest row \
+         decides.",
         "激活随长度增长，注意力的计算量随长度平方增长。截掉的内容学不到：答案若在末尾就会被截掉，没有可训练 token 的样本会被拒绝。\
          LLaMA-Factory 默认 2048，TRL 默认 1024；应以最长样本为准。",
     ),
@@ -279,9 +280,9 @@ pub(super) static REASONS: &[(&str, &str, &str)] = &[
     ),
     (
         "finetuning_type",
-        "LoRA on all layers matches full tuning on data of instruction size ('LoRA Without Regret', Schulman et al. 2025), at two \
-         thirds of the work of a step. Full tuning holds a gradient and two averages for every weight. It learns more from large \
-         data, and forgets more (Biderman et al. 2024).",
+        "LoRA on all layers matches full fine-tuning on instruction data ('LoRA Without Regret', Schulman et al. 2025), at two thirds \
+         of the work of a step. Full fine-tuning holds a gradient and two averages for every weight. It learns more from large data, \
+         and forgets more (Biderman et al. 2024).",
         "在指令数据的规模上，所有层加 LoRA 与全参数微调相当（Schulman 等，2025），每步计算量约为三分之二。\
          全参数微调要为每个权重保存梯度和两个统计量；数据很多时学得更多，遗忘也更多（Biderman 等，2024）。",
     ),
@@ -304,8 +305,8 @@ pub(super) static REASONS: &[(&str, &str, &str)] = &[
     (
         "lora_dropout",
         "Sources disagree: 0 for Unsloth, whose fast path needs it, 0.05 in many recipes, 0.1 for 7B in QLoRA's paper (Dettmers et \
-         al. 2023). It guards small data from being learnt by heart, which takes several epochs to happen. Look at the gap between \
-         both losses first.",
+         al. 2023). It reduces memorizing of small data, which takes several epochs to happen. Look at the gap between training and \
+         validation loss first.",
         "各方取值不同：Unsloth 取 0（其加速路径要求），许多方案取 0.05，QLoRA 论文（Dettmers 等，2023）7B 模型取 0.1。\
          它防止死记小数据，而这要好几轮才会发生。请先看两条损失曲线的差距。",
     ),
@@ -381,8 +382,8 @@ pub(super) static REASONS: &[(&str, &str, &str)] = &[
     (
         "modules_to_save",
         "A new head has nothing pretrained to adapt, which is why PEFT trains it in full and saves it with the adapter. The same goes \
-         for rows of new tokens in embed_tokens and lm_head. Each weight here takes a gradient and two averages, and goes into the \
-         adapter's file whole.",
+         for rows of new tokens in embed_tokens and lm_head. Each weight here takes a gradient and two averages, and is stored in \
+         full in the adapter's file.",
         "新的输出头没有预训练权重可供适配，因此 PEFT 完整训练并随适配器保存。embed_tokens 和 lm_head 中新增 token 的行也是如此。\
          这里的每个权重都需要梯度和两个统计量，并完整写入适配器文件。",
     ),
@@ -428,48 +429,48 @@ pub(super) static REASONS: &[(&str, &str, &str)] = &[
     ),
     (
         "learning_rate",
-        "Best for LoRA is about 10 times the rate of full tuning, about 15 times in very short runs, nearly whatever the rank ('LoRA \
-         Without Regret', Schulman et al. 2025). Unsloth's guide and QLoRA's paper take 2e-4, BERT's full tuning about 2e-5, mlx-lm \
-         1e-5 with a large scale. No other setting decides as much: search for it.",
+        "Best for LoRA is about 10 times the rate of full fine-tuning, about 15 times in very short runs, nearly independent of the \
+         rank ('LoRA Without Regret', Schulman et al. 2025). Unsloth's guide and QLoRA's paper take 2e-4, BERT about 2e-5 for all \
+         weights, mlx-lm 1e-5 with a large scale. No other setting matters as much: search for it.",
         "LoRA 的最佳学习率约为全参数微调的 10 倍，极短的训练约 15 倍，几乎与秩无关（Schulman 等，2025）。\
          Unsloth 指南和 QLoRA 论文取 2e-4，BERT 全参数微调约 2e-5，mlx-lm 用 1e-5 配很大的缩放。它的影响最大，值得搜索。",
     ),
     (
         "num_train_epochs",
         "transformers and Stanford Alpaca take 3, large instruction data 1; LIMA (Zhou et al. 2023) took 15 on 1,000 examples and \
-         chose a checkpoint by reading. After the first pass the training loss falls whatever happens: only the validation loss \
-         tells. More passes waste compute, fewer stop short.",
+         chose a checkpoint by reading. After the first pass the training loss falls in any case: only the validation loss tells. \
+         More passes waste compute, fewer stop short.",
         "transformers 和 Stanford Alpaca 取 3，大规模指令数据取 1；LIMA（Zhou 等，2023）在 1,000 条上训练 15 轮，\
          靠人工阅读挑选检查点。第一轮之后训练损失总会下降，只有验证损失能说明问题。轮数多浪费算力，少则训练不足。",
     ),
     (
         "max_steps",
-        "A trial tells whether data, rate and memory hold, at a hundredth of the price. The best rate of a very short run is higher, \
-         about 15 times that of full tuning in place of 10 ('LoRA Without Regret', Schulman et al. 2025): do not carry it over to a \
-         long one.",
+        "A trial run shows whether data, rate and memory work, at a hundredth of the cost. The best rate of a very short run is \
+         higher, about 15 times that of full fine-tuning instead of 10 ('LoRA Without Regret', Schulman et al. 2025): do not use it \
+         for a long one.",
         "短时间试跑就能看出数据、学习率和显存是否合适，代价只有百分之一。极短的训练最佳学习率更高，\
          约为全参数微调的 15 倍而不是 10 倍（Schulman 等，2025）：不要直接用于长训练。",
     ),
     (
         "loss",
-        "Cross-entropy is the likelihood of the labels, and right for nearly all classes. Focal loss (Lin et al. 2017) turns down \
-         rows that are right already; it was made for one object in thousands of places, and makes probabilities less sure. MSE \
-         counts an outlier by its square, MAE and Huber do not.",
+        "Cross-entropy is the likelihood of the labels, and right for nearly all classes. Focal loss (Lin et al. 2017) down-weights \
+         rows that are already right; it was designed for detection, where objects are rare, and makes probabilities less confident. \
+         MSE counts an outlier by its square, MAE and Huber do not.",
         "交叉熵就是标签的似然，几乎适用于所有分类。focal loss（Lin 等，2017）降低已答对样本的权重，为目标极其稀少的检测任务而设计，\
          会使概率偏保守。MSE 按平方计入离群值，MAE 和 Huber 则不会。",
     ),
     (
         "optim",
         "AdamW (Loshchilov and Hutter 2019) keeps two averages a trained weight, 8 bytes. Stored in 8 bits by blocks they gave the \
-         same results on the benchmarks of Dettmers et al. (2022), in 2 bytes. LoRA trains about 1% of the weights, so that little is \
-         to be saved there.",
+         same results on the benchmarks of Dettmers et al. (2022), in 2 bytes. LoRA trains about 1% of the weights, so there is \
+         little to save.",
         "AdamW（Loshchilov 和 Hutter，2019）为每个可训练权重保存两个统计量，共 8 字节。Dettmers 等（2022）按块存为 8 位，只需 2 字节，\
          基准结果相同。LoRA 只训练约 1% 的权重，省不了多少。",
     ),
     (
         "weight_decay",
         "It shrinks each weight by rate × decay a step, whatever the gradient is (Loshchilov and Hutter 2019). transformers has 0, \
-         BERT's pretraining 0.01. On an adapter 0 means the base model, so that it holds the change small; fewer epochs do more \
+         BERT's pretraining 0.01. An adapter of zeros is the base model, so decay keeps the change small; fewer epochs help more \
          against overfitting.",
         "每一步把权重缩小 学习率 × 衰减，与梯度无关（Loshchilov 和 Hutter，2019）。transformers 默认 0，BERT 预训练用 0.01。\
          适配器为 0 就是基座模型，因此它使改动保持较小；减少轮数对过拟合更有效。",
@@ -497,8 +498,8 @@ pub(super) static REASONS: &[(&str, &str, &str)] = &[
     ),
     (
         "max_grad_norm",
-        "Clipping keeps one bad batch from throwing the weights far (Pascanu et al. 2013). AdamW divides by the gradient's size \
-         anyway, so that it matters at spikes. transformers has 1.0, QLoRA's paper 0.3.",
+        "Clipping keeps one bad batch from moving the weights far (Pascanu et al. 2013). AdamW divides by the gradient's size anyway, \
+         so that it matters at spikes. transformers has 1.0, QLoRA's paper 0.3.",
         "裁剪可防止某个异常批次把权重推得太远（Pascanu 等，2013）。AdamW 本来就会除以梯度大小，因此它只在出现尖峰时起作用。\
          transformers 取 1.0，QLoRA 论文取 0.3。",
     ),
@@ -513,7 +514,7 @@ pub(super) static REASONS: &[(&str, &str, &str)] = &[
     (
         "seed",
         "Seeds alone move BERT's score on small data by points: Dodge et al. (2020) tuned it hundreds of times to see that. A gain \
-         that is smaller than the spread of three seeds is none. On one device the same seed repeats a run exactly.",
+         smaller than the spread of three seeds is not a gain. On one device the same seed repeats a run exactly.",
         "仅改变随机种子，BERT 在小数据上的得分就会相差几个百分点：Dodge 等（2020）为此微调了数百次。\
          小于三个种子波动范围的提升不算提升。在同一设备上，相同种子可精确复现训练。",
     ),
@@ -543,28 +544,28 @@ pub(super) static REASONS: &[(&str, &str, &str)] = &[
     (
         "num_cycles",
         "Warm restarts (Loshchilov and Hutter 2017) were made for long training of image classifiers: each fall of the rate ends in a \
-         model that can be used. A fine-tuning of some hundred steps has no time for a second one.",
+         model that can be used. A fine-tuning of some hundred steps is too short for a second one.",
         "热重启（Loshchilov 和 Hutter，2017）是为长时间训练图像分类器设计的：每次下降结束时都得到一个可用的模型。\
          几百步的微调没有时间进行第二次。",
     ),
     (
         "power",
         "The rate falls as (1 − progress) to this power, from its peak to lr_end, as in transformers. A higher power spends fewer \
-         steps at high rates, much like a lower peak: turn learning_rate first.",
+         steps at high rates, much like a lower peak: tune learning_rate first.",
         "学习率按 (1 − 进度) 的此次幂从峰值降到 lr_end，与 transformers 相同。幂次越高，停留在高学习率的步数越少，与降低峰值相似：\
          请先调 learning_rate。",
     ),
     (
         "lr_end",
         "A rate of exactly 0 wastes the last steps, a high one leaves the weights swinging. transformers' polynomial schedule ends at \
-         1e-7; a hundredth of the peak and less makes no difference that can be seen.",
+         1e-7; below a hundredth of the peak there is no visible difference.",
         "恰好为 0 会浪费最后几步，太高则权重仍在振荡。transformers 的 polynomial 曲线末值为 1e-7；低于峰值的百分之一就看不出差别。",
     ),
     (
         "logging_strategy",
-        "The first losses tell most. A new classifier of C classes should begin near ln C, and a pretrained model far below the loss \
-         of a random one (Karpathy, A Recipe for Training Neural Networks, 2019). What does not fall within tens of steps wants \
-         another rate or other data.",
+        "The first losses are the most informative. A new classifier of C classes should begin near ln C, and a pretrained model far \
+         below the loss of a random one (Karpathy, A Recipe for Training Neural Networks, 2019). A loss that does not fall within \
+         tens of steps needs another rate or other data.",
         "最初的损失信息量最大。C 类的新分类器应从 ln C 附近开始，预训练模型则应远低于随机模型（Karpathy，2019，神经网络训练指南）。\
          几十步内不下降，就应换学习率或检查数据。",
     ),
@@ -576,14 +577,14 @@ pub(super) static REASONS: &[(&str, &str, &str)] = &[
     ),
     (
         "eval_strategy",
-        "The training loss falls whatever happens; only rows that were held out show whether it carries over. When to stop by them is \
-         an old question, and a score that gets worse once is no reason yet (Prechelt 1998).",
+        "The training loss falls in any case; only held-out rows show whether the model generalizes. A score that gets worse once is \
+         no reason to stop yet (Prechelt 1998).",
         "训练损失总会下降，只有留出的样本才能说明是否真正学会。何时据此停止早有研究：一次变差还不足以停止（Prechelt，1998）。",
     ),
     (
         "eval_steps",
         "With ten scores the best step is known to a tenth of the run. Each costs a forward pass over the held-out rows, a third of \
-         what training on them would. Of many scores on few rows the best one flatters (Prechelt 1998).",
+         what training on them would. The best of many scores on few rows is too optimistic (Prechelt 1998).",
         "评估十次，最佳步数就精确到全程的十分之一。每次评估要对留出样本做一次前向计算，约为训练它们的三分之一。样本少而评估次数多时，\
          其中最好的得分会偏乐观（Prechelt，1998）。",
     ),
@@ -604,43 +605,43 @@ pub(super) static REASONS: &[(&str, &str, &str)] = &[
     (
         "max_new_tokens",
         "Each token costs one pass. An answer that is cut has a worse ROUGE-L than it deserves; one that always runs to the limit \
-         comes from a model that has not learnt to end: see whether the preview trains on the end token. The name is that of \
+         comes from a model that has not learnt to stop: check whether the preview trains on the end token. The name is that of \
          transformers' GenerationConfig.",
         "每个 token 要一次前向计算。被截断的回答 ROUGE-L 会偏低；若总是达到上限，说明模型没有学会结束：\
          请在预览中查看结束符是否参与训练。名称与 transformers 的 GenerationConfig 相同。",
     ),
     (
         "metric_for_best_model",
-        "Where one class has 95% of the rows, to say always that one has an accuracy of 0.95. Macro F1 counts every class alike; MCC \
-         is high only if all cells of the confusion matrix are good (Chicco and Jurman 2020). Choose before you look at the results.",
+        "If one class has 95% of the rows, always predicting it has an accuracy of 0.95. Macro F1 counts every class alike; MCC is \
+         high only if all cells of the confusion matrix are good (Chicco and Jurman 2020). Choose it before you look at the results.",
         "某一类占 95% 时，永远回答它就有 0.95 的准确率。宏平均 F1 对各类一视同仁；MCC 只有混淆矩阵各项都好时才高（Chicco 和 Jurman，\
          2020）。请在看结果之前选定。",
     ),
     (
         "load_best_model_at_end",
         "Some trainers compute the validation loss and do not use it: the file then holds the last model, not the best, as mlx-lm's \
-         users reported in 2026. The best of many scores on few rows flatters a little, so the final test should be on other rows \
-         (Prechelt 1998).",
+         users reported in 2026. The best of many scores on few rows is slightly optimistic, so the final test should be on other \
+         rows (Prechelt 1998).",
         "许多训练程序计算了验证损失却不使用：文件里是最后的模型，而不是最好的（mlx-lm 用户在 2026 年指出）。\
          样本少而评估多时最好得分略偏乐观，最终测试应换一份数据（Prechelt，1998）。",
     ),
     (
         "early_stopping_patience",
-        "Scores go up and down on their way. Prechelt (1998) compared fourteen rules on twelve problems: slower ones generalised \
-         about 4% better and took about four times as long. A patience of 3 scores lies in between.",
+        "Scores fluctuate during training. Prechelt (1998) compared fourteen rules on twelve problems: slower ones generalised about \
+         4% better and took about four times as long. A patience of 3 scores lies in between.",
         "得分在过程中会上下波动。Prechelt（1998）在十二个问题上比较了十四种规则：较慢的规则泛化约好 4%，耗时约为四倍。\
          耐心取 3 次评估介于两者之间。",
     ),
     (
         "early_stopping_threshold",
-        "On n rows one more right answer moves the accuracy by 1 / n: 0.01 of 100 rows is one row. Below that a gain is chance, and \
-         it would keep a run going that has stopped learning (compare Prechelt 1998).",
+        "On n rows one more right answer moves the accuracy by 1 / n: 0.01 of 100 rows is one row. A smaller gain is chance, and \
+         would keep a run going that has stopped learning (compare Prechelt 1998).",
         "n 条样本中多答对一条，准确率变动 1 / n：100 条时 0.01 就是一条。更小的改善只是偶然，\
          却会让已经停止学习的训练继续下去（参见 Prechelt，1998）。",
     ),
     (
         "task",
-        "The task decides about everything after it: the data's columns, the head, the loss, the metric and what there is to beat. \
+        "The task decides everything after it: the columns of the data, the head, the loss, the metric and the baselines. \
          Cross-entropy is for classes, squared error for quantities, pairs or lists for an order. The same rows can be several tasks: \
          a rating is a class, a number or an order.",
         "任务决定之后的一切：数据列、输出头、损失、指标和要超过的基线。类别用交叉熵，数量用平方误差，排序用成对或列表损失。\
