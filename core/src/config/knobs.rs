@@ -552,7 +552,7 @@ Output {
         "Save a checkpoint every so many steps, or such a share of the run; 0 only at the end.",
         "每隔多少步（或全程的多大比例）保存一次检查点；0 表示只在结束时保存。",
         "As many steps as you can afford to lose.",
-        "取您能承受丢失的步数。";
+        "取可以承受丢失的步数。";
     predict_with_generate: bool = false, Kind::Flag, sweep: Refused,
         "Generate answers to validation rows and score them against the references (ROUGE-L, chrF).",
         "为验证集生成回答，并与参考答案比较评分（ROUGE-L、chrF）。",

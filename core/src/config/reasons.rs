@@ -57,7 +57,7 @@ pub(super) static REASONS: &[(&str, &str, &str)] = &[
         "num_hidden_layers",
         "Compare with a linear model: 0 layers make small_mlp one. On tables of medium size deep networks often lose to tree models \
          (Grinsztajn et al. 2022), so more layers seldom help. Each layer also lengthens the path of the gradient.",
-        "线性模型是最起码的对手，small_mlp 取 0 层就是线性模型。在中等规模的表格上，深层网络常常不如树模型（Grinsztajn 等，2022），\
+        "请先与线性模型比较：small_mlp 取 0 层就是线性模型。在中等规模的表格上，深层网络常常不如树模型（Grinsztajn 等，2022），\
          增加层数很少有用。层数越多，梯度要走的路也越长。",
     ),
     (
@@ -158,7 +158,7 @@ pub(super) static REASONS: &[(&str, &str, &str)] = &[
          in both splits is scored from memory, so the score is too good. Northcutt et al. (2021) found 3.3% wrong labels on average \
          in the test sets of ten well-known benchmarks.",
         "去重后，语言模型输出背诵文本的频率降为十分之一，所需步数也更少（Lee 等，2022）。\
-         同时出现在训练集和验证集的样本相当于开卷考试，得分虚高。Northcutt 等（2021）\
+         同时出现在训练集和验证集的样本靠记忆就能答对，得分虚高。Northcutt 等（2021）\
          在十个常用基准的测试集中平均发现 3.3% 的错误标签。",
     ),
     (
@@ -219,10 +219,10 @@ pub(super) static REASONS: &[(&str, &str, &str)] = &[
     (
         "forecast_window",
         "The window has to hold what repeats: with 12 months a model sees the same month of last year. A random split would show it \
-         the future, so the end is held out (Hyndman and Athanasopoulos, Forecasting, 3rd edition, chapter 5). The rival is the last \
+         the future, so the end is held out (Hyndman and Athanasopoulos, Forecasting, 3rd edition, chapter 5). The baseline is the last \
          value, which is hard to beat on a random walk.",
         "窗口应包含重复的周期：12 个月的窗口能看到去年同月。随机划分会让模型看到未来，\
-         因此留出的是末尾（Hyndman 和 Athanasopoulos《预测：方法与实践》第 3 版第 5 章）。对手是上一个值，在随机游走上很难胜过。",
+         因此留出的是末尾（Hyndman 和 Athanasopoulos《预测：方法与实践》第 3 版第 5 章）。基线是上一个值，在随机游走上很难超过。",
     ),
     (
         "val_size",

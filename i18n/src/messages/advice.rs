@@ -40,7 +40,7 @@ messages! { "advice";
     RateOfFullRests = "BERT (Devlin et al., 2019) was fine-tuned at 2e-5 to 5e-5.", "BERT（Devlin 等，2019）的微调学习率为 2e-5 到 5e-5。";
     NotRateOfLora = "Not 2e-4: that is the rate of adapters, at which full fine-tuning overwrites what pretraining taught.",
         "不用 2e-4：那是适配器的学习率，全参数微调用它会覆盖预训练学到的内容。";
-    RateOfFresh = "Randomly initialized weights have to change a lot.", "随机权重需要走很远。";
+    RateOfFresh = "Randomly initialized weights have to change a lot.", "随机初始化的权重需要较大的改变。";
     RateOfFreshRests = "1e-3 is the rate of Adam's paper (Kingma and Ba, 2015).", "1e-3 是 Adam 论文（Kingma 和 Ba，2015）的学习率。";
     NotRateOfPretrained = "Not 2e-4 or less: those rates are for pretrained weights.",
         "不用 2e-4 或更低：那些学习率用于已经学到东西的权重。";
@@ -83,7 +83,7 @@ messages! { "advice";
     EpochsRest = "Published recipes have 1 to 3 epochs for instructions, and BERT (Devlin et al., 2019) 2 to 4.",
         "公开的指令微调配置为 1 到 3 轮，BERT（Devlin 等，2019）为 2 到 4 轮。";
     NotMoreEpochs = "Not more: a pretrained model memorizes rows in a few passes. Not fewer: the schedule would be too short.",
-        "不宜更多：预训练模型几轮就会背下数据。也不宜更少：学习率还没完成升降。";
+        "不宜更多：预训练模型几轮就会过拟合。也不宜更少：学习率还没完成升降。";
     EpochsOfFresh { steps } = "Randomly initialized weights need at least about {steps} steps.", "随机权重至少需要约 {steps} 步。";
     EpochsOfFreshRest = "The small models of docs/results-lessons.md were trained for 600 to 1,000 steps.",
         "docs/results-lessons.md 中的小模型训练了 600 到 1000 步。";
@@ -91,11 +91,11 @@ messages! { "advice";
 
     // batches
     BatchOfContrast = "Each row is contrasted with the other rows of its batch: a larger batch has more negatives.",
-        "每条数据要与同批次的其他数据区分：批次越大，负例越多。";
+        "每条数据要与同批次的其他数据区分：批次越大，负样本越多。";
     BatchOfContrastRests = "SimCLR (Chen et al., 2020) and sentence-transformers: contrastive losses gain from large batches.",
         "SimCLR（Chen 等，2020）和 sentence-transformers：对比损失受益于大批次。";
     NotSmallContrast = "Not accumulation instead: rows of other micro-batches are no negatives.",
-        "不能用梯度累积代替：其他微批次的数据不作负例。";
+        "不能用梯度累积代替：其他微批次的数据不作负样本。";
     BatchOfRows { rows, total } = "{rows} rows in steps of {total} give enough steps and not too much noise.",
         "{rows} 条数据，每步 {total} 条：步数足够，噪声也不太大。";
     BatchIsTight { total } = "Memory is short: one row at a time, and {total} rows a step by accumulation.",
@@ -115,12 +115,12 @@ messages! { "advice";
     RankRests =
         "4, 8 or 16 by the task's complexity. PEFT's MetaMathQA benchmark: r 32 47.8%, r 64 47.4%; more rank did not bring more.",
         "按任务复杂度取 4、8 或 16。PEFT 的 MetaMathQA 基准：r 32 为 47.8%，r 64 为 47.4%；更高的秩没有带来提升。";
-    NotOtherRank = "Not larger: it memorizes small data. Not smaller: it has less capacity.", "不宜更大：数据少时会背下数据。也不宜更小：容量不足。";
+    NotOtherRank = "Not larger: it memorizes small data. Not smaller: it has less capacity.", "不宜更大：数据少时会过拟合。也不宜更小：容量不足。";
     AlphaFollows { r } = "Twice the rank {r}, so that the adapter's scale alpha / r is 2.", "取秩 {r} 的两倍，使适配器的缩放 alpha / r 为 2。";
     AlphaRests = "LLaMA-Factory takes 2r, Unsloth's guide r or 2r.", "LLaMA-Factory 取 2r，Unsloth 指南取 r 或 2r。";
     NotOtherAlpha = "Not larger: it acts like a higher rate, which is clearer to set with learning_rate.",
         "不宜更大：作用相当于提高学习率，直接用 learning_rate 更清楚。";
-    DropoutSlight = "A little, against memorizing the rows.", "轻微抑制背数据。";
+    DropoutSlight = "A little, against memorizing the rows.", "轻微抑制过拟合。";
     DropoutRests = "0.05 in many recipes; QLoRA (Dettmers et al., 2023) 0.1 for models of 7B and 13B.",
         "许多配置取 0.05；QLoRA（Dettmers 等，2023）对 7B 和 13B 模型取 0.1。";
     NotOtherDropout = "Not more at first: raise it to 0.1 where held-out loss rises while training loss falls.",
@@ -155,13 +155,13 @@ messages! { "advice";
     CutoffRests = "Memory and time of a row grow with its length; what is cut is not learnt.", "一条数据的内存和时间随长度增长；截断的部分学不到。";
     NotOtherCutoff = "Not longer: a few long rows would set the memory of the run. Not shorter: rows would lose their ends.",
         "不宜更长：少数长数据会决定训练的内存。也不宜更短：数据会丢失结尾。";
-    HoldOut = "Without held-out rows you cannot tell learning from memorizing.", "没有留出数据，就看不出模型是学会了还是背下了。";
+    HoldOut = "Without held-out rows you cannot tell learning from memorizing.", "没有留出数据，就看不出模型是否过拟合。";
     HoldOutRests = "A tenth, as is usual; the report's interval narrows with the root of the number of rows.",
         "通常留出十分之一；报告中的区间随条数的平方根变窄。";
     NotNoneHeldOut = "Not 0: early stopping and keeping the best weights need held-out rows.", "不用 0：没有留出数据就无法提前停止，也无法保留最佳权重。";
     ScoreEachEpoch = "The held-out rows are scored after each pass, and the best weights are kept.", "每轮之后在留出数据上评估，并保留最佳权重。";
     KeepBestRests = "The loss on held-out rows has a minimum, after which the model memorizes (early stopping: Prechelt, 1998).",
-        "留出数据上的损失有最小值，之后模型开始背数据（提前停止：Prechelt，1998）。";
+        "留出数据上的损失有最小值，之后模型开始过拟合（提前停止：Prechelt，1998）。";
     NotLastWeights = "Not the last weights: they are the best only by luck.", "不用最后的权重：它们只是碰巧才最好。";
 
     // optimizer
@@ -187,18 +187,18 @@ messages! { "advice";
         "请设置 learning_rate: {rate}，或搜索学习率：页面上在该设置旁，或用 `lorakeet find-rate`。";
     NothingToContrast = "The loss contrasts each row with the others of its batch, and a batch of 1 has no others: it learns only from negatives in \
          the row itself.",
-        "该损失把每条数据与同批次的其他数据区分，而批次为 1 时没有其他数据：除非数据自带负例，否则什么也学不到。";
+        "该损失把每条数据与同批次的其他数据区分，而批次为 1 时没有其他数据：除非数据自带负样本，否则什么也学不到。";
     LittleToContrast { rows } = "The loss contrasts each row with the others of its batch, and {rows} rows give few negatives.",
-        "该损失把每条数据与同批次的其他数据区分，而批次为 {rows} 时负例太少。";
+        "该损失把每条数据与同批次的其他数据区分，而批次为 {rows} 时负样本太少。";
     RaiseBatch { rows } = "Set per_device_train_batch_size: {rows}; gradient_accumulation_steps adds no negatives.",
-        "请设置 per_device_train_batch_size: {rows}；gradient_accumulation_steps 不会增加负例。";
+        "请设置 per_device_train_batch_size: {rows}；gradient_accumulation_steps 不会增加负样本。";
     RankForFewRows { r, rows } = "lora_r {r} is large for {rows} rows: the adapter can memorize them.",
-        "对 {rows} 条数据来说 lora_r {r} 过大：适配器会背下它们。";
+        "对 {rows} 条数据来说 lora_r {r} 过大：适配器会过拟合。";
     SetRank { r } = "Set lora_r: {r}.", "请设置 lora_r: {r}。";
     EpochsAboveData { epochs, rows, most } =
         "{epochs} epochs are too many for {rows} rows: from about {most} on, a pretrained model memorizes them, and nothing stops the \
          run earlier.",
-        "{rows} 条数据训练 {epochs} 轮超出了数据的承受能力：约 {most} 轮之后预训练模型会背下数据，而没有设置提前结束。";
+        "{rows} 条数据训练 {epochs} 轮过多：约 {most} 轮之后预训练模型会过拟合，而没有设置提前停止。";
     FewerEpochs { epochs } =
         "Set num_train_epochs: {epochs}, or eval_strategy: epoch with load_best_model_at_end: true or early_stopping_patience: 2.",
         "请设置 num_train_epochs: {epochs}，或设置 eval_strategy: epoch 并加上 load_best_model_at_end: true 或 early_stopping_patience: 2。";
@@ -215,14 +215,14 @@ messages! { "advice";
         "训练峰值约需 {needed} MiB，而设备只有 {available} MiB。";
     TakeLess = "Set per_device_train_batch_size: 1, gradient_checkpointing: true or quantization_bit: 4, or lower cutoff_len.",
         "请设置 per_device_train_batch_size: 1、gradient_checkpointing: true 或 quantization_bit: 4，或调低 cutoff_len。";
-    NoHeldOut = "No rows are held out, so you cannot tell learning from memorizing.", "没有留出数据，看不出模型是学会了还是背下了。";
+    NoHeldOut = "No rows are held out, so you cannot tell learning from memorizing.", "没有留出数据，看不出模型是否过拟合。";
     SetHeldOut = "Set val_size: 0.1, or give a validation_file.", "请设置 val_size: 0.1，或提供 validation_file。";
 
     // doubts
     FewRows { rows } =
         "There are {rows} rows to train on: a model memorizes so few, and the few that are held out hardly show whether it \
          learnt anything else.",
-        "训练数据只有 {rows} 条：模型会直接背下它们，而留出的几条也很难说明它是否真的学会了。";
+        "训练数据只有 {rows} 条：模型会直接记住它们，而留出的几条也很难说明它是否真的学会了。";
     MoreRows { fewest } =
         "Collect at least {fewest}, better 100, as guides to fine-tuning ask for, or try a prompt with these rows as examples first.",
         "请至少收集 {fewest} 条，最好 100 条（微调指南的建议），或先把这些数据作为示例写进提示词试试。";

@@ -20,7 +20,7 @@ messages! { "audit";
     NearLeakage { count } = "Held-out rows that are nearly the same as one that is trained on: {count}.",
         "与训练数据近似重复的验证数据：{count} 条。";
     ScoresFlatter = "The validation scores are too good: memorized rows count as understood.",
-        "验证分数会偏高：背下来的内容被当成学会了。";
+        "验证分数会偏高：记住的样本也算作答对。";
     TakeOutOfOne = "Take these rows out of one of the two files.", "请从两个文件之一中删去这些数据。";
     CleanBeforeSplit = "Set `drop_rows: [exact_duplicates]`, write a file without duplicates (in the command: --write), or give a validation_file \
          of its own.",
@@ -97,7 +97,7 @@ messages! { "audit";
     Ibans { count } = "Rows with bank account numbers (IBAN): {count}.", "含有银行账号（IBAN）的数据：{count} 条。";
     PaymentCards { count } = "Rows with what looks like numbers of payment cards: {count}.", "疑似含有银行卡号的数据：{count} 条。";
     ResidentIds { count } = "Rows with Chinese resident identity numbers: {count}.", "含有居民身份证号的数据：{count} 条。";
-    LearntByHeart = "The model can memorize them and repeat them to anyone.", "模型可能背下它们并透露给任何人。";
+    LearntByHeart = "The model can memorize them and repeat them to anyone.", "模型可能记住它们并透露给任何人。";
     MaskPersonal = "Have a run read placeholders for them (mask_personal), or leave the rows out (drop_rows).",
         "可在训练中以占位符代替（mask_personal），或舍去这些数据（drop_rows）。";
 
