@@ -54,7 +54,7 @@ messages! { "audit";
     JoinClasses = "Collect more rows of them, or join them with another class.", "请收集更多数据，或与其他类别合并。";
     Imbalance { largest, most, smallest, fewest } = "The class '{largest}' has {most} rows, '{smallest}' has {fewest}.",
         "类别 '{largest}' 有 {most} 条数据，'{smallest}' 只有 {fewest} 条。";
-    AccuracyFlatters = "Who always answers the largest class has a good accuracy.", "总是回答最大的类别也会有不错的准确率。";
+    AccuracyFlatters = "Always predicting the largest class gives a good accuracy.", "总是回答最大的类别也会有不错的准确率。";
     JudgeByF1 = "Set metric_for_best_model: f1_macro; loss: focal(gamma=2) gives rare classes more weight.",
         "请设置 metric_for_best_model: f1_macro；loss: focal(gamma=2) 可提高稀有类别的权重。";
 

@@ -26,7 +26,7 @@ messages! { "device";
         "请重新开始；如果再次发生，请选择 CPU 作为设备。";
     GpuMemoryFull = "the GPU's memory is full", "GPU 内存已满";
     GpuTooSmall { size } =
-        "the run takes about {size} MiB of the GPU's memory, and the GPU did not give as much",
+        "the run takes about {size} MiB of the GPU's memory, and the GPU could not provide it",
         "该训练约需 {size} MiB GPU 内存，而 GPU 无法提供这么多";
     Reported { error } = "the GPU reported an error: {error}", "GPU 报告了错误：{error}";
     LowerMemory =

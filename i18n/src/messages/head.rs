@@ -11,7 +11,7 @@ messages! { "head";
     HiddenLayerOf { size } = "a hidden layer of {size}", "的隐藏层宽度为 {size}";
     OtherActivation { wanted, held } = "is {wanted}, but the model brings a head with {held}", "为 {wanted}，但模型自带的输出头使用 {held}";
     OtherPooling { wanted, held } = "is {wanted}, but the model brings a head for {held}", "为 {wanted}，但模型自带的输出头使用 {held}";
-    TakeLineOut = "Remove the line to continue training that head, or give other labels for a fresh one.",
+    TakeLineOut = "Remove the line to continue training that head, or give other labels for a new one.",
         "请删去这一行以继续训练该输出头，或换用其他标签以使用新的输出头。";
     MustBe { wanted, got } = "must be {wanted}, got {got}", "必须是 {wanted}，实际为 {got}";
     ClsOrMean = "cls or mean", "cls 或 mean";
@@ -68,7 +68,7 @@ messages! { "head";
         "config.json 中未知的键不起作用：{names}。";
     OwnDropout { dropouts } = "The model's own dropout ({dropouts}) is not applied: only what a run asks for is.",
         "模型自带的 dropout（{dropouts}）不会使用：只使用训练设置中指定的。";
-    NotReadQuantized { method } = "weights quantized by {method} are not read", "不支持由 {method} 量化的权重";
+    NotReadQuantized { method } = "weights quantized by {method} are not supported", "不支持由 {method} 量化的权重";
     UnknownMethod = "an unknown method", "未知方法";
     TakeOwnWeights = "Take the model's own weights, a GGUF file, or what bitsandbytes quantized.",
         "请使用模型的原始权重、GGUF 文件，或由 bitsandbytes 量化的权重。";

@@ -60,7 +60,7 @@ messages! { "run";
     NotTrained = "the model has not been trained yet", "模型尚未训练";
     TrainAndName = "Train it, and then name the folder that the run wrote.", "请先训练，然后指定训练写出的文件夹。";
     HeadReplaced { because, outputs } =
-        "The model's own head does not go with the data: {because}. A fresh one with {outputs} outputs takes its place.",
+        "The model's own head does not match the data: {because}. A new one with {outputs} outputs replaces it.",
         "模型自带的输出头与数据不符：{because}。已换成新的、有 {outputs} 个输出的输出头。";
     HasClass { class } = "they have the class '{class}'", "数据中有类别 '{class}'";
     InRow { row, what } = "row {row}: {what}", "第 {row} 行：{what}";
@@ -69,8 +69,8 @@ messages! { "run";
     NoSuchMetric { task, metric } = "a {task} run has no metric {metric}", "{task} 任务没有指标 {metric}";
     MetricsAre { metrics } = "It has loss, {metrics}.", "可用的指标：loss、{metrics}。";
     NoBaseline { kind, because } = "There is no {kind} to compare with: {because}.", "无法与{kind}比较：{because}。";
-    OtherLayout = "the rows of one file lie otherwise than those of the other", "两个文件的数据形状不同";
-    SameNumbers = "Both must have as many numbers a row.", "两个文件每条数据的数值个数必须相同。";
+    OtherLayout = "the rows of the two files have different shapes", "两个文件的数据形状不同";
+    SameNumbers = "Both must have the same number of values per row.", "两个文件每条数据的数值个数必须相同。";
     CutRows { cutoff, cut, rows } = "Cut at {cutoff} tokens: {cut} of {rows} rows.",
         "有 {cut} 条数据（共 {rows} 条）在 {cutoff} 个 token 处截断。";
     NoDefaultModules { model_type } = "is default, but PEFT has no default modules for {model_type}",
@@ -90,7 +90,7 @@ messages! { "run";
         "请加载能续写文本的模型（{names}），或给数据加上 label 列。";
     ModelHasNoHead { task } = "the model has no head for {task}", "模型没有用于 {task} 的输出头";
     VocabularyLoss = "the loss over a vocabulary is the model's own", "词表上的损失由模型自己计算";
-    NoClasses = "words are to get classes, and there are none", "要给词分类，却没有类别";
+    NoClasses = "there are no words to classify", "要给词分类，却没有类别";
 
     // baselines
     MajorityClass = "majority class", "多数类";
@@ -118,7 +118,7 @@ messages! { "run";
         "The data that the run was trained on are not loaded any more, so this file is scored without baselines.",
         "训练所用的数据已不在内存中，因此在此文件上评估时没有基线。";
     NoBaseToScore =
-        "The base model cannot be scored beside this one, because modules were trained whole.",
+        "The base model cannot be scored beside this one, because modules were fully trained.",
         "由于有模块是整体训练的，无法同时评估基座模型。";
 
     // typed texts
@@ -218,12 +218,12 @@ messages! { "run";
     ResumeWithoutEffect =
         "resume_from_checkpoint has no effect here: no checkpoint was opened, and the run starts from the beginning.",
         "resume_from_checkpoint 在此不起作用：没有打开检查点，训练从头开始。";
-    RunIsUnderWay = "this run is under way in another tab or window", "这次训练正在另一个标签页或窗口中进行";
+    RunIsUnderWay = "this run is running in another tab or window", "这次训练正在另一个标签页或窗口中进行";
     UseTheOtherTab = "Continue it there, or stop it there first.", "请在那里继续，或先在那里停止它。";
     NoSuchRun { id } = "there is no run '{id}'", "没有训练 '{id}'";
     RunUnreadable { run, why } = "The stored run {run} cannot be read and is not listed: {why}",
         "已保存的训练 {run} 无法读取，未列出：{why}";
-    SweepIsUnderWay = "this sweep is under way in another tab or window", "这次扫描正在另一个标签页或窗口中进行";
+    SweepIsUnderWay = "this sweep is running in another tab or window", "这次扫描正在另一个标签页或窗口中进行";
     SweepUnreadable { sweep, why } = "The stored sweep {sweep} cannot be read and is not listed: {why}",
         "已保存的扫描 {sweep} 无法读取，未列出：{why}";
     LabelTooLong { most } = "a name or a tag of a run has {most} characters at most", "训练的名称或标签最多 {most} 个字符";
@@ -239,7 +239,7 @@ messages! { "run";
          page was closed, choose the file again.",
         "{file}（{size} MiB）未复制到浏览器存储中，因为空间不足：关闭页面后要继续这次训练，需要重新选择该文件。";
     NotKept { why } =
-        "The run trains on, but what it has learnt since the last checkpoint would be lost with the page: {why}",
+        "Training continues, but progress since the last checkpoint would be lost with the page: {why}",
         "训练会继续，但如果关闭页面，上一个检查点之后学到的内容会丢失：{why}";
     NoRoomForCheckpoint { needed, free } =
         "This run is not kept: a checkpoint of it takes at least {needed} MiB, and the browser's storage has room for {free} MiB. It \
@@ -252,7 +252,7 @@ messages! { "run";
         "浏览器在此不提供存储（例如隐私窗口），因此没有可以继续的检查点：训练从头开始，之前学到的内容已丢失。";
     NoStoreToGoBack = "this browser gives the page no storage here, so there is no checkpoint to go back to",
         "浏览器在此不提供存储，因此没有可以返回的检查点";
-    NoGoodCheckpoint { step } = "the run has no whole checkpoint of step {step} or before it",
+    NoGoodCheckpoint { step } = "the run has no complete checkpoint of step {step} or before it",
         "这次训练没有第 {step} 步或更早的完整检查点";
     RateIsNotLower { before, learning_rate } =
         "a run goes back to a checkpoint only with a lower rate: learning_rate was {before}, is {learning_rate}",
@@ -321,7 +321,7 @@ messages! { "run";
     RowsDiffer { first, last } = "one of the rows {first} to {last} differs", "第 {first} 行到第 {last} 行之间有不同";
     RowCountWas { rows, were } = "it has {rows} rows in place of {were}",
         "现有 {rows} 行，当时有 {were} 行";
-    NoRowDiffers = "its rows are the same, and the bytes around them are not", "各行相同，但其余字节不同";
+    NoRowDiffers = "its rows are the same, but other bytes of the file differ", "各行相同，但其余字节不同";
     OtherTokens =
         "the tokenizer or the chat template makes other tokens of the same rows, or the checkpoint is of a release in \
          whose packed rows examples saw each other",

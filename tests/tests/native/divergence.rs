@@ -217,7 +217,7 @@ fn a_run_that_diverged_goes_on_from_its_last_good_checkpoint_at_a_third_of_the_r
     );
     keep(&mut next, lower.clone(), going_back(1));
     assert!(
-        failure(&next).to_string().contains("no whole checkpoint"),
+        failure(&next).to_string().contains("no complete checkpoint"),
         "{}",
         failure(&next)
     );

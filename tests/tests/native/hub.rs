@@ -235,7 +235,7 @@ fn what_does_not_fit_into_storage_is_refused_with_figures_before_it_is_fetched()
     hub.forget();
     ask(&mut session, HubCommand::Download { from: source(&hub, ID) });
     let error = failure(&session);
-    assert!(error.to_string().contains("1 MB are still to be fetched"), "{error}");
+    assert!(error.to_string().contains("1 MB remain to be downloaded"), "{error}");
     // Settings and a header, by which it is known what a run takes.
     assert!(hub.sent(WEIGHTS) + hub.sent("config.json") < HEADER_BYTES);
 }
