@@ -10,7 +10,7 @@ messages! { "audit";
     NoRowsToDrop = "there are no rows of texts in columns that could be left out", "没有按列存放的文本数据可供舍去";
     NoTextsToMask = "there are no texts in which personal data could be replaced", "没有可替换个人信息的文本";
     NoTextsInImages = "these are images: no rows of texts are left out or changed", "这些是图像，没有可舍去或替换的文本";
-    TakeDropOut = "Take words out of drop_rows, or choose another file.", "请减少 drop_rows 中的词，或选择其他文件。";
+    TakeDropOut = "Remove words from drop_rows, or choose another file.", "请减少 drop_rows 中的词，或选择其他文件。";
     RowsMasked { count } = "Rows in which mask_personal put placeholders: {count}.", "按 mask_personal 替换为占位符的数据：{count} 条。";
     NothingLeft = "drop_rows leaves no row", "按 drop_rows 舍去后没有剩下数据";
     RowsLeftOut { count, kind } = "Rows left out by drop_rows: {count} ({kind}).", "按 drop_rows 舍去的数据：{count} 条（{kind}）。";
@@ -21,7 +21,7 @@ messages! { "audit";
         "与训练数据近似重复的验证数据：{count} 条。";
     ScoresFlatter = "The validation scores are too good: memorized rows count as understood.",
         "验证分数会偏高：记住的样本也算作答对。";
-    TakeOutOfOne = "Take these rows out of one of the two files.", "请从两个文件之一中删去这些数据。";
+    TakeOutOfOne = "Remove these rows from one of the two files.", "请从两个文件之一中删去这些数据。";
     CleanBeforeSplit = "Set `drop_rows: [exact_duplicates]`, write a file without duplicates (in the command: --write), or give a validation_file \
          of its own.",
         "请设置 `drop_rows: [exact_duplicates]`，或写出去重后的文件（命令行用 --write），或单独提供 validation_file。";
@@ -32,7 +32,7 @@ messages! { "audit";
         "文本与前面某条数据相同而标签不同的数据：{count} 条。";
     LearnsNeither = "The model can learn neither label, and one of the two always counts as an error.",
         "模型两个标签都学不好，其中一个总会被算作错误。";
-    DecideLabels = "Decide which label is right, or take these rows out (drop_rows); where both are, make it a multi_label task.",
+    DecideLabels = "Decide which label is right, or remove these rows (drop_rows); if both are, make it a multi_label task.",
         "请确定正确的标签，或删去这些数据（drop_rows）；若两者都对，请改用 multi_label 任务。";
     MissingLabels { count } = "Rows with a text and no label: {count}.", "有文本而没有标签的数据：{count} 条。";
     RunRefusesLabels = "A run refuses the file at the first of them.", "训练会在遇到第一条时拒绝该文件。";
@@ -90,7 +90,7 @@ messages! { "audit";
         "请从源头以 UTF-8 重新保存文件，或用 `encoding` 指定编码。";
     SaveFromSource = "Save the file again from its source: what was lost is not in this one.",
         "请从源头重新保存文件：丢失的字符已不在此文件中。";
-    TakeControlsOut = "Take them out of the texts.", "请从文本中删去它们。";
+    TakeControlsOut = "Remove them from the texts.", "请从文本中删去它们。";
 
     EmailAddresses { count } = "Rows with e-mail addresses: {count}.", "含有电子邮件地址的数据：{count} 条。";
     PhoneNumbers { count } = "Rows with what looks like phone numbers: {count}.", "疑似含有电话号码的数据：{count} 条。";

@@ -21,7 +21,7 @@ messages! { "config";
         "cannot be trained with finetuning_type full: packed weights stay as they are",
         "不能与 finetuning_type full 一起使用：量化后的权重不会被训练";
     UseLora { field } =
-        "Use finetuning_type lora, or take {field} out.",
+        "Use finetuning_type lora, or remove {field}.",
         "请改用 finetuning_type lora，或去掉 {field}。";
     TaskOfLabels { of_labels, task } =
         "says that labels are for {of_labels}, and task says {task}",
@@ -29,7 +29,7 @@ messages! { "config";
     TwoFormats =
         "the base is held in one format, and quantization_bit names another",
         "基座模型只能以一种格式存放，而 quantization_bit 指定了另一种";
-    TakeOneOut = "Take one of the two out.", "请去掉其中一个。";
+    TakeOneOut = "Remove one of the two.", "请去掉其中一个。";
     NoKnob { name } = "no knob {name}", "没有超参数 {name}";
     TableDisagrees { name } = "the table and the field of {name} disagree", "{name} 在表中的类型与字段不一致";
     Also { errors } = "Also: {errors}", "此外：{errors}";
@@ -68,7 +68,7 @@ messages! { "config";
     ProbeBelowHiddenLayer { size } =
         "must be random where classifier_hidden_size is {size}: the probe would read a hidden layer of random weights",
         "在 classifier_hidden_size 为 {size} 时必须是 random：否则探针读取的是随机权重的隐藏层";
-    ProbeWithoutHiddenLayer = "Take classifier_hidden_size out, or set head_init: random.",
+    ProbeWithoutHiddenLayer = "Remove classifier_hidden_size, or set head_init: random.",
         "请去掉 classifier_hidden_size，或设置 head_init: random。";
 
     // check.rs
@@ -80,7 +80,7 @@ messages! { "config";
     AllowedOnly { reason, allowed, got } =
         "{reason}; allowed is only {allowed}, got {got}",
         "{reason}；只允许 {allowed}，实际值：{got}";
-    TakeLineOut = "Take the line out.", "请去掉这一行。";
+    TakeLineOut = "Remove the line.", "请去掉这一行。";
     UnknownDropWord { got, known } = "must be names of audit findings ({known}), got {got}", "必须是数据检查中的问题名称（{known}），实际为 {got}";
     UnknownKey { value } = "there is no such key, got {value}", "没有这个键，其值：{value}";
     ListEveryKey =

@@ -209,7 +209,7 @@ messages! { "data";
     EndsEarly = "it ends too early", "文本过早结束";
     TextBehindValue = "more text after the value", "值之后还有多余的文本";
     KeyTwice = "the key is there twice", "该键出现了两次";
-    TakeOneOut = "Take one of them out, or give it a name of its own.", "请去掉其中一个，或给它另取名称。";
+    TakeOneOut = "Remove one of them, or give it another name.", "请去掉其中一个，或给它另取名称。";
 
     // label_values.rs
     NotOneClass { kind, value } = "must be one class, but is {kind}: {value}", "必须是一个类别，实际是{kind}：{value}";
@@ -334,7 +334,7 @@ messages! { "data";
     NoTimeTable = "a forecast needs a table whose rows follow each other in time",
         "时间序列预测需要各行按时间先后排列的表格";
     TakeTimeTable =
-        "Take a csv or tsv with a header and columns of numbers, or take forecast_window out.",
+        "Take a csv or tsv with a header and columns of numbers, or remove forecast_window.",
         "请使用带有表头和数字列的 csv 或 tsv，或去掉 forecast_window。";
     UnlikeSteps = "the steps of a list must be alike: numbers, or lists of so many of them",
         "列表的各步必须一致：都是数字，或都是同样长的数字列表";

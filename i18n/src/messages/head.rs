@@ -24,20 +24,20 @@ messages! { "head";
 
     // head_init
     NoProbeForTask { task } = "must be random for {task}: there is no linear probe of it", "在 {task} 任务中必须是 random：该任务没有线性探针";
-    ProbeTasks = "The probe is one for classification, multi_label and regression. Take head_init out.",
+    ProbeTasks = "The probe is one for classification, multi_label and regression. Remove head_init.",
         "线性探针只用于 classification、multi_label 和 regression。请去掉 head_init。";
     ProbeOnFreshWeights = "must be random for a model of random weights: a probe cannot learn from features of random weights",
         "在随机权重的模型上必须是 random：它给出的特征对线性探针没有意义";
-    PretrainedForProbe = "Take a pretrained model, or take head_init out.", "请使用预训练模型，或去掉 head_init。";
+    PretrainedForProbe = "Take a pretrained model, or remove head_init.", "请使用预训练模型，或去掉 head_init。";
     ProbeOverTrainedHead = "must be random here: the model brings a trained head for these labels, which is trained on",
         "在此必须是 random：模型自带针对这些标签的已训练输出头，训练会在其基础上继续";
-    KeepHeadOrBase = "Take head_init out to train that head on, or load the base without it.",
+    KeepHeadOrBase = "Remove head_init to continue training that head, or load the base without it.",
         "请去掉 head_init 以继续训练该输出头，或加载不带该输出头的基座。";
     ProbeBehindFreshLayer =
         "must be random here: the probe would read a layer of random weights, which this architecture's head has for the pooling cls",
         "在此必须是 random：该架构的输出头在 cls 池化下有一个随机权重的层，线性探针会读取它";
-    ProbeOfMean = "Set classifier_pooling: mean, or take head_init out.", "请设置 classifier_pooling: mean，或去掉 head_init。";
-    WithoutProbe = "Take head_init out.", "请去掉 head_init。";
+    ProbeOfMean = "Set classifier_pooling: mean, or remove head_init.", "请设置 classifier_pooling: mean，或去掉 head_init。";
+    WithoutProbe = "Remove head_init.", "请去掉 head_init。";
     HeadFromProbe { rows } = "The head starts from a linear probe that was fitted to {rows} training rows.",
         "输出头从线性探针开始，该探针由 {rows} 条训练数据拟合得到。";
     ProbeStopped = "The run was stopped before the linear probe was fitted: its head is one of random weights.",

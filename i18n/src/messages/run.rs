@@ -48,7 +48,7 @@ messages! { "run";
     ColumnsWithoutEffect = "text_columns and label_columns have no effect: the task is generation.",
         "text_columns 和 label_columns 不起作用：任务是 generation。";
     PackingWithoutEffect { task } =
-        "packing has no effect: in {task} with this model each row is an example of its own. Take the line out, or pack rows \
+        "packing has no effect: in {task} with this model each row is a separate example. Remove the line, or pack rows \
          of texts for a decoder.",
         "packing 不起作用：用该模型做 {task} 时，每条数据自成一个样本。请去掉该设置；拼接只用于仅解码器模型的文本生成训练。";
     HeadKnobsWithoutEffect { hidden_size, dropout, task } =
