@@ -119,7 +119,7 @@ export declare class LorakeetLab extends HTMLElement {
 
   // Methods; what is called before Start waits for it.
   /**
-   * Presses Start; trains the lesson's own runs of the part that is shown, or goes on with a paused run. Where another lab trains,
+   * Presses Start; trains the lesson's own runs of the part that is shown, or continues a paused run. Where another lab trains,
    * `lorakeet-error` of kind `busy` says so.
    */
   start(): Promise<null>;

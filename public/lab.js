@@ -880,7 +880,7 @@ export class LorakeetLab extends (globalThis.HTMLElement ?? class {}) {
     if (view === "poster") this.#enter("idle", null);
   }
 
-  // The lab cannot be had. `said` is an error that it has told itself, or the name of the shell's own words.
+  // The lab cannot run. `said` is an error that it has told itself, or the name of the shell's own words.
   #fail(kind, said) {
     const folder = this.#folder().href;
     const words = this.#words();

@@ -264,7 +264,7 @@ impl Export {
         self.give_up();
     }
 
-    /// Takes the forms; the first that is to be had is chosen, unless one is.
+    /// Takes the forms; the first that is available is chosen, unless one is.
     pub fn hear(self, forms: Vec<ExportOption>) {
         let possible = |place: usize| forms.get(place).is_some_and(|option| option.problem.is_none());
         if !possible(self.chosen.get_untracked()) {
@@ -274,7 +274,7 @@ impl Export {
         self.forms.set(forms);
     }
 
-    /// The chosen form, where it is to be had.
+    /// The chosen form, where it is available.
     pub fn option(self) -> Option<ExportOption> {
         let place = self.chosen.get();
         let option = self.forms.with(|forms| forms.get(place).cloned());

@@ -10,7 +10,7 @@ use web_sys::Response;
 /// The list, beside the page.
 const LIST: &str = "lessons/index.json";
 
-/// Fetches the list; none where it cannot be had or read.
+/// Fetches the list; none where it cannot be fetched or read.
 pub async fn list() -> Option<Vec<ListedLesson>> {
     let response: Response = JsFuture::from(window().fetch_with_str(LIST))
         .await

@@ -224,7 +224,7 @@ impl PageState {
         }
     }
 
-    /// Takes another device: a new engine, for a GPU that broke is not to be had twice in one.
+    /// Takes another device: a new engine, for one engine cannot open a GPU again that broke.
     pub fn choose_device(self, choice: DeviceChoice) {
         self.gpu_tries.set_value(0);
         self.device_choice.set(choice);

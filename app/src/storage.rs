@@ -7,7 +7,7 @@ use lorakeet_core::protocol::StoredCopy;
 use std::time::Duration;
 use wasm_bindgen::prelude::*;
 
-/// How long what was removed can be had back.
+/// How long a removal can be undone.
 pub const UNDO: Duration = Duration::from_secs(8);
 
 #[wasm_bindgen(module = "/src/storage.js")]
@@ -62,7 +62,7 @@ pub async fn room(asks: bool) -> Room {
 pub struct Storage {
     /// Copies of the person's files.
     pub copies: RwSignal<Vec<StoredCopy>>,
-    /// What was removed a moment ago, and can be had back.
+    /// What was removed a moment ago, and can be restored.
     pub leaving: RwSignal<Vec<Stored>>,
     /// What the engine is asked to remove.
     pub going: RwSignal<Vec<Stored>>,

@@ -18,8 +18,8 @@ use std::process::ExitCode;
 
 #[derive(Args)]
 pub struct Eval {
-    /// A run's output_dir: what it learnt, its task, settings and data are taken from its record. Or a run file: its model, adapter,
-    /// data and layout are used.
+    /// A run's output_dir: weights, task, settings and data are taken from its record. Or a run file: its model, adapter, data and
+    /// column settings are used.
     #[arg(required_unless_present_all = ["model", "data"])]
     run: Option<PathBuf>,
     /// Override a key of the run; may be repeated.
@@ -28,7 +28,7 @@ pub struct Eval {
     /// The model, instead of the run's; a path, or ORG/NAME on a hub.
     #[arg(long)]
     model: Option<PathBuf>,
-    /// The data, instead of the run's; all rows of it are taken, also those that the run's drop_rows would leave out.
+    /// The data, instead of the run's; all rows are used, including those that drop_rows would exclude.
     #[arg(long)]
     data: Option<PathBuf>,
     /// An adapter of PEFT, llama.cpp (a GGUF file) or mlx-lm: its folder or file, or ORG/NAME on a hub.
@@ -40,7 +40,7 @@ pub struct Eval {
 pub struct Predict {
     #[command(flatten)]
     eval: Eval,
-    /// Where the table goes; standard output without.
+    /// The file for the table; default: standard output.
     #[arg(long, value_name = "FILE.csv")]
     output: Option<PathBuf>,
 }
@@ -49,38 +49,38 @@ pub struct Predict {
 pub struct Generate {
     /// The text to continue.
     prompt: String,
-    /// A run's output_dir, a folder in Hugging Face's layout, a GGUF file, or a model of a hub: ORG/NAME, with @REVISION and :FILE
-    /// where wanted. Of a run its base and what it learnt are loaded as the run had them.
+    /// A run's output_dir, a folder in Hugging Face's layout, a GGUF file, or a model on a hub: ORG/NAME, optionally with @REVISION
+    /// and :FILE. For a run, its base is loaded with the trained weights.
     #[arg(long)]
     model: PathBuf,
     /// An adapter of PEFT, llama.cpp (a GGUF file) or mlx-lm: its folder or file, or ORG/NAME on a hub.
     #[arg(long)]
     adapter: Option<PathBuf>,
-    /// Take the prompt as a question to the model's chat template.
+    /// Use the model's chat template, with the prompt as the user's message.
     #[arg(long)]
     chat: bool,
-    /// A system message in front; implies --chat.
+    /// A system message; implies --chat.
     #[arg(long, value_name = "TEXT")]
     system: Option<String>,
-    /// Tokens to add at most.
+    /// Maximum number of tokens to generate.
     #[arg(long, default_value_t = 128)]
     max_new_tokens: usize,
-    /// Draw instead of taking the likeliest token; implied by the next three.
+    /// Sample instead of taking the most likely token; implied by temperature, top-k and top-p.
     #[arg(long)]
     do_sample: bool,
-    /// Above 0; below 1 sharpens, above 1 flattens.
+    /// Sampling temperature, above 0; lower is more deterministic.
     #[arg(long)]
     temperature: Option<f64>,
-    /// Keep the k likeliest; 0 keeps all.
+    /// Sample from the k most likely tokens; 0: from all.
     #[arg(long)]
     top_k: Option<usize>,
-    /// Keep the likeliest whose probabilities sum to this.
+    /// Sample from the most likely tokens whose probabilities add up to this.
     #[arg(long)]
     top_p: Option<f64>,
     /// Seed of the sampler.
     #[arg(long, default_value_t = 42)]
     seed: u64,
-    /// A text that ends the generation; may be repeated.
+    /// Stop generating at this text; may be repeated.
     #[arg(long, value_name = "TEXT")]
     stop: Vec<String>,
 }

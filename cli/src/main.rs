@@ -50,50 +50,50 @@ struct Cli {
     /// Print events as JSON, one a line, on standard output.
     #[arg(long, global = true)]
     json: bool,
-    /// Where to compute; auto takes a GPU where there is one.
+    /// Device to compute on; auto takes a GPU if there is one.
     #[arg(long, global = true, value_enum, default_value = "auto")]
     device: OnDevice,
 }
 
 #[derive(Subcommand)]
 enum Action {
-    /// Run a training.
+    /// Train a model.
     Train(Train),
-    /// Show the resolved run: every key, its value, where it came from, what it does; or explain one key.
+    /// Show the resolved settings: every key, its value, where it comes from, what it does; or explain one key.
     Check(Check),
-    /// Recommend settings for a run, or for a model and data, each with its reason; and say what is unwise in those that it has.
+    /// Recommend settings for a run, or for a model and data, each with its reason, and warn about unwise ones.
     Advise(Advise),
-    /// Score what needs no training, on the rows that a run, or a run of a model on data, holds out: majority class, nearest
-    /// centroid, linear probe, BM25, the untouched model; and say whether tuning may be worth it. Nothing is written.
+    /// Score the baselines on the held-out rows of a run, or of a model and data: majority class, nearest centroid, linear probe,
+    /// BM25, the model before training; and say whether tuning may be worth it. Writes no files.
     Baselines(Advise),
-    /// Search for a learning rate: it grows step by step on the run's own model and data, until the loss explodes. Nothing is written.
+    /// Search for a learning rate with a range test on the model and data of the run: the rate grows step by step until the loss
+    /// explodes. Writes no files.
     FindRate(FindRate),
-    /// Report what is wrong with data before training: duplicates, leakage between training and held-out rows, conflicting and
-    /// probably wrong labels, empty and overlong rows, encoding faults, personal data.
+    /// Audit data before training: duplicates, leakage between training and held-out rows, conflicting and
+    /// probably wrong labels, empty and overlong rows, encoding errors, personal data.
     Audit(Audit),
-    /// Score a model on data: its loss, and the task's metrics. Of a run's folder, what it learnt on the rows that it held out.
+    /// Score a model on data: the loss and the metrics of the task. For the folder of a run: the trained model on its held-out rows.
     Eval(ask::Eval),
-    /// Answer rows with what a run learnt, the worst errors first where the rows have labels. Rows go to standard output, scores to
-    /// standard error.
+    /// Predict rows with the trained model of a run, the worst errors first if the rows have labels. Predictions go to standard
+    /// output, scores to standard error.
     Predict(ask::Predict),
-    /// Continue a text.
+    /// Generate a text from a prompt.
     Generate(ask::Generate),
-    /// Write what was learnt for other programs (a merged model, GGUF, an adapter for PEFT, llama.cpp or MLX), or the run itself for
-    /// a cluster.
+    /// Export a trained model for other programs (merged, GGUF, adapter for PEFT, llama.cpp or MLX), or the run itself for a cluster.
     Export(Export),
-    /// Put what a run learnt into its base and score the model again: export --to merged.
+    /// Merge the adapter of a run into its base model and score it again: same as export --to merged.
     Merge(Merge),
-    /// Write a model in fewer bits, as one GGUF file or for bitsandbytes, with how far its numbers moved.
+    /// Quantize a model to one GGUF file or for bitsandbytes, and report the error of its weights.
     Quantize(Quantize),
-    /// Write an adapter or a model in another form with the same numbers, read back and compared.
+    /// Convert an adapter or a model to another format without loss; the result is read back and compared.
     Convert(Convert),
-    /// List the runs under a folder: when, task, model, steps, how they stand, last loss and score, size.
+    /// List the runs in a folder: date, task, model, steps, state, last loss and score, size.
     Runs {
-        /// Where to look.
+        /// The folder to search.
         #[arg(value_name = "DIR", default_value = ".")]
         folder: PathBuf,
     },
-    /// Show one run: settings, what it read, events, checkpoints, report, files.
+    /// Show one run: settings, data, events, checkpoints, report, files.
     Show {
         /// The run's output_dir, or its run file.
         run: PathBuf,
@@ -101,8 +101,8 @@ enum Action {
     /// Write a run's results as one page: the verdict and the next step, scores beside the baselines, curves, slices, samples,
     /// the worst errors, settings and fingerprints.
     Report(report::Wish),
-    /// Train a run with several values of some settings, stop those that fall behind, and compare what they came to. The same
-    /// command goes on with a sweep that was interrupted.
+    /// Train with several values of some settings, stop runs that fall behind, and compare the results. The same command continues
+    /// an interrupted sweep.
     Sweep(Sweep),
     /// Compare runs: the settings that differ, the final scores, the losses at equal steps.
     Compare {
@@ -110,16 +110,16 @@ enum Action {
         #[arg(required = true, num_args = 2..)]
         runs: Vec<PathBuf>,
     },
-    /// Describe a model's files: architecture, parameters, storage formats, and the memory that a run on it takes.
+    /// Describe a model's files: architecture, parameters, storage formats, and the memory of a run on it.
     Info(Info),
-    /// Say what files are and what they hold: a model or an adapter of PEFT, llama.cpp or mlx-lm; tensors by shape and format,
+    /// Show what files contain: a model or an adapter of PEFT, llama.cpp or mlx-lm; tensors by shape and format,
     /// metadata, rank and scale.
     Inspect(Inspect),
-    /// Say how far two adapters or two models lie apart, by tensor and by layer.
+    /// Compare two adapters or two models, by tensor and by layer.
     Diff(Diff),
-    /// List the devices that can be used, with their limits, and measure those that can be opened: half a second each.
+    /// List the available devices with their limits, and measure their speed: half a second each.
     Devices {
-        /// Measure nothing.
+        /// Do not measure the speed.
         #[arg(long)]
         no_probe: bool,
     },
@@ -142,7 +142,7 @@ struct Check {
     /// Override a key of the run file; may be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// Explain a key instead: what it takes, how to choose it, and why.
+    /// Explain one key instead: its values, how to choose one, and why.
     #[arg(long, value_name = "KEY", conflicts_with_all = ["run", "set"])]
     explain: Option<String>,
 }
@@ -151,10 +151,10 @@ struct Check {
 struct Train {
     #[command(flatten)]
     run: RunFile,
-    /// A text to continue before, during and after, so that the change can be read.
+    /// A prompt to continue before, during and after training, to see the change.
     #[arg(long, value_name = "TEXT")]
     prompt: Option<String>,
-    /// Go on from a folder checkpoint-N that an earlier run wrote; true takes the newest whole one in output_dir.
+    /// Continue from a checkpoint-N folder of an earlier run; true takes the newest complete one in output_dir.
     #[arg(long, value_name = "FOLDER")]
     resume_from_checkpoint: Option<String>,
 }
@@ -163,25 +163,25 @@ struct Train {
 struct Sweep {
     #[command(flatten)]
     run: RunFile,
-    /// A setting and its values, in brackets those that are lists; may be repeated, and all combinations are tried. The run file's
-    /// key sweep, a map from settings to lists of values, has some, too.
+    /// A setting and its values (values that are lists in brackets); may be repeated, all combinations are tried. The key sweep of
+    /// the run file, a map from settings to lists of values, adds to them.
     #[arg(long = "knob", value_name = "KNOB=VALUE,VALUE")]
     knobs: Vec<String>,
-    /// Try so many of the combinations, drawn by the run's seed.
+    /// Try only N of the combinations, drawn with the seed of the run.
     #[arg(long, value_name = "N")]
     random: Option<usize>,
-    /// How long this call may take, such as 30m, 2h or 90s.
+    /// The most time that this call may take, such as 30m, 2h or 90s.
     #[arg(long, value_name = "TIME")]
     budget: Option<String>,
-    /// Train every run to its end. Without it, of four runs or more the half with the lower held-out loss goes on after a quarter of
-    /// the steps, and half of those after half of them.
+    /// Train every run to its end. Without it (successive halving), of four runs or more the half with the lower held-out loss
+    /// continues after a quarter of the steps, and half of those after half of the steps.
     #[arg(long)]
     no_halving: bool,
 }
 
 #[derive(Args)]
 struct Advise {
-    /// The run file; or the model, where the data follow.
+    /// The run file; or a model, followed by data.
     #[arg(value_name = "RUN_OR_MODEL")]
     run: PathBuf,
     /// The data.
@@ -201,18 +201,18 @@ struct FindRate {
     /// The rate of the last step, at most 1.
     #[arg(long, value_name = "RATE", default_value_t = 1.0)]
     to: f64,
-    /// Optimizer steps, from 20 on: fewer where time is short.
+    /// Optimizer steps, at least 20: fewer take less time.
     #[arg(long, default_value_t = 100)]
     steps: usize,
 }
 
 #[derive(Args)]
 struct Audit {
-    /// A data file, or a run file (.yaml), whose data, validation data, columns and lengths are taken.
+    /// A data file, or a run file (.yaml) for its data, validation data, columns and lengths.
     #[arg(value_name = "DATA_OR_RUN")]
     data: PathBuf,
-    /// The model whose tokens count; a path, or ORG/NAME on a hub. Without one, that of the run file where it is a path, else lengths
-    /// are estimated.
+    /// The model whose tokenizer counts tokens; a path, or ORG/NAME on a hub. Default: the model of the run file if it is a path,
+    /// else lengths are estimated.
     #[arg(long)]
     model: Option<PathBuf>,
     /// The encoding of the files, by Python's name: utf-8, utf-16, gb18030, cp1252.
@@ -221,22 +221,22 @@ struct Audit {
     /// Set a key of run files, such as label_columns=kind; may be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// Write the data without empty rows and without rows that are the same as an earlier one, into a new file.
+    /// Write the data without empty rows and exact duplicates to a new file.
     #[arg(long, value_name = "CLEAN.jsonl")]
     write: Option<PathBuf>,
 }
 
 #[derive(Args)]
 struct Info {
-    /// A folder in Hugging Face's layout, a GGUF file, or a model of a hub: ORG/NAME, with @REVISION and :FILE where wanted.
+    /// A folder in Hugging Face's layout, a GGUF file, or a model on a hub: ORG/NAME, optionally with @REVISION and :FILE.
     model: PathBuf,
-    /// The run whose memory is estimated, YAML or JSON; else one with default settings.
+    /// The run file whose memory is estimated, YAML or JSON; default: a run with default settings.
     #[arg(long, value_name = "RUN")]
     run: Option<PathBuf>,
     /// Override a key of the run; may be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// Measure the device, and say about how long a step of the run takes on it.
+    /// Measure the device, and estimate the time of a step of the run.
     #[arg(long)]
     time: bool,
 }
@@ -245,7 +245,7 @@ struct Info {
 struct Inspect {
     /// A file or a folder, or ORG/NAME on a hub.
     path: PathBuf,
-    /// List every tensor, instead of those of all layers as one.
+    /// List every tensor, instead of one line for all layers.
     #[arg(long)]
     tensors: bool,
 }
@@ -256,7 +256,7 @@ struct Diff {
     a: PathBuf,
     /// Another one.
     b: PathBuf,
-    /// The base of both adapters, where one is a GGUF file and the other is not.
+    /// The base of both adapters, needed if one is a GGUF file and the other is not.
     #[arg(long, value_name = "MODEL")]
     base: Option<PathBuf>,
     /// List every tensor, instead of the largest changes.
@@ -266,12 +266,11 @@ struct Diff {
 
 #[derive(Args)]
 struct Export {
-    /// A run file, a run's output_dir, a checkpoint, an adapter (of PEFT, llama.cpp or mlx-lm), or a model trained throughout.
+    /// A run file, a run's output_dir, a checkpoint, an adapter (of PEFT, llama.cpp or mlx-lm), or a fully fine-tuned model.
     #[arg(value_name = "RUN_OR_ADAPTER")]
     run: PathBuf,
-    /// The form: the adapter as PEFT has it, a merged folder in Hugging Face's layout, the same for sentence-transformers, one GGUF
-    /// file, or the adapter for llama.cpp or MLX; or the run as a script for transformers and PEFT, or as a run file of another
-    /// trainer.
+    /// The format: an adapter for PEFT, a merged folder in Hugging Face's layout, the same for sentence-transformers, one GGUF file,
+    /// or an adapter for llama.cpp or MLX; or the run as a script for transformers and PEFT, or as a run file of another trainer.
     #[arg(long, value_enum)]
     to: ExportForm,
     #[command(flatten)]
@@ -280,26 +279,26 @@ struct Export {
 
 #[derive(Args)]
 struct Target {
-    /// The base model, instead of the one that the run or the adapter names; a path, or ORG/NAME on a hub.
+    /// The base model, instead of the one named by the run or the adapter; a path, or ORG/NAME on a hub.
     #[arg(long, value_name = "MODEL")]
     base: Option<PathBuf>,
-    /// The number format; without it that of the base's files, for gguf float16, for adapters float32.
+    /// The number format; default: that of the base's files, float16 for gguf, float32 for adapters.
     #[arg(long, value_enum, ignore_case = true)]
     dtype: Option<Dtype>,
     /// A new folder.
     #[arg(long = "output_dir", aliases = ["output-dir", "output"], value_name = "DIR")]
     output_dir: PathBuf,
-    /// The most bytes of weights in one file of a merged model, such as 2GB; 5GB without it.
+    /// The largest file of a merged model, such as 2GB; default: 5GB.
     #[arg(long = "max_shard_size", alias = "max-shard-size", value_name = "SIZE")]
     max_shard_size: Option<String>,
-    /// Of a run with quantization_bit or fp8: put the adapter into the base as the run computed with it, rounded, instead of into
-    /// the files' own numbers.
+    /// After a run with quantization_bit or fp8: merge the adapter into the dequantized base that the run computed with, instead of
+    /// the original weights.
     #[arg(long)]
     dequantized: bool,
-    /// The licence to name in the model card, such as apache-2.0; without it that of the base, where its files name one.
+    /// The licence for the model card, such as apache-2.0; default: that of the base, if its files name one.
     #[arg(long, value_name = "NAME")]
     license: Option<String>,
-    /// Do not read the export back and score it on the rows that the run holds out.
+    /// Do not read the export back and score it on the held-out rows of the run.
     #[arg(long = "no-check")]
     no_check: bool,
 }
@@ -315,10 +314,10 @@ struct Merge {
 
 #[derive(Args)]
 struct Quantize {
-    /// A folder in Hugging Face's layout, a GGUF file, or a model of a hub: ORG/NAME, with @REVISION and :FILE where wanted.
+    /// A folder in Hugging Face's layout, a GGUF file, or a model on a hub: ORG/NAME, optionally with @REVISION and :FILE.
     model: PathBuf,
-    /// The number format: of a GGUF file, or, with bnb-, of the linears in a folder that transformers loads with bitsandbytes (NF4
-    /// and FP4 with double quantization). FP8 is what a run may pack its base into (fp8); no file of it is written.
+    /// The number format: of a GGUF file, or, with bnb-, of the linear layers in a folder that transformers loads with bitsandbytes
+    /// (NF4 and FP4 with double quantization). FP8 is for the base of a run (fp8); it is not written to files.
     #[arg(long, value_enum, ignore_case = true)]
     to: convert::QuantizeTo,
     /// A new folder.
@@ -333,10 +332,10 @@ struct Quantize {
 struct Convert {
     /// An adapter (of PEFT, llama.cpp or mlx-lm) or a model: a file, a folder, or ORG/NAME on a hub.
     path: PathBuf,
-    /// The form: of an adapter peft, gguf-adapter or mlx; of a model safetensors, a folder in Hugging Face's layout, or gguf.
+    /// The format: peft, gguf-adapter or mlx for an adapter; safetensors (a folder in Hugging Face's layout) or gguf for a model.
     #[arg(long, value_enum)]
     to: ConvertForm,
-    /// The base of an adapter, instead of the one that it names; a path, or ORG/NAME on a hub.
+    /// The base of an adapter, instead of the one it names; a path, or ORG/NAME on a hub.
     #[arg(long, value_name = "MODEL")]
     base: Option<PathBuf>,
     /// A new folder.

@@ -25,10 +25,10 @@ const PREDICTIONS: &str = "predictions.csv";
 pub struct Wish {
     /// The run's output_dir, or its run file.
     run: PathBuf,
-    /// The form; without it by the ending of --output, else HTML.
+    /// The format; default: by the extension of --output, else HTML.
     #[arg(long, value_enum)]
     to: Option<To>,
-    /// A new file; without it lorakeet-report.html or .md in the run's folder.
+    /// A new file; default: lorakeet-report.html or .md in the folder of the run.
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// The language: en, or zh-CN.

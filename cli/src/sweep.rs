@@ -71,7 +71,7 @@ pub async fn run(wish: Sweep, device: DeviceChoice, events: &mut EventSink) -> R
     let current: Arc<Mutex<Option<Control>>> = Arc::default();
     let of_handler = current.clone();
     let interrupted = on_interrupt(move || {
-        say("\nstopping after this step, then saving; the same command goes on with the sweep");
+        say("\nstopping after this step, then saving; the same command continues the sweep");
         if let Some(control) = of_handler.lock().ok().and_then(|control| control.clone()) {
             control.stop();
             control.cancel_download();

@@ -58,7 +58,7 @@ pub async fn train_in_folder(
     for message in resolved.warnings {
         events.take(&Event::Warning { message });
     }
-    // A folder that cannot be had should not cost a model's loading time; a new one is made when there is something to write.
+    // A folder that cannot be used should not cost a model's loading time; a new one is made when there is something to write.
     let early = match output.exists() {
         true => Some(output.claim().await?),
         false => None,

@@ -145,10 +145,10 @@ fn the_newest_whole_checkpoint_is_taken_and_torn_ones_are_said() {
     fs::write(&torn, &bytes[..bytes.len() - 4]).expect("it is written");
     let said = place.says(0, AGAIN);
     assert!(
-        said.contains("out/checkpoint-6 is passed over: ") && said.contains("optimizer.safetensors"),
+        said.contains("out/checkpoint-6 is skipped: ") && said.contains("optimizer.safetensors"),
         "{said}"
     );
-    assert!(said.contains("goes on after step 4"), "{said}");
+    assert!(said.contains("continues after step 4"), "{said}");
     assert!(place.read("out/model.safetensors") == model);
     let said = place.says(1, &["train", "run.yaml", "--resume-from-checkpoint", "out"]);
     assert!(

@@ -1,4 +1,4 @@
-//! What can be had without tuning: the scores that a tuned model has to beat, and whether it does.
+//! Baselines: the scores without tuning that a tuned model has to beat, and whether it does.
 //!
 //! Before training, beside the base model's own score: [`constant`] (the majority class, the mean), [`lexical`] (BM25),
 //! [`probe`] (nearest centroid and a linear probe on the base model's vectors), and [`linear_head`], a probe as a model's last layer.

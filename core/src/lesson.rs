@@ -248,7 +248,7 @@ pub enum PartPictureKind {
     Loss,
     /// The prompt continued before and after.
     Samples,
-    /// What can be had without training.
+    /// Scores without training.
     Baselines,
     /// What the run comes to.
     Report,

@@ -5,7 +5,7 @@
 //! `contrastive`, `preference`; `evaluation` goes from the sum to them. The loss over a vocabulary is none of these: it is
 //! [`crate::ops::vocabulary_loss`], computed in chunks.
 //!
-//! Every loss is Σ over the items that count, times `scale`; the mean is had with a scale of one over their number in the
+//! Every loss is Σ over the items that count, times `scale`; the mean is obtained with a scale of one over their number in the
 //! whole accumulated batch, so that accumulation equals the large batch (transformers issue 34191).
 
 mod parse;

@@ -218,7 +218,7 @@ static ENGLISH: LabWords = LabWords {
     not_as_predicted: "Not what you predicted: look at the curves once more, and find out why.",
     train_first: "Train first: the outcome is worked out from your own runs.",
     no_outcome: "The results of this run fit none of the choices. Compare the numbers below.",
-    own_words: "Explain in one sentence, data first: what in the data made it come out so?",
+    own_words: "Explain in one sentence, data first: what in the data caused this?",
     own_words_hint: "Write your own sentence, then the explanation is shown.",
     show_explanation: "Show the explanation",
     right: "That is right.",
@@ -241,7 +241,7 @@ static ENGLISH: LabWords = LabWords {
     settings_locked: "This lab is locked: settings and training rows cannot be changed.",
     no_model: "A recording has no model that could predict or be exported.",
     not_loaded: "The model is not loaded yet. Start the lab first.",
-    call_open: "The same was asked for before and is not answered yet.",
+    call_open: "The same request is still unanswered.",
     call_ended: "The lab stopped before it answered.",
     idle: "Not started yet.",
     loading: |percent| match percent {
@@ -275,7 +275,7 @@ static ENGLISH: LabWords = LabWords {
     },
     error: "Something went wrong",
     restart: "Start the engine again",
-    no_engine: "The engine cannot be started in this place.",
+    no_engine: "The engine cannot be started here.",
     engine_stopped: "The engine stopped.",
     not_fetched: |path| format!("{path} could not be fetched. Check the connection, then load the lab again."),
     not_a_lesson: |path| format!("{path} is not a lesson of this version."),
@@ -288,9 +288,9 @@ static ENGLISH: LabWords = LabWords {
     samples: "The same beginning, continued",
     before: "Before training",
     after: "After training",
-    baselines: "What can be had without training",
+    baselines: "Scores without training",
     tuned: "Tuned model",
-    report: "What the run comes to",
+    report: "Result of the run",
     verdict: |verdict, metric, before, after| {
         let what = match verdict {
             Verdict::Better => "Significant improvement over the best baseline",

@@ -101,7 +101,7 @@ impl FakeHub {
     /// Starts a hub without models.
     ///
     /// # Errors
-    /// No port can be had.
+    /// No port is free.
     pub fn start() -> Result<Self> {
         let hub = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let files = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;

@@ -43,7 +43,7 @@ impl FileSite {
     /// Starts a site without files.
     ///
     /// # Errors
-    /// No port can be had.
+    /// No port is free.
     pub async fn start() -> Result<Self> {
         let content = Arc::new(Mutex::new(Content::default()));
         let shared = Arc::clone(&content);

@@ -1,7 +1,7 @@
 //! What the tests of Lorakeet have in common: a session to talk to, a tiny model and rows that it learns, models of any shape,
 //! golden cases and training steps on them, GGUF files, ggml's formats and spreadsheets as they are written, broken copies of files, every
 //! reader of files with sound ones for it, the recorder of lessons, GPUs with less than others, real browsers and what a person
-//! does in the page and in the lab, whole ways of a person through the page, servers that show them the built page or a test's
+//! does in the page and in the lab, whole journeys of a person through the page, servers that show them the built page or a test's
 //! own, and a look at how much memory a process takes.
 //!
 //! Integration tests are one program a stage of `cargo xtask test`: `native`, `golden`, `hostile`, `models`, `web`, `browsers`,

@@ -37,7 +37,7 @@ impl Site {
     /// Serves a folder. A path whose file name starts with one of `missing` is answered with 404.
     ///
     /// # Errors
-    /// The folder holds no `index.html`, or no port can be had.
+    /// The folder holds no `index.html`, or no port is free.
     pub async fn start(folder: &Path, missing: &[&str]) -> Result<Self> {
         Self::start_with(folder, missing, "").await
     }

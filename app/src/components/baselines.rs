@@ -183,7 +183,7 @@ fn Outlook(
     .into_any()
 }
 
-/// What can be had without training.
+/// Scores without training.
 #[component]
 pub fn Baselines() -> impl IntoView {
     let state = expect_context::<PageState>();

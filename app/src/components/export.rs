@@ -250,7 +250,7 @@ fn size(state: PageState, option: &ExportOption) -> String {
     size.unwrap_or_default()
 }
 
-/// One form: what it is for, in which number formats and how large it is, or why it is not to be had.
+/// One form: what it is for, in which number formats and how large it is, or why it is not available.
 #[component]
 fn Choice(
     /// Its options, each with its number among all.

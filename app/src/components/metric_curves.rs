@@ -1,4 +1,4 @@
-//! The task's metrics on the validation rows while the training goes on, beside what can be had without it.
+//! The task's metrics on the validation rows while the training goes on, beside the scores without training.
 
 use crate::curves::{Axis, Line};
 use crate::format;

@@ -114,8 +114,8 @@ pub static ENGLISH: AdviceWords = AdviceWords {
     cautions: "Cautions",
     cautions_count: |count| match count {
         0 => "No cautions for these settings.".to_owned(),
-        1 => "1 caution. The run can be started all the same.".to_owned(),
-        count => format!("{count} cautions. The run can be started all the same."),
+        1 => "1 caution. You can still start the run.".to_owned(),
+        count => format!("{count} cautions. You can still start the run."),
     },
     set_to: |knob, value| format!("Set {knob}: {value}"),
     doubts: "Tuning may not be worth it",
@@ -129,7 +129,7 @@ pub static ENGLISH: AdviceWords = AdviceWords {
     speed: "Measured speed",
     speed_value: |gflops, gigabytes| format!("{gflops} GFLOP/s, {gigabytes} GB/s"),
     not_measured: "not measured yet",
-    forecast: "What the forecast is made of",
+    forecast: "Parts of the forecast",
     forecast_heads: ["Part", "Memory"],
     parts: [
         "Weights of the base",
@@ -145,7 +145,7 @@ pub static ENGLISH: AdviceWords = AdviceWords {
         None => format!("{steps} steps in all."),
     },
     learnt: |steps, peak| {
-        let peak = peak.map(|peak| format!(" By what it held, the peak would be about {peak}."));
+        let peak = peak.map(|peak| format!(" By its measured memory, the peak would be about {peak}."));
         format!(
             "The time is scaled by the last {steps} steps of the run before.{}",
             peak.unwrap_or_default()
@@ -155,7 +155,7 @@ pub static ENGLISH: AdviceWords = AdviceWords {
     find_rate: "Find a learning rate",
     find_rate_hint: "Takes up to 100 steps with a growing rate on this model and these rows, and puts the weights back.",
     needs_both: "It needs a model and data.",
-    run_under_way: "Not while a run is under way.",
+    run_under_way: "Not during a run.",
     bad_settings: "A setting cannot be used yet.",
     trains_elsewhere: "Another tab is training. Search when it is done.",
     drops_adapter: "Like a new run, a search discards what the last run trained. Export it first if you need it.",

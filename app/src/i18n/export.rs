@@ -22,7 +22,7 @@ pub struct ExportWords {
     pub reading: fn(Option<[&str; 2]>) -> String,
     /// While validation rows are scored with what was read back.
     pub scoring: &'static str,
-    /// The button that asks in which forms the loaded model itself can be had, and what stands above it.
+    /// The button that asks in which forms the loaded model itself can be exported, and what stands above it.
     pub model: &'static str,
     /// As above.
     pub model_hint: &'static str,
@@ -70,7 +70,7 @@ fn losses(score: &ExportScore) -> [String; 4] {
 
 /// The English words.
 pub static ENGLISH: ExportWords = ExportWords {
-    about: "Choose a form. Nothing leaves this computer: the files are made here.",
+    about: "Choose a format. Nothing leaves this computer: the files are made here.",
     form: |form| match form {
         ExportForm::Peft => ["PEFT adapter", "The adapter for PEFT and transformers."],
         ExportForm::GgufAdapter => [
@@ -105,12 +105,12 @@ pub static ENGLISH: ExportWords = ExportWords {
     },
     scoring: "Scoring validation rows with the files…",
     model: "Convert the loaded model",
-    model_hint: "Nothing is trained yet. The loaded model can be written in another form and number format as it is.",
+    model_hint: "Nothing is trained yet. The loaded model can be converted to another format.",
     after_training: "After training, or the model as it is",
     format: "Number format",
     as_base: "as the base's files",
     license: "Licence for the model card",
-    license_hint: "Left empty, it is the base model's, where its files or its hub name one; else the card says that it is not known.",
+    license_hint: "Default: the licence of the base model, if its files or its hub name one; else the card says that it is unknown.",
     dequantized: ", base dequantized as the run computed with it",
     read_back: |found| {
         let count = found.tensors;

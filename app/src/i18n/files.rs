@@ -79,7 +79,7 @@ pub struct FileWords {
 /// The English words.
 pub static ENGLISH: FileWords = FileWords {
     title: "Files",
-    about: "Look into a model or an adapter, compare two",
+    about: "Inspect or compare models and adapters",
     inspect: [
         "Look into files",
         "Drop a model, an adapter, a checkpoint or a GGUF file",
@@ -135,15 +135,15 @@ pub static ENGLISH: FileWords = FileWords {
     other_shapes: |name, a, b| format!("{name} is not compared: its shapes are {a} and {b}."),
     no_floats: |name, format, is_same| match is_same {
         true => format!("{name} is {format} and has the same bytes."),
-        false => format!("{name} is {format} and has other bytes."),
+        false => format!("{name} is {format} and has different bytes."),
     },
     adapter: [
         "Adapter",
         "Drop an adapter for this model",
-        "Of PEFT (adapter_config.json and its weights), llama.cpp (GGUF) or mlx-lm; with its config.json where it brings a head.",
+        "From PEFT (adapter_config.json and its weights), llama.cpp (GGUF) or mlx-lm; with its config.json if it has a head.",
     ],
     loading: "Loading the adapter…",
-    is_on: "It is on the model: try it in step 8, train on from it in step 6 (with its own rank and modules), export it in step 9.",
+    is_on: "It is loaded: try it in step 8, continue training it in step 6 (with its own rank and modules), export it in step 9.",
     head: ["Head", "Labels"],
     score: "Score it on the loaded rows",
     take_away: "Remove the adapter",

@@ -84,7 +84,7 @@ pub static ENGLISH: HistoryWords = HistoryWords {
     empty: "No run is stored yet. Press Train: every run is then listed here with its curve, to be compared with others.",
     none_found: "No run has all of these words in its name, tags, task, model or data.",
     search: "Search runs",
-    busy: "While a run is under way, names, tags and curves have to wait until it has ended.",
+    busy: "Names, tags and curves are available after the current run has ended.",
     columns: [
         "Compare",
         "Run",

@@ -54,34 +54,33 @@ pub static ENGLISH: HubWords = HubWords {
     name: "Name",
     host: |host| {
         format!(
-            "Nothing is asked of anybody before you press a button here. Then {host} and the hosts that it sends on to are asked, \
-             and see your address and the model's name."
+            "No request is sent before you press a button here. Then {host}, and hosts that it redirects to, see your IP address \
+             and the name of the model."
         )
     },
     more: "Another hub, or a gated model",
     endpoint: "Address of the hub (or a mirror)",
     token: "Token",
     keep_token: "Keep the token in this browser",
-    token_hint: "Only gated and private models need a token. It goes to the hub itself and to no other host, and is forgotten \
-                 when the page is closed, unless it is kept.",
+    token_hint: "Only gated and private models need a token. It is sent only to the hub itself, and is forgotten when \
+                 the page is closed, unless you keep it.",
     look: |host| format!("Ask {host} for its files"),
     cancel: "Cancel",
     choose: "GGUF file",
     room: |all, there, free| {
-        let free = free.map(|free| format!("; {free} are free")).unwrap_or_default();
-        format!("{all} in all, of which {there} are stored{free}.")
+        let free = free.map(|free| format!("; {free} free")).unwrap_or_default();
+        format!("{all} in total, {there} already stored{free}.")
     },
     no_room: |needed, free| {
         format!(
-            "It does not fit: {needed} are still to be fetched, and {free} are free. Delete something that is stored (below step 6), \
-             or take a smaller file."
+            "It does not fit: {needed} to download, {free} free. Delete stored items (below step 6), or choose a smaller file."
         )
     },
     in_memory: "This browser gives the page no storage here: the model goes to memory, and is gone when the page is closed.",
     fit: |peak, too_much| match too_much {
-        None => format!("A run with the present settings takes about {peak} of memory."),
+        None => format!("A run with the current settings takes about {peak} of memory."),
         Some(available) => {
-            format!("A run with the present settings takes about {peak} of memory, and there are {available}.")
+            format!("A run with the current settings takes about {peak} of memory; {available} are available.")
         }
     },
     download: "Download",

@@ -73,7 +73,7 @@ pub static ENGLISH: InsideWords = InsideWords {
         PictureKind::PackedWeights => "A corner of a weight matrix beside the same weights in fewer bits.",
         PictureKind::Units => "The activation of each hidden unit over the inputs.",
         PictureKind::LayerUpdates => {
-            "How far the adapters have moved each weight matrix, ‖ΔW‖ / ‖W‖, by layer and module: where the model learns most."
+            "How much the adapters have changed each weight matrix, ‖ΔW‖ / ‖W‖, by layer and module: where the model learns most."
         }
     },
     condition: |kind| match kind {
@@ -89,7 +89,7 @@ pub static ENGLISH: InsideWords = InsideWords {
     },
     no_model: "Load a model first.",
     no_adapter: "Train first: there is no adapter yet.",
-    under_way: "While a run is under way, only pictures that it follows are drawn.",
+    under_way: "During a run, only pictures that follow it are drawn.",
     run_only: "Drawn at the start and at the end of a run that follows it.",
     draw: "Draw now",
     drawing: "Drawing…",

@@ -225,7 +225,7 @@ pub static ENGLISH: JudgeWords = JudgeWords {
         format!("Fine-tuned {tuned}, base {base}, ties {ties}. Sign test without ties: p = {p}.")
     },
     reset_tally: "Reset the tally",
-    no_base: "Every weight was trained, so the base model is not there to compare with.",
+    no_base: "Every weight was trained, so there is no base model to compare with.",
     other_file: "Score another file",
     other_file_drop: "Drop a labelled file here",
     other_file_hint: "It is read like the training data and scored with the fine-tuned model and the baselines.",

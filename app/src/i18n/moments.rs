@@ -79,14 +79,13 @@ pub static ENGLISH: MomentWords = MomentWords {
     baseline_busy: "Being measured",
     to_beat: |metric, value, way| format!("To beat: {metric} {value} ({way})"),
     measure: "Measure the baselines",
-    measure_hint: "Before you tune: what can be had without it, on the rows that the run holds out. Train does the same before its first \
-        step.",
+    measure_hint: "Scores without training, on the rows that the run holds out. Train measures them before its first step, too.",
     measuring: "Preparing the rows as the run does, and scoring them…",
-    run_measures: "A run is under way, and measures them itself.",
+    run_measures: "A run is in progress and measures them.",
     measure_drops: "Like a new run, this drops what the last one trained. Export that first if you need it.",
     keep_probe: "Keep the probe",
-    keep_probe_hint: "Trains nothing more: the linear probe becomes the model's head (`head_init: probe`, `max_steps: 0`), to be asked \
-        and exported like any result. To tune on from it, set `max_steps` back.",
+    keep_probe_hint: "No further training: the linear probe becomes the model's head (`head_init: probe`, `max_steps: 0`), which can \
+        be tried and exported like any result. To fine-tune from it, reset `max_steps`.",
 
     judge: "Judge",
     judge_none: "Available after training",
@@ -97,8 +96,7 @@ pub static ENGLISH: MomentWords = MomentWords {
     before: |time| {
         let pace = time.map_or(String::new(), |time| format!(" A step takes about {time}."));
         format!(
-            "Train measures the baselines first; then the loss appears below, step by step.{pace} Pause or stop at any time: what was \
-             learnt is kept."
+            "Train measures the baselines first; then the loss appears below, step by step.{pace} Pause or stop at any time: progress is kept."
         )
     },
     stages: [

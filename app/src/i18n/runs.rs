@@ -58,7 +58,7 @@ pub static ENGLISH: RunWords = RunWords {
     interrupted: |what, when, step, steps| {
         format!("A run was interrupted: {what}, started {when}, saved at step {step} of {steps}.")
     },
-    interrupted_several: |runs| format!("{runs} runs were interrupted. Each goes on where it was saved:"),
+    interrupted_several: |runs| format!("{runs} runs were interrupted. Each continues where it was saved:"),
     interrupted_one: |what, when, step, steps| {
         format!(
             "{what}, started {when}, saved at step {step} of {steps} ({} %)",
@@ -68,12 +68,12 @@ pub static ENGLISH: RunWords = RunWords {
     open_again: "Open again",
     opened_without: |files| {
         format!(
-            "Its results are shown. To have the trained model too, choose these files in steps 2 and 3 and open it again: {files}"
+            "Its results are shown. To load the trained model as well, choose these files in steps 2 and 3 and open it again: {files}"
         )
     },
-    diverging: |step| format!("The run has gone wrong since step {step}; the notes below say by what it shows."),
-    go_back: |step, rate| format!("Go back to step {step} and on at a learning rate of {rate}"),
-    start_again_at: |rate| format!("Start again at a learning rate of {rate}"),
+    diverging: |step| format!("The run has been going wrong since step {step}; the notes below say why."),
+    go_back: |step, rate| format!("Go back to step {step} and continue with learning rate {rate}"),
+    start_again_at: |rate| format!("Start again with learning rate {rate}"),
     go_on: "Continue the run",
     elsewhere: |what| match what {
         Some(what) => format!("Another tab is training: {what}. One run at a time gets the whole device."),

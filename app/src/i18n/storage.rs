@@ -29,9 +29,7 @@ pub struct StorageWords {
 /// The English words.
 pub static ENGLISH: StorageWords = StorageWords {
     title: |size| format!("Stored in this browser: {size}"),
-    room: |used, quota| {
-        format!("With the page itself this site takes {used} of the {quota} that the browser lets it have.")
-    },
+    room: |used, quota| format!("With the page itself, this site uses {used} of its quota of {quota}."),
     stays: |stays| match stays {
         true => "The browser keeps it until you delete it.",
         false => "The browser may clear it when the disk gets full.",

@@ -92,18 +92,18 @@ pub struct SweepWords {
 pub static ENGLISH: SweepWords = SweepWords {
     title: "Sweep: try several settings",
     hint: "Trains one run after the other, one for each combination of these values, and compares them by the same held-out rows. \
-           Everything else stays as it is set above. Each is stored as a run of its own.",
+           All other settings stay as set above. Each run is stored separately.",
     knob: |number| format!("Setting {number}"),
     values: |knob| format!("Values of {knob}"),
-    values_hint: "Put commas between values; lists stand in brackets.",
+    values_hint: "Separate values with commas; put lists in brackets.",
     add: "Add a setting",
     remove: |knob| format!("Remove {knob}"),
     draws: "Combinations to draw at random",
     draws_hint: "Empty tries all of them.",
     minutes: "Minutes of training at most",
-    minutes_hint: "Empty takes as long as it takes. When the time is up, the sweep stops and can be continued.",
+    minutes_hint: "Leave empty for no limit. When the time is up, the sweep stops and can be continued.",
     halves: "End hopeless runs early",
-    halves_hint: "After a quarter and after a half of the steps only the half with the lower held-out loss goes on; from 4 runs on.",
+    halves_hint: "After a quarter and after a half of the steps only the half with the lower held-out loss continues; needs 4 runs or more.",
     halves_needs_store: "This needs the browser's storage, which the page does not have here: every run is trained to its end.",
     outlook: |runs, halves, time| {
         let runs = match runs {
@@ -121,26 +121,26 @@ pub static ENGLISH: SweepWords = SweepWords {
         }
     },
     too_many: |runs, most| {
-        format!("These are {runs} runs, and the page takes {most} at most. Give fewer values, or draw some at random.")
+        format!("These are {runs} runs, and the page allows {most} at most. Use fewer values, or draw some at random.")
     },
     no_number: "The number of combinations has to be a whole number, that of minutes a number above 0; or leave them empty.",
     start: "Start the sweep",
     stop: "Stop the sweep",
     go_on: |done, all| format!("Continue the sweep ({done} of {all} done)"),
     put_away: "Put it away",
-    replaces: "A new sweep takes the place of this one, whose runs stay stored.",
-    elsewhere: "Another tab has a sweep under way.",
+    replaces: "A new sweep replaces this one; its runs stay stored.",
+    elsewhere: "Another tab is running a sweep.",
     interrupted: |what, knobs, done, all| {
         format!("A sweep over {knobs} was interrupted: {what}, {done} of {all} runs done.")
     },
     progress: |done, all| format!("{done} of {all} runs are done."),
-    out_of_time: "The time is up. Continuing gives it as much again.",
+    out_of_time: "The time is up. Continuing allows the same time again.",
     table: "The runs of the sweep",
     columns: ["Run", "State", "Steps", "Validation loss", "Score"],
     waiting: "waits",
     training: "training",
     begun: "to be continued",
-    left_behind: |percent| format!("left behind after {percent} %"),
+    left_behind: |percent| format!("stopped early at {percent} %"),
     finished: "finished",
     out: |why| format!("failed: {why}"),
     best_mark: "best",
@@ -151,7 +151,7 @@ pub static ENGLISH: SweepWords = SweepWords {
         Some(others) => {
             format!("{others} other finished runs score within its interval: these rows cannot tell them apart.")
         }
-        None => "How much of its lead is chance is not known.".to_owned(),
+        None => "It is not known how much of its lead is chance.".to_owned(),
     },
     score_again: "The more settings are tried on the same rows, the luckier the best one looks: score it on rows that no run has seen \
                   before you rely on it.",

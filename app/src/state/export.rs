@@ -14,7 +14,7 @@ use web_sys::File;
 const AHEAD: u64 = 4;
 
 impl PageState {
-    /// Asks in which forms what was trained can be had.
+    /// Asks in which forms what was trained can be exported.
     pub(super) fn ask_forms(self) {
         if self.training.has_adapter.get_untracked() {
             self.worker.drop_waiting(Job::Forms);
@@ -22,7 +22,7 @@ impl PageState {
         }
     }
 
-    /// Asks in which forms the loaded model can be had, of which nothing was trained.
+    /// Asks in which forms the loaded model can be exported, of which nothing was trained.
     pub fn ask_forms_of_model(self) {
         self.worker.clear_error(&[Job::Export, Job::Forms]);
         self.worker.drop_waiting(Job::Forms);

@@ -293,8 +293,7 @@ impl PageState {
         self.ask(Job::Runs, Command::Runs, Vec::new());
     }
 
-    /// A GPU that was lost is not to be had again in the same engine: a run that is kept goes on with a new one, as long as it
-    /// gets ahead.
+    /// The same engine cannot open a GPU again that was lost: a stored run goes on with a new engine, as long as it gets ahead.
     pub(super) fn goes_on_after_loss(self) -> bool {
         if !self.stored.retry(MOST_GPU_TRIES) {
             return false;

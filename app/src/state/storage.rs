@@ -8,7 +8,7 @@ use lorakeet_core::protocol::{Command, HubCommand};
 use wasm_bindgen_futures::spawn_local;
 
 impl PageState {
-    /// Removes something that is stored after a while in which it can be had back.
+    /// Removes something that is stored, after a while in which that can be undone.
     pub fn forget(self, what: Stored) {
         self.storage.leaving.update(|leaving| leaving.push(what.clone()));
         set_timeout(move || self.forget_now(&what), UNDO);

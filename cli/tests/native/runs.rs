@@ -239,7 +239,7 @@ fn what_is_no_run_or_an_older_one_or_damaged_is_told_apart() {
     }
     // The run goes on all the same, which writes the record anew.
     let said = place.says(0, AGAIN);
-    assert!(said.contains("written anew"), "{said}");
+    assert!(said.contains("written again"), "{said}");
     assert_eq!(place.shows("out")["state"], "finished");
 
     // Neither a torn log nor a damaged checkpoint keeps a run from being shown.

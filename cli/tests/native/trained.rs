@@ -98,7 +98,7 @@ fn a_run_s_folder_says_what_is_scored_answered_and_reported() {
     // Where the end's weights are missing, those of the newest checkpoint answer, which is said once.
     fs::remove_file(place.0.join("out/model.safetensors")).expect("it is removed");
     let said = place.says(0, &["predict", "out"]);
-    assert_eq!(said.matches("the weights of step 20 are taken").count(), 1, "{said}");
+    assert_eq!(said.matches("the weights of step 20 are used").count(), 1, "{said}");
 
     fs::rename(place.0.join("rows.csv"), place.0.join("moved.csv")).expect("it is moved");
     let refused = place.says(2, &["predict", "out"]);
@@ -145,7 +145,7 @@ fn an_adapter_s_folder_brings_its_base_and_a_run_without_weights_is_refused() {
         fs::remove_file(place.0.join("out").join(file)).expect("it is removed");
     }
     let said = place.says(0, &["eval", "out"]);
-    assert!(said.contains("the weights of step 4 are taken"), "{said}");
+    assert!(said.contains("the weights of step 4 are used"), "{said}");
     fs::remove_dir_all(place.0.join("out/checkpoint-4")).expect("it is removed");
     let refused = place.says(2, &["eval", "out"]);
     assert!(refused.contains("has no weights yet"), "{refused}");

@@ -404,7 +404,7 @@ fn a_sweep_is_checked_before_its_first_run() {
         (&["--knob", "lora_r=4,8", "--set", "val_size=0"], "holds none out"),
         (
             &["--knob", "seed=1,2", "--set", "resume_from_checkpoint=true"],
-            "goes on by itself",
+            "continues automatically",
         ),
         (&[], "--knob"),
     ] {

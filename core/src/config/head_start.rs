@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use lorakeet_i18n::messages::config as msg;
 
 impl RunConfig {
-    /// Whether a start from the probe can be had, and a run without steps makes sense.
+    /// Whether a start from the probe is possible, and a run without steps makes sense.
     ///
     /// # Errors
     /// No steps where the head starts from random weights; a probe below a fresh hidden layer.

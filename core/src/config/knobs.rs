@@ -100,8 +100,8 @@ Model {
     bnb_4bit_quant_type: QuantType = QuantType::Nf4, QuantType::KIND, aliases: ["quantization_type"], script: Setting,
         "4-bit data type: nf4 (quantiles of a normal distribution) or fp4 (a 4-bit float).",
         "4 比特数据类型：nf4（正态分布的分位数）或 fp4（4 比特浮点数）。",
-        "nf4: trained weights are nearly normal, and QLoRA measured it better than fp4 throughout.",
-        "用 nf4：训练好的权重接近正态分布，QLoRA 的实验中它始终优于 fp4。";
+        "nf4: trained weights are nearly normal, and QLoRA's paper measured better scores with it than with fp4.",
+        "用 nf4：训练好的权重接近正态分布，QLoRA 论文的实验中它优于 fp4。";
     bnb_4bit_use_double_quant: bool = true, Kind::Flag, aliases: ["double_quantization"], script: Setting,
         "Quantize the scales of 4-bit blocks to 8 bits as well: 4.13 instead of 4.5 bits per weight.",
         "把 4 比特分块的缩放系数也量化为 8 比特：每个权重占 4.13 比特，而不是 4.5 比特。",
@@ -157,7 +157,7 @@ Model {
         HeadActivation::KIND, aliases: ["head_activation"], script: Files,
         "Activation after the head's hidden layer.",
         "输出头隐藏层之后的激活函数。",
-        "gelu or relu; tanh keeps the numbers within ±1, as BERT's own heads do. With none two layers do what one does.",
+        "gelu or relu; tanh keeps the numbers within ±1, as BERT's own heads do. With none, two layers equal one.",
         "用 gelu 或 relu；tanh 把数值限制在 ±1 之间，与 BERT 自带的头一致。取 none 时两层等于一层。";
     classifier_dropout: f64 = 0.0, below(0.0, 1.0), aliases: ["head_dropout"], script: Files,
         "Dropout before each layer of the head.",
@@ -205,7 +205,7 @@ Data {
         script: Files,
         "Validation data; without it val_size of the training data is held out.",
         "验证数据；不填则从训练数据中留出 val_size。",
-        "Give one where near-duplicates could fall on both sides of a random split, or its loss flatters.",
+        "Give one where near-duplicates could fall on both sides of a random split, or its loss is too good.",
         "若随机划分会让近似重复的样本落在两边，请单独提供验证集，否则验证损失会偏乐观。";
     encoding: Option<Encoding> = None, Encoding::KIND, sweep: Refused, script: Files,
         "Encoding of the data files, by Python's name; not given: told from the bytes.",
@@ -230,7 +230,7 @@ Data {
     mask_personal: Vec<String> = Vec::new(), Kind::Names, sweep: Refused, script: Files,
         "Personal data read as placeholders: email_addresses, phone_numbers, ibans, payment_cards, resident_ids.",
         "用占位符代替：email_addresses、phone_numbers、ibans、payment_cards、resident_ids。",
-        "The model then learns that there is an address, and none of them. Labels and the file itself stay as they are.",
+        "The model then learns that there is an address, but not which. Labels and the file itself stay as they are.",
         "这样模型只会学到此处有地址，而不会记住具体内容。标签和文件本身不会改动。";
     prompt_columns: Vec<String> = Vec::new(), Kind::Names, aliases: ["prompt_column", "question_column"],
         sweep: Refused, script: Files,
@@ -247,7 +247,7 @@ Data {
     system_column: Option<String> = None, Kind::Text, sweep: Refused, script: Files,
         "Column of the system prompt of each row; not given: one called system.",
         "每条数据的系统提示词所在的列；不填则使用名为 system 的列。",
-        "It needs prompt_columns and completion_column. Rows without one go without.",
+        "It needs prompt_columns and completion_column. Rows without one have no system prompt.",
         "需要同时指定 prompt_columns 和 completion_column；该列为空的数据不带系统提示词。";
     text_columns: Vec<String> = Vec::new(), Kind::Names,
         aliases: ["text_column", "text_column_name", "text_column_names"], sweep: Refused, script: Files,
@@ -294,7 +294,7 @@ Data {
         "Train on the answers only, not on the prompts.",
         "只训练回答部分，不训练提示部分。",
         "On for instructions and chats: the model learns to answer, not to ask. The preview colours what is trained on.",
-        "指令和对话数据应开启：让模型学回答而不是学提问。预览会标出参与训练的词元。";
+        "指令和对话数据应开启：让模型学回答而不是学提问。预览会标出参与训练的 token。";
     enable_thinking: Option<bool> = None, Kind::Flag, sweep: Refused, script: Files,
         "enable_thinking of the chat template, where a row does not say it; not given: the template's default.",
         "传给对话模板的 enable_thinking（数据自带的取值优先）；不填则用模板的默认值。",
@@ -337,7 +337,7 @@ Adapter {
     exclude_modules: Option<TargetModules> = None, Kind::Modules, script: Files,
         "Linears that get none although target_modules names them.",
         "即使被 target_modules 选中也不添加适配器的线性层。",
-        "Seldom needed. Use it to take one layer out of all-linear.",
+        "Rarely needed. Use it to remove one layer from all-linear.",
         "很少需要。用于从 all-linear 中排除个别层。";
     layers_to_transform: Option<Vec<usize>> = None, Kind::List, script: Files,
         "Layers that get adapters, counted from 0; not given: all.",
@@ -347,7 +347,7 @@ Adapter {
     rank_pattern: Vec<(String, usize)> = Vec::new(), Kind::Patterns { whole: true }, script: Files,
         "Ranks of single modules that differ from lora_r.",
         "个别模块与 lora_r 不同的秩。",
-        "Seldom needed: one rank everywhere is a good start.",
+        "Rarely needed: one rank everywhere is a good start.",
         "很少需要：所有层用同一个秩即可。";
     alpha_pattern: Vec<(String, f64)> = Vec::new(), Kind::Patterns { whole: false }, script: Files,
         "Alphas of single modules that differ from lora_alpha.",
@@ -362,13 +362,13 @@ Adapter {
     use_dora: bool = false, Kind::Flag, script: Files,
         "DoRA: train magnitude and direction of each weight vector separately.",
         "DoRA：分别训练每个权重向量的大小和方向。",
-        "Try it where r must be small: its paper reports 2 to 4 points over LoRA on common sense. Steps take longer.",
-        "秩必须取小时可一试：其论文在常识任务上比 LoRA 高 2 到 4 个百分点。每步更慢。";
+        "Try it where r must be small: its paper reports 1 to 4 points over LoRA on commonsense tasks. Steps take longer.",
+        "秩必须取小时可一试：其论文在常识任务上比 LoRA 高 1 到 4 个百分点。每步更慢。";
     loraplus_lr_ratio: Option<f64> = None, above(0.0, 1e6), script: Setting,
         "LoRA+: learning rate of B divided by that of A; not given: 1.",
         "LoRA+：B 与 A 的学习率之比；不填则为 1。",
-        "16 is its paper's choice for hard tasks; lower learning_rate to match, and watch the first losses.",
-        "论文在较难任务上取 16；请相应降低 learning_rate，并留意最初的损失。";
+        "16 is PEFT's example, more for harder tasks; lower learning_rate to match, and watch the first losses.",
+        "PEFT 示例取 16，任务越难可越大；请相应降低 learning_rate，并留意最初的损失。";
     loraplus_lr_embedding: f64 = 1e-6, above(0.0, 1.0), script: Setting,
         "With loraplus_lr_ratio, the learning rate of adapters on embeddings.",
         "设置了 loraplus_lr_ratio 时，词嵌入上适配器的学习率。",
@@ -378,7 +378,7 @@ Adapter {
         "Linear layers, embeddings or lm_head to train in full and save with the adapter.",
         "完整训练并随适配器一起保存的线性层、词嵌入或 lm_head。",
         "A classifier's head is among them anyway. embed_tokens and lm_head for new tokens; they are large.",
-        "分类头总是包含在内。新增词元时可加 embed_tokens 和 lm_head，但它们很大。";
+        "分类头总是包含在内。新增 token 时可加 embed_tokens 和 lm_head，但它们很大。";
     trainable_token_indices: Option<TokenIndices> = None, Kind::TokenIds, script: Files,
         "Token ids whose rows of the embedding are trained, the others frozen; by module: {embed_tokens: [5, 6]}.",
         "训练词嵌入中这些 token（按 id）的行，其余行冻结；也可按模块指定：{embed_tokens: [5, 6]}。",
@@ -463,7 +463,7 @@ Training {
     divergence: DivergenceAction = DivergenceAction::Warn, DivergenceAction::KIND, resume: Said,
         "When the loss stays above its start, or the gradient explodes or is 0: warn, stop the run, or off.",
         "损失持续高于起始值，或梯度爆炸、为 0 时：warn（提醒）、stop（停止训练）或 off（不检查）。",
-        "warn; stop for runs that nobody watches. A loss that is no number ends the run in any case.",
+        "warn; stop for unattended runs. A loss of NaN ends the run in any case.",
         "建议 warn；无人看管时用 stop。损失变为 NaN 时训练总会停止。";
     seed: u64 = 42, SEED, script: Setting,
         "Random seed of adapter initialisation, dropout and, without data_seed, split and order.",
@@ -492,7 +492,7 @@ Schedule {
     num_cycles: f64 = 1.0, above(0.0, 1e6), script: Setting,
         "Cycles of cosine_with_restarts.",
         "cosine_with_restarts 的周期数。",
-        "1 to 4; each restart shakes the model out of where it settled.",
+        "1 to 4; each restart moves the model out of its current minimum.",
         "1 到 4；每次重启都会让模型跳出当前位置。";
     power: f64 = 1.0, above(0.0, 100.0), aliases: ["lr_power"], script: Setting,
         "Power of the polynomial schedule; 1 is a straight line.",
@@ -515,12 +515,12 @@ Output {
     overwrite_output_dir: bool = false, Kind::Flag, resume: Silent, sweep: Refused, script: Files,
         "Start over in an output_dir that holds another run: its checkpoints are removed, its files replaced.",
         "在已有其他训练结果的 output_dir 中重新开始：删除其中的检查点，替换其中的文件。",
-        "Off: without it such a folder is refused. Prefer a new folder, or resume_from_checkpoint to go on.",
+        "Off: without it such a folder is refused. Prefer a new folder, or resume_from_checkpoint to continue.",
         "建议关闭：关闭时会拒绝已有训练结果的文件夹。最好换新文件夹，或用 resume_from_checkpoint 继续训练。";
     resume_from_checkpoint: Option<String> = None, Kind::PathOrNewest, resume: Silent, sweep: Refused, script: Files,
-        "Go on from this folder checkpoint-N; true takes the newest whole one in output_dir.",
+        "Continue from this checkpoint-N folder; true takes the newest complete one in output_dir.",
         "从 checkpoint-N 文件夹继续训练；true 表示 output_dir 中最新的完整检查点。",
-        "Leave the run file as it was: the run goes on exactly, and refuses settings or data that changed.",
+        "Leave the run file unchanged: the run continues exactly, and refuses changed settings or data.",
         "其余设置保持不变：训练会精确地继续；若设置或数据有改动则会拒绝。";
     logging_strategy: Interval = Interval::Steps, Interval::KIND, resume: Said, script: Files,
         "When to log: every logging_steps steps, each epoch, or never.",
@@ -551,12 +551,12 @@ Output {
     save_steps: f64 = 500.0, Kind::StepsOrShare { min: 0 }, unit: Steps, resume: Said, sweep: Unoffered, script: Files,
         "Save a checkpoint every so many steps, or such a share of the run; 0 only at the end.",
         "每隔多少步（或全程的多大比例）保存一次检查点；0 表示只在结束时保存。",
-        "As many steps as you can bear to lose.",
-        "取您能承受丢失的步数。";
+        "As many steps as you can afford to lose.",
+        "取可以承受丢失的步数。";
     predict_with_generate: bool = false, Kind::Flag, sweep: Refused,
         "Generate answers to validation rows and score them against the references (ROUGE-L, chrF).",
         "为验证集生成回答，并与参考答案比较评分（ROUGE-L、chrF）。",
-        "On for a last look at answers that are right in one wording only; each costs as much time as writing it in a chat.",
+        "On if answers have one right wording; each costs as much time as generating it in a chat.",
         "答案措辞固定时可开启以检查效果；每条回答的耗时与聊天中生成一次相同。";
     max_predict_samples: Option<usize> = None, from(1), unit: Rows, sweep: Refused,
         "Number of validation rows to generate for (the first ones; not given: 32 in a run, all in `predict`).",

@@ -18,9 +18,9 @@ pub(super) static REASONS: &[(&str, &str, &str)] = &[
     (
         "bnb_4bit_quant_type",
         "NF4 puts its 16 values at the quantiles of a normal distribution, because trained weights are nearly normal. The QLoRA paper \
-         (Dettmers et al. 2023) gives a mean perplexity of 27.4 with NF4 and 31.1 with FP4 (E2M1).",
+         (Dettmers et al. 2023) gives a mean perplexity of 27.4 with NF4 and double quantization, and 31.1 with FP4 (E2M1).",
         "NF4 的 16 个取值位于正态分布的分位数上，因为训练好的权重接近正态分布。QLoRA 论文（Dettmers 等，2023）的平均困惑度：\
-         NF4 为 27.4，FP4（E2M1）为 31.1。",
+         NF4 加双重量化为 27.4，FP4（E2M1）为 31.1。",
     ),
     (
         "bnb_4bit_use_double_quant",
@@ -39,53 +39,54 @@ pub(super) static REASONS: &[(&str, &str, &str)] = &[
     ),
     (
         "fp8_scale",
-        "The scale moves the weights into the narrow range of the format: E4M3 ends at 448. One a row costs next to nothing and keeps \
-         a large row from coarsening the others. Blocks of 128 x 128 are what DeepSeek-V3 (2024) was trained with.",
+        "The scale moves the weights into the narrow range of the format: E4M3 ends at 448. One per row costs almost nothing and \
+         keeps a row of large values from reducing the precision of others. Blocks of 128 x 128 are what DeepSeek-V3 (2024) was \
+         trained with.",
         "缩放系数把权重移到该格式的狭窄范围内：E4M3 的最大值为 448。每行一个系数几乎不占空间，又能避免某一行的大数值影响其他行的精度。\
          DeepSeek-V3（2024）训练时用的是 128 x 128 的块。",
     ),
     (
         "hidden_size",
-        "Capacity has to match the data: too small underfits, too large learns the rows by heart, which shows as a training loss far \
-         below the validation loss (Goodfellow et al. 2016, chapter 5). A layer's weights grow with the square of the width. Double \
-         it while the validation loss still falls.",
+        "Capacity has to match the data: too small underfits, too large memorizes the rows, which shows as a training loss far below \
+         the validation loss (Goodfellow et al. 2016, chapter 5). A layer's weights grow with the square of the width. Double it \
+         while the validation loss still falls.",
         "容量要与数据匹配：太小会欠拟合，太大则死记样本，表现为训练损失远低于验证损失（Goodfellow 等，2016，第 5 章）。\
          每层的权重数随宽度平方增长。验证损失仍在下降时再加倍。",
     ),
     (
         "num_hidden_layers",
-        "A linear model is the honest rival, and 0 layers make small_mlp one. On tables of medium size deep networks often lose to \
-         tree models (Grinsztajn et al. 2022), so that more layers are seldom the lever. Each layer also has the gradient go farther.",
-        "线性模型是最起码的对手，small_mlp 取 0 层就是线性模型。在中等规模的表格上，深层网络常常不如树模型（Grinsztajn 等，2022），\
+        "Compare with a linear model: 0 layers make small_mlp one. On tables of medium size deep networks often lose to tree models \
+         (Grinsztajn et al. 2022), so more layers seldom help. Each layer also lengthens the path of the gradient.",
+        "请先与线性模型比较：small_mlp 取 0 层就是线性模型。在中等规模的表格上，深层网络常常不如树模型（Grinsztajn 等，2022），\
          增加层数很少有用。层数越多，梯度要走的路也越长。",
     ),
     (
         "hidden_act",
-        "The rule: ReLU or GELU in hidden layers, tanh in recurrent ones, sigmoid or softmax at the output. The slope of sigmoid is \
+        "As a rule, ReLU or GELU in hidden layers, tanh in recurrent ones, sigmoid or softmax at the output. The slope of sigmoid is \
          0.25 at most, so that gradients shrink from layer to layer (Glorot and Bengio 2010). GELU (Hendrycks and Gimpel 2016) is \
-         what GPT-2 and BERT have.",
+         used by GPT-2 and BERT.",
         "惯例：隐藏层用 ReLU 或 GELU，循环网络用 tanh，输出用 sigmoid 或 softmax。sigmoid 的斜率最大只有 0.25，\
          梯度会逐层变小（Glorot 和 Bengio，2010）。GPT-2 和 BERT 用的是 GELU（Hendrycks 和 Gimpel，2016）。",
     ),
     (
         "hidden_dropout_prob",
         "Dropout sets random units to 0 in training, so that none relies on another (Srivastava et al. 2014). It slows learning: with \
-         much data or a short run it only costs. BERT was pretrained with 0.1.",
+         much data or a short run it only has a cost. BERT was pretrained with 0.1.",
         "dropout 在训练时随机把一些单元置零，使它们不互相依赖（Srivastava 等，2014）。它会减慢学习：数据多或训练短时只有代价。\
          BERT 预训练时取 0.1。",
     ),
     (
         "patch_size",
         "ViT cuts an image into patches and reads each as a token (Dosovitskiy et al. 2021); PatchTST does so with series (Nie et al. \
-         2023). Half the side makes four times the tokens, and attention costs the square of their number.",
+         2023). Halving the side of an image patch gives four times the tokens, and attention costs the square of their number.",
         "ViT 把图像切成小块，每块作为一个 token（Dosovitskiy 等，2021）；PatchTST 对时间序列也是如此（Nie 等，2023）。边长减半，\
          token 数变为四倍，而注意力的代价随其平方增长。",
     ),
     (
         "classifier_pooling",
-        "BERT's classifier reads the token cls. Sentence-BERT (Reimers and Gurevych 2019) compared poolings and found mean best: 80.8 \
-         against 79.8 with cls. A model that was trained with one gives poor vectors with the other, so that its own modules.json \
-         decides where it has one.",
+        "BERT's classifier reads the [CLS] token. Sentence-BERT (Reimers and Gurevych 2019) compared poolings and found mean best: \
+         80.8 against 79.8 with cls. A model that was trained with one gives poor vectors with the other, so its modules.json decides \
+         if it has one.",
         "BERT 的分类器读取 cls。Sentence-BERT（Reimers 和 Gurevych，2019）比较后发现平均最好：80.8，而 cls 为 79.8。\
          用一种池化训练的模型换成另一种，向量会变差，因此模型带有 modules.json 时以它为准。",
     ),
@@ -93,7 +94,7 @@ pub(super) static REASONS: &[(&str, &str, &str)] = &[
         "classifier_hidden_size",
         "On a good representation one linear layer is often enough: that is what the linear probe measures. Tuning changes the \
          representation itself, so that a hidden layer adds little; BERT (Devlin et al. 2019) is tuned with one linear layer on the \
-         pooled token. It helps where the base stays frozen.",
+         pooled token. It helps if the base is frozen.",
         "表示足够好时，一个线性层往往就够了，线性探针测的正是这一点。微调会改变表示本身，隐藏层帮助不大；BERT（Devlin 等，2019）\
          微调时只在池化向量上加一个线性层。基座冻结时它才有用。",
     ),
@@ -106,15 +107,15 @@ pub(super) static REASONS: &[(&str, &str, &str)] = &[
     ),
     (
         "classifier_dropout",
-        "A few hundred rows can be learnt by heart by a head of thousands of weights; dropout hides another part of the vector in \
-         each step (Srivastava et al. 2014). BERT has 0.1 in front of its classifier. Many rows are a better guard.",
+        "A head of thousands of weights can memorize a few hundred rows; dropout hides a random part of the vector in each step \
+         (Srivastava et al. 2014). BERT has 0.1 before its classifier. More rows help more.",
         "几百条样本会被几千个权重的输出头死记；dropout 每步随机遮住向量的一部分（Srivastava 等，2014）。BERT 在分类器前取 0.1。\
          数据多才是更好的防线。",
     ),
     (
         "head_init",
         "A random head sends random gradients into pretrained layers and distorts them. Kumar et al. (2022) trained the head first \
-         and then everything: on average 1% better than full tuning on data of the same kind and 10% better on data of another. The \
+         and then everything: on average 1% better than full fine-tuning in distribution and 10% better out of distribution. The \
          probe is one of the baselines anyway.",
         "随机的输出头会把随机梯度传入预训练层并破坏特征。Kumar 等（2022）先训练头再训练全部：与直接全参数微调相比，\
          同分布数据平均高 1%，分布外数据高 10%。线性探针本来就是基线之一。",
@@ -122,7 +123,7 @@ pub(super) static REASONS: &[(&str, &str, &str)] = &[
     (
         "problem_type",
         "Whole numbers can be names of classes or quantities, and the data do not say which. As classes, to take a 5 for a 1 is no \
-         worse than for a 4; as quantities it is sixteen times as bad by the squared error. The words are those of transformers' \
+         worse than for a 4; as quantities it is sixteen times as bad by the squared error. The values are those of transformers' \
          configuration.",
         "整数既可能是类别，也可能是数量，数据本身说明不了。作为类别，把 5 判成 1 与判成 4 一样错；作为数量，\
          前者的平方误差是后者的十六倍。取值与 transformers 的配置相同。",
@@ -130,17 +131,17 @@ pub(super) static REASONS: &[(&str, &str, &str)] = &[
     (
         "scale_targets",
         "Gradients of the squared error grow with the numbers: prices in thousands make the first steps huge. With mean 0 and \
-         deviation 1 the usual learning rates fit (the reasoning of LeCun et al. 1998 on inputs). Scores are told in the data's own \
+         deviation 1 the usual learning rates fit (the reasoning of LeCun et al. 1998 on inputs). Scores are reported in the original \
          units.",
         "平方误差的梯度随数值增大：以千计的价格会让最初几步过大。标准化为均值 0、标准差 1 之后，\
          常用的学习率才适用（LeCun 等 1998 年对输入的论证）。得分仍以原来的单位给出。",
     ),
     (
         "scale_inputs",
-        "Inputs of like size are learnt from at like speed (LeCun et al. 1998, Efficient BackProp). A row of a series keeps its shape \
-         and loses its level, as in the UCR archive. Mean and deviation come from training rows only: those of all rows would leak \
-         the validation rows.",
-        "各输入的大小相近，学习速度才相近（LeCun 等，1998）。序列按行标准化时保留形状、去掉水平，与 UCR 数据集的做法一致。\
+        "Inputs of similar size are learnt at similar speed (LeCun et al. 1998, Efficient BackProp). A row of a series keeps its \
+         shape and loses its level, as in most of the UCR archive. Mean and deviation come from training rows only: those of all rows \
+         would leak the validation rows.",
+        "各输入的大小相近，学习速度才相近（LeCun 等，1998）。序列按行标准化时保留形状、去掉水平，与 UCR 多数数据集的做法一致。\
          均值和标准差只取自训练数据，否则会泄漏验证数据。",
     ),
     (
@@ -154,24 +155,24 @@ pub(super) static REASONS: &[(&str, &str, &str)] = &[
     (
         "drop_rows",
         "Without duplicates language models wrote memorised text ten times less often and needed fewer steps (Lee et al. 2022). A row \
-         in both splits is scored from memory, so that the score flatters. Northcutt et al. (2021) found 3.3% wrong labels on average \
+         in both splits is scored from memory, so the score is too good. Northcutt et al. (2021) found 3.3% wrong labels on average \
          in the test sets of ten well-known benchmarks.",
         "去重后，语言模型输出背诵文本的频率降为十分之一，所需步数也更少（Lee 等，2022）。\
-         同时出现在训练集和验证集的样本相当于开卷考试，得分虚高。Northcutt 等（2021）\
+         同时出现在训练集和验证集的样本靠记忆就能答对，得分虚高。Northcutt 等（2021）\
          在十个常用基准的测试集中平均发现 3.3% 的错误标签。",
     ),
     (
         "mask_personal",
-        "Language models write out rare texts of their training data word by word, telephone numbers among them (Carlini et al. 2021), \
-         the more often a text stands there (Carlini et al. 2023). A placeholder keeps the shape of the sentence. Patterns find what \
-         has a fixed form, no names: read some rows yourself.",
+        "Language models can repeat rare texts of their training data verbatim, such as phone numbers (Carlini et al. 2021), more so \
+         if a text occurs often (Carlini et al. 2023). A placeholder keeps the shape of the sentence. Patterns find data of a fixed \
+         form, but not names: read some rows yourself.",
         "语言模型会逐字写出训练数据中的罕见文本，包括电话号码（Carlini 等，2021），同一文本出现越多越容易被背出（Carlini 等，2023）。\
          占位符保留句子的形式，去掉隐私内容。规则只能识别格式固定的信息，识别不了姓名，请自行抽查几条。",
     ),
     (
         "header",
-        "Where no row names the columns, the first row would be taken for their names and would be missing from the data. Told from the \
-         rows, it is a guess: names are short texts that do not repeat below. Look at the first row of the preview.",
+        "Without a row of names, the first row would be read as names and be missing from the data. Detection is a guess: names are \
+         short texts that do not repeat below. Check the first row of the preview.",
         "没有表头时，若把第一行当作列名，这条数据就丢失了。自动判断只是猜测：列名通常是较短且不再重复出现的文本。请在预览中核对第一行。",
     ),
     (
@@ -182,34 +183,34 @@ pub(super) static REASONS: &[(&str, &str, &str)] = &[
     ),
     (
         "prompt_columns",
-        "Columns are found by whole words of their names, as in Alpaca's and OpenAI's files. Names of one's own are not guessed: a wrong \
-         guess would train on the wrong column without an error (Unsloth had that with a column called context).",
-        "程序按列名中的完整单词识别列（如 Alpaca、OpenAI 的格式），自定义的列名不会猜测：猜错时不会报错，却会在错误的列上训练（Unsloth \
-         曾把名为 context 的列认错）。",
+        "Columns are found by whole words of their names, as in Alpaca's and OpenAI's files. Other names are not guessed: a wrong \
+         guess would train on the wrong column without an error (Unsloth Studio had that in 2026 with a column called context).",
+        "程序按列名中的完整单词识别列（如 Alpaca、OpenAI 的格式），其他列名不会猜测：猜错时不会报错，\
+         却会在错误的列上训练（Unsloth Studio 2026 年曾把名为 context 的列认错）。",
     ),
     (
         "completion_column",
-        "The answer alone is learnt (completion_only_loss), so that this column decides what the model will write. Texts that are merely \
-         continued need no prompt: everything is learnt then.",
+        "Only the answer is trained on (completion_only_loss), so this column decides what the model will write. Plain text to \
+         continue needs no prompt: all of it is trained on.",
         "只有回答参与训练（completion_only_loss），因此这一列决定模型学会写什么。单纯续写的文本不需要提示列，此时全部内容都参与训练。",
     ),
     (
         "system_column",
-        "A chat template puts the system prompt before everything else. Some templates have a default of their own where there is none; ask \
-         the model later with the prompt that it was trained with.",
+        "A chat template puts the system prompt before everything else. Some templates have a default if there is none; use the model \
+         later with the prompt that it was trained with.",
         "对话模板会把系统提示词放在最前面；没有提供时，部分模板会使用自带的默认值。之后提问时，请使用与训练时相同的系统提示词。",
     ),
     (
         "text_columns",
         "The model sees these columns and nothing else. One that gives the answer away, such as a number that goes with the label, is \
-         learnt in place of the text: leakage (Kaufman et al. 2012). Two columns are read as a pair, as BERT was pretrained (Devlin \
-         et al. 2019).",
+         learnt instead of the text: leakage (Kaufman et al. 2012). Two columns are read as a pair, as BERT was pretrained (Devlin et \
+         al. 2019).",
         "模型只能看到这些列。若某一列泄露了答案（例如与标签对应的编号），模型会学它而不是学文本，即数据泄漏（Kaufman 等，2012）。\
          两列按句对读取，与 BERT 的预训练一致（Devlin 等，2019）。",
     ),
     (
         "label_columns",
-        "What is learnt is what stands here, errors too: networks first learn the rule and then the exceptions by heart (Arpit et al. \
+        "The model learns these labels, errors included: networks first learn the rule and then memorize the exceptions (Arpit et al. \
          2017). Columns of 0 and 1 are independent questions, each with a binary cross-entropy; columns of numbers are learnt \
          together.",
         "学到的就是这里的内容，错误也不例外：网络先学规律，再死记例外（Arpit 等，2017）。多个 0/1 列是相互独立的判断，\
@@ -218,16 +219,16 @@ pub(super) static REASONS: &[(&str, &str, &str)] = &[
     (
         "forecast_window",
         "The window has to hold what repeats: with 12 months a model sees the same month of last year. A random split would show it \
-         the future, so that the end is held out (Hyndman and Athanasopoulos, Forecasting, chapter 5). The rival is the last value, \
-         which is hard to beat on a random walk.",
+         the future, so the end is held out (Hyndman and Athanasopoulos, Forecasting, 3rd edition, chapter 5). The baseline is the last \
+         value, which is hard to beat on a random walk.",
         "窗口应包含重复的周期：12 个月的窗口能看到去年同月。随机划分会让模型看到未来，\
-         因此留出的是末尾（Hyndman 和 Athanasopoulos《预测：方法与实践》第 5 章）。对手是上一个值，在随机游走上很难胜过。",
+         因此留出的是末尾（Hyndman 和 Athanasopoulos《预测：方法与实践》第 3 版第 5 章）。基线是上一个值，在随机游走上很难超过。",
     ),
     (
         "val_size",
         "The validation score is an estimate: an accuracy of 0.9 on 100 rows has a 95% interval of about ±0.06, from 1.96 · √(p(1 − \
-         p) / n). With few rows the best of several runs is a matter of luck. Cross-validation uses small data better, at the cost of \
-         several runs (Kohavi 1995).",
+         p) / n). With few rows, which of several runs is best is a matter of luck. Cross-validation uses small data better, at the \
+         cost of several runs (Kohavi 1995).",
         "验证得分只是估计：100 条上 0.9 的准确率，95% 置信区间约为 ±0.06，即 1.96 · √(p(1 − p) / n)。样本太少时，\
          多次训练中谁最好全凭运气。数据少时交叉验证更有效，代价是多次训练（Kohavi，1995）。",
     ),
@@ -240,18 +241,18 @@ pub(super) static REASONS: &[(&str, &str, &str)] = &[
     ),
     (
         "cutoff_len",
-        "Activations grow with the length, and attention's work with its square. What is cut is not learnt: where the answer stands \
-         at the end, the cut takes it, and a row without a trained token is refused. LLaMA-Factory has 2048, TRL 1024; your longest \
-         row decides.",
+        "Activations grow with the length, and attention's work with its square. What is cut off is not learnt: an answer at the end \
+         is lost first, and a row without a trained token is refused. LLaMA-Factory's default is 2048, TRL's 1024; your longest row \
+         decides.",
         "激活随长度增长，注意力的计算量随长度平方增长。截掉的内容学不到：答案若在末尾就会被截掉，没有可训练 token 的样本会被拒绝。\
          LLaMA-Factory 默认 2048，TRL 默认 1024；应以最长样本为准。",
     ),
     (
         "packing",
-        "Padding is computed and thrown away. Krell et al. (2021) packed BERT's pretraining twice as fast with the same quality, \
-         where half of the tokens had been padding. It holds only if attention and positions do not cross from one example into the \
-         next, as here.",
-        "填充部分计算后就被丢弃。Krell 等（2021）的 BERT 预训练中约一半 token 是填充，拼接后速度快一倍而质量不变。\
+        "Padding is computed and thrown away. In BERT's pretraining up to half of the tokens are padding, and packing made it twice \
+         as fast at the same quality (Krell et al. 2021). It holds only if attention and positions do not cross from one example into \
+         the next, as here.",
+        "填充部分计算后就被丢弃。BERT 预训练中最多有一半 token 是填充，拼接后速度快一倍而质量不变（Krell 等，2021）。\
          前提是注意力和位置不跨越样本，这里即是如此。",
     ),
     (
@@ -279,95 +280,98 @@ pub(super) static REASONS: &[(&str, &str, &str)] = &[
     ),
     (
         "finetuning_type",
-        "LoRA on all layers matches full tuning on data of instruction size ('LoRA Without Regret', Schulman et al. 2025), at two \
-         thirds of the work of a step. Full tuning holds a gradient and two averages for every weight. It learns more from large \
-         data, and forgets more (Biderman et al. 2024).",
+        "LoRA on all layers matches full fine-tuning on instruction data ('LoRA Without Regret', Schulman et al. 2025), at two thirds \
+         of the work of a step. Full fine-tuning holds a gradient and two averages for every weight. It learns more from large data, \
+         and forgets more (Biderman et al. 2024).",
         "在指令数据的规模上，所有层加 LoRA 与全参数微调相当（Schulman 等，2025），每步计算量约为三分之二。\
          全参数微调要为每个权重保存梯度和两个统计量；数据很多时学得更多，遗忘也更多（Biderman 等，2024）。",
     ),
     (
         "lora_r",
-        "More rank helps little: torchtune, Llama2-7B on truthfulqa, has 0.508 at r 8 and 0.514 at r 64; PEFT's MetaMathQA benchmark \
-         (3B) 47.8% at r 32 and 47.4% at r 64. Unsloth's guide takes 16 to 32, LLaMA-Factory 8. Which layers have an adapter matters \
-         more.",
-        "提高秩帮助很小：torchtune 用 Llama2-7B 在 truthfulqa 上测得 r=8 为 0.508，r=64 为 0.514；PEFT 的 MetaMathQA 基准（3B）\
-         r=32 为 47.8%，r=64 为 47.4%。Unsloth 指南取 16 到 32，LLaMA-Factory 取 8。哪些层加适配器更重要。",
+        "With adapters on all layers more rank adds little: torchtune, Llama2-7B on truthfulqa, has 0.508 at r 8 and 0.514 at r 64 (q \
+         and v alone: 0.475 and 0.504); PEFT's MetaMathQA benchmark (3B, q and v) 47.8% at r 32, 47.4% at r 64. Unsloth's guide takes \
+         16 to 32, LLaMA-Factory 8, TRL's page on 'LoRA Without Regret' 256.",
+        "各层都加适配器时，提高秩帮助很小：torchtune（Llama2-7B，truthfulqa）r=8 为 0.508，r=64 为 0.514（仅 q、\
+         v 为 0.475 和 0.504）；PEFT 的 MetaMathQA 基准 r=32 为 47.8%，r=64 为 47.4%。Unsloth 取 16 到 32，LLaMA-Factory 取 8。",
     ),
     (
         "lora_alpha",
         "The adapter's change is multiplied by alpha / r, so that alpha acts much like the learning rate. Sources disagree: \
-         LLaMA-Factory takes 2r, Unsloth r or 2r, QLoRA's paper 16 at r 64. With batch and rate tuned such gains often vanish (arXiv \
-         2602.09492): keep one rule and turn learning_rate.",
+         LLaMA-Factory takes 2r, Unsloth r or 2r, QLoRA's paper 16 at r 64, TRL's page on 'LoRA Without Regret' 16 at r 256. Keep one \
+         rule and tune learning_rate.",
         "适配器的改动要乘以 alpha / r，因此 alpha 的作用与学习率相近。各方取值不同：LLaMA-Factory 取 2r，Unsloth 取 r 或 2r，\
-         QLoRA 论文在 r=64 时取 16。批大小和学习率调好后差别往往消失（arXiv 2602.09492）：固定一种取法，调 learning_rate 即可。",
+         QLoRA 论文在 r=64 时取 16，TRL 关于 LoRA Without Regret 的页面在 r=256 时取 16。固定一种取法，调 learning_rate 即可。",
     ),
     (
         "lora_dropout",
         "Sources disagree: 0 for Unsloth, whose fast path needs it, 0.05 in many recipes, 0.1 for 7B in QLoRA's paper (Dettmers et \
-         al. 2023). It guards small data from being learnt by heart, which takes several epochs to happen. Look at the gap between \
-         both losses first.",
+         al. 2023). It reduces memorizing of small data, which takes several epochs to happen. Look at the gap between training and \
+         validation loss first.",
         "各方取值不同：Unsloth 取 0（其加速路径要求），许多方案取 0.05，QLoRA 论文（Dettmers 等，2023）7B 模型取 0.1。\
          它防止死记小数据，而这要好几轮才会发生。请先看两条损失曲线的差距。",
     ),
     (
         "target_modules",
         "Adapters on attention alone do worse even at a higher rank (TRL's page on 'LoRA Without Regret'). torchtune, Llama2-7B on \
-         truthfulqa: q and v 0.475 at r 8 and 0.504 at r 64; all layers 0.508 at r 8. PEFT adapts few modules by default, for the \
-         sake of memory.",
-        "只在注意力层加适配器，即使提高秩也更差（TRL 关于 LoRA Without Regret 的页面）。torchtune 用 Llama2-7B 在 truthfulqa 上测得：\
-         q、v 在 r=8 为 0.475，r=64 为 0.504；全部层 r=8 为 0.508。PEFT 默认只选少数模块，是为了节省显存。",
+         truthfulqa: q and v 0.475 at r 8 and 0.504 at r 64; all layers 0.508 at r 8. PEFT's default is q and v in most models, as in \
+         LoRA's paper (Hu et al. 2021).",
+        "只在注意力层加适配器，即使提高秩也更差（TRL 关于 LoRA Without Regret 的页面）。\
+         torchtune 用 Llama2-7B 在 truthfulqa 上测得：q、v 在 r=8 为 0.475，r=64 为 0.504；全部层 r=8 为 0.508。\
+         PEFT 对多数模型默认只选 q、v，与 LoRA 论文一致（Hu 等，2021）。",
     ),
     (
         "exclude_modules",
-        "All linear layers are the measured default, so that taking one out wants a reason: its size, or a program that cannot load \
-         an adapter there. The field is that of PEFT's LoraConfig. all-linear leaves out lm_head by itself, as in PEFT.",
+        "All linear layers are the measured default, so leaving one out needs a reason: its size, or a program that cannot load an \
+         adapter there. The field is that of PEFT's LoraConfig. all-linear never includes lm_head, as in PEFT.",
         "为所有线性层加适配器是经过实测的默认做法，排除某一层需要理由：它太大，或目标程序无法加载它的适配器。\
          该字段与 PEFT 的 LoraConfig 相同。与 PEFT 一样，all-linear 本来就不含 lm_head。",
     ),
     (
         "layers_to_transform",
         "Gradients pass through every layer above the lowest adapter: leaving out lower layers saves their backward pass, leaving out \
-         upper ones saves little. General features lie in the lower layers and those of the task in the upper ones (Yosinski et al. \
+         upper ones saves little. In image networks lower layers are general and upper ones specific to the task (Yosinski et al. \
          2014). The field is that of PEFT's LoraConfig.",
-        "梯度要经过最低的适配器以上的每一层：去掉低层可省去它们的反向传播，去掉高层省得很少。通用特征在低层，\
-         与任务有关的特征在高层（Yosinski 等，2014）。该字段与 PEFT 的 LoraConfig 相同。",
+        "梯度要经过最低的适配器以上的每一层：去掉低层可省去它们的反向传播，去掉高层省得很少。在图像网络中，低层的特征通用，\
+         高层的特征与任务有关（Yosinski 等，2014）。该字段与 PEFT 的 LoraConfig 相同。",
     ),
     (
         "rank_pattern",
-        "AdaLoRA (Zhang et al. 2023) gives more rank to modules that matter more and gains a little. There is little to gain: \
-         torchtune's truthfulqa moves from 0.508 to 0.514 when every rank grows from 8 to 64. The field is that of PEFT's LoraConfig.",
-        "AdaLoRA（Zhang 等，2023）给更重要的模块更高的秩，略有提升。提升空间很小：torchtune 在 truthfulqa 上把所有秩从 8 提到 64，\
+        "AdaLoRA (Zhang et al. 2023) gives more rank to modules that matter more, and reports small gains. torchtune's truthfulqa \
+         moves only from 0.508 to 0.514 when every rank grows from 8 to 64. The field is that of PEFT's LoraConfig.",
+        "AdaLoRA（Zhang 等，2023）给更重要的模块更高的秩，报告略有提升。torchtune 在 truthfulqa 上把所有秩从 8 提到 64，\
          只从 0.508 升到 0.514。该字段与 PEFT 的 LoraConfig 相同。",
     ),
     (
         "alpha_pattern",
-        "A module's step is its alpha divided by its rank: with another rank and the same alpha it changes without a word. The field \
-         is that of PEFT's LoraConfig; most runs need neither pattern.",
-        "模块的步长是 alpha 除以秩：只改秩而不改 alpha，步长会悄悄改变。该字段与 PEFT 的 LoraConfig 相同；多数训练两者都不需要。",
+        "A module's change is scaled by its alpha divided by its rank: another rank with the same alpha changes that scale silently. \
+         The field is that of PEFT's LoraConfig; most runs need neither pattern.",
+        "模块的改动按 alpha 除以秩缩放：只改秩而不改 alpha，缩放会悄悄改变。该字段与 PEFT 的 LoraConfig 相同；\
+         多数训练两者都不需要。",
     ),
     (
         "use_rslora",
         "With alpha / r the change shrinks as r grows, so that high ranks learn no more than low ones; with alpha / √r it does not \
-         (Kalajdzievski 2023). PEFT's MetaMathQA benchmark at r 64: 51.3% with it, 47.4% without, and more forgotten. At r 8 it is a \
-         step 2.8 times as large.",
+         (Kalajdzievski 2023). PEFT's MetaMathQA benchmark at r 64: 51.3% with it (scale 8), 47.4% without (scale 2), and more \
+         forgotten. At r 8 it is a step 2.8 times as large.",
         "用 alpha / r 时，秩越大改动越小，高秩并不比低秩学得多；用 alpha / √r 则不会（Kalajdzievski，2023）。\
-         PEFT 的 MetaMathQA 基准 r=64：开启为 51.3%，关闭为 47.4%，但遗忘更多。r=8 时相当于步长放大 2.8 倍。",
+         PEFT 的 MetaMathQA 基准 r=64：开启为 51.3%（缩放 8），关闭为 47.4%（缩放 2），但遗忘更多。r=8 时相当于步长放大 2.8 倍。",
     ),
     (
         "use_dora",
-        "DoRA (Liu et al. 2024) splits a weight into length and direction, and reports 2 to 4 points over LoRA on commonsense tasks. \
-         PEFT's MetaMathQA benchmark found 46.9% against 47.8% of LoRA at r 32, for 26% more time. Measure it on your data before you \
-         pay for it.",
-        "DoRA（Liu 等，2024）把权重分解为长度和方向，报告在常识任务上比 LoRA 高 2 到 4 个百分点。\
-         PEFT 的 MetaMathQA 基准 r=32 则为 46.9%，LoRA 为 47.8%，且耗时多 26%。请先在自己的数据上测量。",
+        "DoRA (Liu et al. 2024) splits a weight into length and direction, and reports 1 to 4 points over LoRA on commonsense tasks. \
+         PEFT's MetaMathQA benchmark has 46.9% against LoRA's 47.8% at r 32, for 26% more time. With the rate tuned for each, \
+         variants end within 1 to 2% of LoRA (Lee et al. 2026, arXiv 2602.04998).",
+        "DoRA（Liu 等，2024）把权重分解为长度和方向，报告在常识任务上比 LoRA 高 1 到 4 个百分点。\
+         PEFT 的 MetaMathQA 基准 r=32 则为 46.9%，LoRA 为 47.8%，且耗时多 26%。各自调好学习率后，\
+         变体与 LoRA 相差 1% 到 2% 以内（Lee 等，2026，arXiv 2602.04998）。",
     ),
     (
         "loraplus_lr_ratio",
         "B starts at 0 and A at random values, and one rate for both is not efficient in wide models: LoRA+ (Hayou et al. 2024) \
-         reports 1 to 2% better scores and up to twice the speed with a larger rate for B. Part of that is the larger step: compare \
-         with learning_rate tuned.",
+         reports 1 to 2% better scores and up to twice the speed with a larger rate for B. A larger rate for all can look the same: \
+         compare with learning_rate tuned.",
         "B 从 0 开始，A 从随机值开始，宽模型中两者共用一个学习率效率不高：LoRA+（Hayou 等，2024）给 B 更大的学习率，\
-         报告得分高 1% 到 2%，速度最多快一倍。部分原因是步长更大：请与调好 learning_rate 的结果比较。",
+         报告得分高 1% 到 2%，速度最多快一倍。整体提高学习率也可能有类似效果：请与调好 learning_rate 的结果比较。",
     ),
     (
         "loraplus_lr_embedding",
@@ -378,26 +382,27 @@ pub(super) static REASONS: &[(&str, &str, &str)] = &[
     (
         "modules_to_save",
         "A new head has nothing pretrained to adapt, which is why PEFT trains it in full and saves it with the adapter. The same goes \
-         for rows of new tokens in embed_tokens and lm_head. Each weight here takes a gradient and two averages, and goes into the \
-         adapter's file whole.",
+         for rows of new tokens in embed_tokens and lm_head. Each weight here takes a gradient and two averages, and is stored in \
+         full in the adapter's file.",
         "新的输出头没有预训练权重可供适配，因此 PEFT 完整训练并随适配器保存。embed_tokens 和 lm_head 中新增 token 的行也是如此。\
          这里的每个权重都需要梯度和两个统计量，并完整写入适配器文件。",
     ),
     (
         "trainable_token_indices",
-        "A new special token has a row of the embedding that means nothing yet. PEFT's documentation recommends training those rows alone: \
-         beside LoRA they cost the width of the model a token, where `modules_to_save` trains and stores the whole table. A tied \
-         output matrix follows its rows.",
-        "新增的特殊 token 在词嵌入中的那一行还没有含义。PEFT 文档建议只训练这些行：与 LoRA 一起使用时，每个 token 只增加一行参数，\
-         而 `modules_to_save` 会训练并保存整张表。与词嵌入共享的输出矩阵会随之更新。",
+        "A new special token has a row of the embedding that means nothing yet. Training those rows alone is the cheapest way in \
+         PEFT's documentation: beside LoRA they cost the width of the model a token, where `modules_to_save` trains and stores the \
+         whole table. A tied output matrix follows its rows.",
+        "新增的特殊 token 在词嵌入中的那一行还没有含义。PEFT 文档中最省参数的做法是只训练这些行：与 LoRA 一起使用时，\
+         每个 token 只增加一行参数，而 `modules_to_save` 会训练并保存整张表。与词嵌入共享的输出矩阵会随之更新。",
     ),
     (
         "per_device_train_batch_size",
-        "A larger batch has a calmer gradient, and stops paying once the noise is not what limits (McCandlish et al. 2018). LoRA \
-         loses more from large batches than full tuning does: under 32 in effect suits it ('LoRA Without Regret', Schulman et al. \
-         2025). Contrastive losses want it large, because every other row is a negative.",
-        "批越大梯度越平稳，但噪声不再是瓶颈后就没有收益（McCandlish 等，2018）。LoRA 比全参数微调更怕大批次：\
-         有效批大小在 32 以下为宜（Schulman 等，2025）。对比学习则需要大批次，因为其他样本都是负样本。",
+        "A larger batch has less gradient noise, and stops paying once noise is not the limit (McCandlish et al. 2018). LoRA can lose \
+         more from large batches than full fine-tuning (Schulman et al. 2025): below 32, says TRL's page on it; Lee and Lee (2026, \
+         arXiv 2602.09492) tune it for each task. Contrastive losses gain from large ones.",
+        "批越大梯度噪声越小，但噪声不再是瓶颈后就没有收益（McCandlish 等，2018）。LoRA 可能比全参数微调更怕大批次（Schulman 等，\
+         2025）：TRL 的页面建议有效批大小小于 32；Lee 和 Lee（2026，arXiv 2602.09492）则按任务调整。对比学习需要大批次，\
+         因为其他样本都是负样本。",
     ),
     (
         "per_device_eval_batch_size",
@@ -424,48 +429,48 @@ pub(super) static REASONS: &[(&str, &str, &str)] = &[
     ),
     (
         "learning_rate",
-        "Best for LoRA is about 10 times the rate of full tuning, about 15 times in very short runs, nearly whatever the rank ('LoRA \
-         Without Regret', Schulman et al. 2025). Unsloth's guide and QLoRA's paper take 2e-4, BERT's full tuning about 2e-5, mlx-lm \
-         1e-5 with a large scale. No other setting decides as much: search for it.",
+        "Best for LoRA is about 10 times the rate of full fine-tuning, about 15 times in very short runs, nearly independent of the \
+         rank ('LoRA Without Regret', Schulman et al. 2025). Unsloth's guide and QLoRA's paper take 2e-4, BERT about 2e-5 for all \
+         weights, mlx-lm 1e-5 with a large scale. No other setting matters as much: search for it.",
         "LoRA 的最佳学习率约为全参数微调的 10 倍，极短的训练约 15 倍，几乎与秩无关（Schulman 等，2025）。\
          Unsloth 指南和 QLoRA 论文取 2e-4，BERT 全参数微调约 2e-5，mlx-lm 用 1e-5 配很大的缩放。它的影响最大，值得搜索。",
     ),
     (
         "num_train_epochs",
         "transformers and Stanford Alpaca take 3, large instruction data 1; LIMA (Zhou et al. 2023) took 15 on 1,000 examples and \
-         chose a checkpoint by reading. After the first pass the training loss falls whatever happens: only the validation loss \
-         tells. More passes waste compute, fewer stop short.",
+         chose a checkpoint by reading. After the first pass the training loss falls in any case: only the validation loss tells. \
+         More passes waste compute, fewer stop short.",
         "transformers 和 Stanford Alpaca 取 3，大规模指令数据取 1；LIMA（Zhou 等，2023）在 1,000 条上训练 15 轮，\
          靠人工阅读挑选检查点。第一轮之后训练损失总会下降，只有验证损失能说明问题。轮数多浪费算力，少则训练不足。",
     ),
     (
         "max_steps",
-        "A trial tells whether data, rate and memory hold, at a hundredth of the price. The best rate of a very short run is higher, \
-         about 15 times that of full tuning in place of 10 ('LoRA Without Regret', Schulman et al. 2025): do not carry it over to a \
-         long one.",
+        "A trial run shows whether data, rate and memory work, at a hundredth of the cost. The best rate of a very short run is \
+         higher, about 15 times that of full fine-tuning instead of 10 ('LoRA Without Regret', Schulman et al. 2025): do not use it \
+         for a long one.",
         "短时间试跑就能看出数据、学习率和显存是否合适，代价只有百分之一。极短的训练最佳学习率更高，\
          约为全参数微调的 15 倍而不是 10 倍（Schulman 等，2025）：不要直接用于长训练。",
     ),
     (
         "loss",
-        "Cross-entropy is the likelihood of the labels, and right for nearly all classes. Focal loss (Lin et al. 2017) turns down \
-         rows that are right already; it was made for one object in thousands of places, and makes probabilities less sure. MSE \
-         counts an outlier by its square, MAE and Huber do not.",
+        "Cross-entropy is the likelihood of the labels, and right for nearly all classes. Focal loss (Lin et al. 2017) down-weights \
+         rows that are already right; it was designed for detection, where objects are rare, and makes probabilities less confident. \
+         MSE counts an outlier by its square, MAE and Huber do not.",
         "交叉熵就是标签的似然，几乎适用于所有分类。focal loss（Lin 等，2017）降低已答对样本的权重，为目标极其稀少的检测任务而设计，\
          会使概率偏保守。MSE 按平方计入离群值，MAE 和 Huber 则不会。",
     ),
     (
         "optim",
         "AdamW (Loshchilov and Hutter 2019) keeps two averages a trained weight, 8 bytes. Stored in 8 bits by blocks they gave the \
-         same results on the benchmarks of Dettmers et al. (2022), in 2 bytes. LoRA trains about 1% of the weights, so that little is \
-         to be saved there.",
+         same results on the benchmarks of Dettmers et al. (2022), in 2 bytes. LoRA trains about 1% of the weights, so there is \
+         little to save.",
         "AdamW（Loshchilov 和 Hutter，2019）为每个可训练权重保存两个统计量，共 8 字节。Dettmers 等（2022）按块存为 8 位，只需 2 字节，\
          基准结果相同。LoRA 只训练约 1% 的权重，省不了多少。",
     ),
     (
         "weight_decay",
         "It shrinks each weight by rate × decay a step, whatever the gradient is (Loshchilov and Hutter 2019). transformers has 0, \
-         BERT's pretraining 0.01. On an adapter 0 means the base model, so that it holds the change small; fewer epochs do more \
+         BERT's pretraining 0.01. An adapter of zeros is the base model, so decay keeps the change small; fewer epochs help more \
          against overfitting.",
         "每一步把权重缩小 学习率 × 衰减，与梯度无关（Loshchilov 和 Hutter，2019）。transformers 默认 0，BERT 预训练用 0.01。\
          适配器为 0 就是基座模型，因此它使改动保持较小；减少轮数对过拟合更有效。",
@@ -493,34 +498,34 @@ pub(super) static REASONS: &[(&str, &str, &str)] = &[
     ),
     (
         "max_grad_norm",
-        "Clipping keeps one bad batch from throwing the weights far (Pascanu et al. 2013). AdamW divides by the gradient's size \
-         anyway, so that it matters at spikes. transformers has 1.0, QLoRA's paper 0.3.",
+        "Clipping keeps one bad batch from moving the weights far (Pascanu et al. 2013). AdamW divides by the gradient's size anyway, \
+         so that it matters at spikes. transformers has 1.0, QLoRA's paper 0.3.",
         "裁剪可防止某个异常批次把权重推得太远（Pascanu 等，2013）。AdamW 本来就会除以梯度大小，因此它只在出现尖峰时起作用。\
          transformers 取 1.0，QLoRA 论文取 0.3。",
     ),
     (
         "divergence",
         "A rate that is too high shows within tens of steps: the loss stays above where it began. PaLM (Chowdhery et al. 2022) met \
-         about twenty spikes, went back to a checkpoint about 100 steps earlier and went on from there. warn offers you the same with \
-         a lower rate.",
+         about twenty spikes, went back about 100 steps each time and skipped 200 to 500 batches. warn offers you an earlier \
+         checkpoint with a lower rate.",
         "学习率过大在几十步内就会显现：损失停留在起始值之上。PaLM（Chowdhery 等，2022）遇到约二十次尖峰，\
-         每次都退回约 100 步前的检查点再继续。warn 会提供同样的办法，并降低学习率。",
+         每次都退回约 100 步前的检查点，并跳过 200 到 500 个批次。warn 会提供退回检查点并降低学习率的办法。",
     ),
     (
         "seed",
         "Seeds alone move BERT's score on small data by points: Dodge et al. (2020) tuned it hundreds of times to see that. A gain \
-         that is smaller than the spread of three seeds is none. On one device the same seed repeats a run exactly.",
+         smaller than the spread of three seeds is not a gain. On one device the same seed repeats a run exactly.",
         "仅改变随机种子，BERT 在小数据上的得分就会相差几个百分点：Dodge 等（2020）为此微调了数百次。\
          小于三个种子波动范围的提升不算提升。在同一设备上，相同种子可精确复现训练。",
     ),
     (
         "lr_scheduler_type",
-        "What matters is the fall to nearly 0, which averages out the noise of the last steps. transformers has linear, LLaMA-Factory \
-         and torchtune cosine (Loshchilov and Hutter 2017), QLoRA's paper constant; Defazio et al. (2023) found linear as good or \
-         better in most tests.",
-        "关键是末尾降到接近 0，使最后几步的噪声相互抵消。transformers 默认 linear，\
-         LLaMA-Factory 和 torchtune 用 cosine（Loshchilov 和 Hutter，2017），QLoRA 论文用 constant；Defazio 等（2023）\
-         在多数测试中发现 linear 不逊于 cosine。",
+        "A fall to nearly 0 averages out the noise of the last steps. transformers has linear, LLaMA-Factory's examples and torchtune \
+         cosine (Loshchilov and Hutter 2017); QLoRA's code has constant as 'a bit better than cosine', and Defazio et al. (2023) \
+         found linear as good or better in most tests.",
+        "末尾降到接近 0 可减小最后几步的噪声。transformers 默认 linear，\
+         LLaMA-Factory 的示例和 torchtune 用 cosine（Loshchilov 和 Hutter，2017）；QLoRA 的代码用 constant，称略好于 cosine；\
+         Defazio 等（2023）在多数测试中 linear 不逊于 cosine。",
     ),
     (
         "warmup_ratio",
@@ -539,28 +544,28 @@ pub(super) static REASONS: &[(&str, &str, &str)] = &[
     (
         "num_cycles",
         "Warm restarts (Loshchilov and Hutter 2017) were made for long training of image classifiers: each fall of the rate ends in a \
-         model that can be used. A fine-tuning of some hundred steps has no time for a second one.",
+         model that can be used. A fine-tuning of some hundred steps is too short for a second one.",
         "热重启（Loshchilov 和 Hutter，2017）是为长时间训练图像分类器设计的：每次下降结束时都得到一个可用的模型。\
          几百步的微调没有时间进行第二次。",
     ),
     (
         "power",
         "The rate falls as (1 − progress) to this power, from its peak to lr_end, as in transformers. A higher power spends fewer \
-         steps at high rates, much like a lower peak: turn learning_rate first.",
+         steps at high rates, much like a lower peak: tune learning_rate first.",
         "学习率按 (1 − 进度) 的此次幂从峰值降到 lr_end，与 transformers 相同。幂次越高，停留在高学习率的步数越少，与降低峰值相似：\
          请先调 learning_rate。",
     ),
     (
         "lr_end",
         "A rate of exactly 0 wastes the last steps, a high one leaves the weights swinging. transformers' polynomial schedule ends at \
-         1e-7; a hundredth of the peak and less makes no difference that can be seen.",
+         1e-7; below a hundredth of the peak there is no visible difference.",
         "恰好为 0 会浪费最后几步，太高则权重仍在振荡。transformers 的 polynomial 曲线末值为 1e-7；低于峰值的百分之一就看不出差别。",
     ),
     (
         "logging_strategy",
-        "The first losses tell most. A new classifier of C classes should begin near ln C, and a pretrained model far below the loss \
-         of a random one (Karpathy, A Recipe for Training Neural Networks, 2019). What does not fall within tens of steps wants \
-         another rate or other data.",
+        "The first losses are the most informative. A new classifier of C classes should begin near ln C, and a pretrained model far \
+         below the loss of a random one (Karpathy, A Recipe for Training Neural Networks, 2019). A loss that does not fall within \
+         tens of steps needs another rate or other data.",
         "最初的损失信息量最大。C 类的新分类器应从 ln C 附近开始，预训练模型则应远低于随机模型（Karpathy，2019，神经网络训练指南）。\
          几十步内不下降，就应换学习率或检查数据。",
     ),
@@ -572,14 +577,14 @@ pub(super) static REASONS: &[(&str, &str, &str)] = &[
     ),
     (
         "eval_strategy",
-        "The training loss falls whatever happens; only rows that were held out show whether it carries over. When to stop by them is \
-         an old question, and a score that gets worse once is no reason yet (Prechelt 1998).",
+        "The training loss falls in any case; only held-out rows show whether the model generalizes. A score that gets worse once is \
+         no reason to stop yet (Prechelt 1998).",
         "训练损失总会下降，只有留出的样本才能说明是否真正学会。何时据此停止早有研究：一次变差还不足以停止（Prechelt，1998）。",
     ),
     (
         "eval_steps",
         "With ten scores the best step is known to a tenth of the run. Each costs a forward pass over the held-out rows, a third of \
-         what training on them would. Of many scores on few rows the best one flatters (Prechelt 1998).",
+         what training on them would. The best of many scores on few rows is too optimistic (Prechelt 1998).",
         "评估十次，最佳步数就精确到全程的十分之一。每次评估要对留出样本做一次前向计算，约为训练它们的三分之一。样本少而评估次数多时，\
          其中最好的得分会偏乐观（Prechelt，1998）。",
     ),
@@ -600,43 +605,43 @@ pub(super) static REASONS: &[(&str, &str, &str)] = &[
     (
         "max_new_tokens",
         "Each token costs one pass. An answer that is cut has a worse ROUGE-L than it deserves; one that always runs to the limit \
-         comes from a model that has not learnt to end: see whether the preview trains on the end token. The name is that of \
+         comes from a model that has not learnt to stop: check whether the preview trains on the end token. The name is that of \
          transformers' GenerationConfig.",
         "每个 token 要一次前向计算。被截断的回答 ROUGE-L 会偏低；若总是达到上限，说明模型没有学会结束：\
          请在预览中查看结束符是否参与训练。名称与 transformers 的 GenerationConfig 相同。",
     ),
     (
         "metric_for_best_model",
-        "Where one class has 95% of the rows, to say always that one has an accuracy of 0.95. Macro F1 counts every class alike; MCC \
-         is high only if all cells of the confusion matrix are good (Chicco and Jurman 2020). Choose before you look at the results.",
+        "If one class has 95% of the rows, always predicting it has an accuracy of 0.95. Macro F1 counts every class alike; MCC is \
+         high only if all cells of the confusion matrix are good (Chicco and Jurman 2020). Choose it before you look at the results.",
         "某一类占 95% 时，永远回答它就有 0.95 的准确率。宏平均 F1 对各类一视同仁；MCC 只有混淆矩阵各项都好时才高（Chicco 和 Jurman，\
          2020）。请在看结果之前选定。",
     ),
     (
         "load_best_model_at_end",
-        "Many trainers compute the validation loss and throw it away: the file then holds the last model, not the best, which \
-         mlx-lm's users complained of in 2026. The best of many scores on few rows flatters a little, so that the last test should be \
-         on other rows (Prechelt 1998).",
+        "Some trainers compute the validation loss and do not use it: the file then holds the last model, not the best, as mlx-lm's \
+         users reported in 2026. The best of many scores on few rows is slightly optimistic, so the final test should be on other \
+         rows (Prechelt 1998).",
         "许多训练程序计算了验证损失却不使用：文件里是最后的模型，而不是最好的（mlx-lm 用户在 2026 年指出）。\
          样本少而评估多时最好得分略偏乐观，最终测试应换一份数据（Prechelt，1998）。",
     ),
     (
         "early_stopping_patience",
-        "Scores go up and down on their way. Prechelt (1998) compared fourteen rules on twelve problems: slower ones generalised \
-         about 4% better and took about four times as long. A patience of 3 scores lies in between.",
+        "Scores fluctuate during training. Prechelt (1998) compared fourteen rules on twelve problems: slower ones generalised about \
+         4% better and took about four times as long. A patience of 3 scores lies in between.",
         "得分在过程中会上下波动。Prechelt（1998）在十二个问题上比较了十四种规则：较慢的规则泛化约好 4%，耗时约为四倍。\
          耐心取 3 次评估介于两者之间。",
     ),
     (
         "early_stopping_threshold",
-        "On n rows one more right answer moves the accuracy by 1 / n: 0.01 of 100 rows is one row. Below that a gain is chance, and \
-         it would keep a run going that has stopped learning (compare Prechelt 1998).",
+        "On n rows one more right answer moves the accuracy by 1 / n: 0.01 of 100 rows is one row. A smaller gain is chance, and \
+         would keep a run going that has stopped learning (compare Prechelt 1998).",
         "n 条样本中多答对一条，准确率变动 1 / n：100 条时 0.01 就是一条。更小的改善只是偶然，\
          却会让已经停止学习的训练继续下去（参见 Prechelt，1998）。",
     ),
     (
         "task",
-        "The task decides about everything after it: the data's columns, the head, the loss, the metric and what there is to beat. \
+        "The task decides everything after it: the columns of the data, the head, the loss, the metric and the baselines. \
          Cross-entropy is for classes, squared error for quantities, pairs or lists for an order. The same rows can be several tasks: \
          a rating is a class, a number or an order.",
         "任务决定之后的一切：数据列、输出头、损失、指标和要超过的基线。类别用交叉熵，数量用平方误差，排序用成对或列表损失。\

@@ -50,7 +50,7 @@ pub struct Chosen {
 /// an adapter. Pickled weights are never fetched.
 ///
 /// # Errors
-/// There are none, the file that was asked for is not there, or the index cannot be had.
+/// There are none, the file that was asked for is not there, or the index cannot be fetched.
 pub async fn choose(hub: &Hub, repository: &Repository) -> Result<Chosen> {
     let asked = hub.asked(&repository.id, None);
     let choices: Vec<HubFile> = repository.files.iter().filter(|file| is_gguf(file)).cloned().collect();

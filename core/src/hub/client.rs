@@ -187,7 +187,7 @@ impl Hub {
     /// Some bytes of a file.
     ///
     /// # Errors
-    /// They are not to be had: as of [`Hub::repository`], or it breaks off again and again.
+    /// They cannot be fetched: as of [`Hub::repository`], or it breaks off again and again.
     pub async fn bytes(&self, repository: &Repository, file: &HubFile, range: Range<u64>) -> Result<Vec<u8>> {
         let asked = self.asked(&repository.id, Some(&file.path));
         let mut bytes = Vec::new();
@@ -228,7 +228,7 @@ impl Hub {
             "{}/{}/resolve/{}/{path}",
             self.endpoint, repository.id.id, repository.commit
         );
-        // A small file may be packed on its way, and is then not to be had in parts.
+        // A small file may be packed on its way, and cannot be fetched in parts then.
         let is_whole = range == (0..file.bytes);
         let mut reply = self.ask(&asked, url, (!is_whole).then(|| range.clone())).await?;
         let stated = reply.header("content-range");

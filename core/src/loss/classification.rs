@@ -28,7 +28,7 @@ pub fn weight_of(labels: &[i32], class_weights: &[f64]) -> f64 {
 ///
 /// scale · Σᵢ ((1 − e)·w\[yᵢ\]·(−log pᵢ\[yᵢ\]) + e/C·Σ_c w\[c\]·(−log pᵢ\[c\])), p = softmax(logits), e the label smoothing
 /// (Szegedy et al., 2016), w the class weights (empty: all 1). The mean of torch and of transformers' label smoother is
-/// had with scale = 1 / [`weight_of`]; without weights that is one over the rows that count.
+/// obtained with scale = 1 / [`weight_of`]; without weights that is one over the rows that count.
 ///
 /// # Errors
 /// A label that is no class, or weights of another number than classes.
@@ -94,7 +94,7 @@ pub fn focal(logits: Tensor<2>, labels: &[i32], alpha: &[f64], gamma: f64, scale
 /// Focal loss of independent labels: logits and targets \[N, C\], each target 0 or 1.
 ///
 /// scale · Σ α_t·(1 − p_t)^γ·(−log p_t), where for a label that applies p_t = σ(x) and α_t = α, else p_t = 1 − σ(x) and
-/// α_t = 1 − α. `alpha` is one number for all labels or one each; empty: α_t = 1. The mean is had with a scale of
+/// α_t = 1 − α. `alpha` is one number for all labels or one each; empty: α_t = 1. The mean is obtained with a scale of
 /// 1 / (N·C).
 ///
 /// # Errors
@@ -131,7 +131,7 @@ fn focal_term(odds: Tensor<2>, gamma: f64) -> Tensor<2> {
 /// Binary cross-entropy of independent labels: logits and targets \[N, C\], each target from 0 to 1.
 ///
 /// scale · Σ (w_c·t·(−log σ(x)) + (1 − t)·(−log(1 − σ(x)))), w the weights of labels that apply: one for all or one each;
-/// empty: 1. The mean is had with a scale of 1 / (N·C).
+/// empty: 1. The mean is obtained with a scale of 1 / (N·C).
 ///
 /// # Errors
 /// Targets of another number than logits, or outside of 0 to 1; weights of another number than labels.
@@ -151,7 +151,7 @@ pub fn bce(logits: Tensor<2>, targets: &[f32], pos_weight: &[f64], scale: f64) -
 }
 
 /// The error of probabilities: scale · Σ ρ(softmax(logits) − onehot(y)) over rows that count and all classes, ρ the
-/// penalty. With ρ = e² this is the score of Brier (1950), over C. The mean is had with scale = 1 / (C·[`counted`]).
+/// penalty. With ρ = e² this is the score of Brier (1950), over C. The mean is obtained with scale = 1 / (C·[`counted`]).
 ///
 /// # Errors
 /// A label that is no class.
@@ -169,7 +169,7 @@ pub fn error_of_classes(logits: Tensor<2>, labels: &[i32], rho: Penalty, scale: 
     Ok((penalty(log_softmax(logits).exp() - chosen, rho) * scales).sum())
 }
 
-/// The error of independent probabilities: scale · Σ ρ(σ(logits) − t), ρ the penalty. The mean is had with a scale of
+/// The error of independent probabilities: scale · Σ ρ(σ(logits) − t), ρ the penalty. The mean is obtained with a scale of
 /// 1 / (N·C).
 ///
 /// # Errors

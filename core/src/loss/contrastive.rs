@@ -14,7 +14,7 @@ const NUDGE: f64 = 1e-6;
 /// InfoNCE (van den Oord et al., 2018) with in-batch negatives: queries and documents \[N, C\], document i belongs to query i.
 ///
 /// scale · Σᵢ −log softmaxⱼ(cos(qᵢ, dⱼ) / τ)ᵢ, j over all documents and then all `negatives` \[N, C\] of the batch. With
-/// `symmetric` it is the mean of this and of the same from each document over all queries. The mean is had with a scale of
+/// `symmetric` it is the mean of this and of the same from each document over all queries. The mean is obtained with a scale of
 /// 1 / N.
 ///
 /// # Errors
@@ -66,7 +66,7 @@ pub fn cosines_of_pairs(a: Tensor<2>, b: Tensor<2>) -> Result<Tensor<1>> {
     Ok((normalized(a) * normalized(b)).sum_dim(1).reshape([rows]))
 }
 
-/// Triplet loss (Schroff et al., 2015): scale · Σᵢ max(0, d(aᵢ, pᵢ) − d(aᵢ, nᵢ) + margin), all \[N, C\]. The mean is had with a
+/// Triplet loss (Schroff et al., 2015): scale · Σᵢ max(0, d(aᵢ, pᵢ) − d(aᵢ, nᵢ) + margin), all \[N, C\]. The mean is obtained with a
 /// scale of 1 / N.
 ///
 /// # Errors

@@ -8,7 +8,7 @@ use lorakeet_i18n::messages::metrics as msg;
 /// DPO (Rafailov et al., 2023) with conservative smoothing (Mitchell, 2023), from log-probabilities of whole answers \[N\].
 ///
 /// z = β·((pc − pr) − (rc − rr)), p of the policy and r of the reference, c of the chosen and r of the rejected answer;
-/// scale · Σ −(1 − e)·log σ(z) − e·log σ(−z). The mean is had with a scale of 1 / N.
+/// scale · Σ −(1 − e)·log σ(z) − e·log σ(−z). The mean is obtained with a scale of 1 / N.
 ///
 /// # Errors
 /// Not as many numbers of each kind.

@@ -121,7 +121,7 @@ impl Lists {
 }
 
 /// RankNet (Burges et al., 2005): scale · Σ over pairs (better, worse) of log(1 + exp(−σ·(s_better − s_worse))), scores
-/// \[items\]. The mean is had with a scale of one over the pairs; see [`Lists::pairs`].
+/// \[items\]. The mean is obtained with a scale of one over the pairs; see [`Lists::pairs`].
 ///
 /// # Errors
 /// A pair names an item that is not there.
@@ -133,7 +133,7 @@ pub fn ranknet(scores: Tensor<1>, pairs: &[(usize, usize)], sigma: f64, scale: f
 }
 
 /// Margin ranking: scale · Σ over pairs (better, worse) of max(0, margin − (s_better − s_worse)), scores \[items\]. The
-/// mean is had with a scale of one over the pairs.
+/// mean is obtained with a scale of one over the pairs.
 ///
 /// # Errors
 /// A pair names an item that is not there.
@@ -145,7 +145,7 @@ pub fn margin(scores: Tensor<1>, pairs: &[(usize, usize)], margin: f64, scale: f
 }
 
 /// ListNet, top-one (Cao et al., 2007): −scale · Σ over lists of Σ_j softmax(grades)_j · log softmax(scores)_j. The mean is
-/// had with a scale of one over [`Lists::count`]; a list of one item is 0.
+/// obtained with a scale of one over [`Lists::count`]; a list of one item is 0.
 ///
 /// # Errors
 /// Not as many scores as items.
@@ -160,7 +160,7 @@ pub fn listnet(scores: Tensor<1>, lists: &Lists, scale: f64) -> Result<Tensor<1>
 }
 
 /// Softmax cross-entropy: −scale · Σ over lists of Σ_j grade_j / Σ grades · log softmax(scores)_j. With one relevant item a
-/// list it is −log softmax(scores) of that item. Lists without a grade above 0 do not count: the mean is had with a scale
+/// list it is −log softmax(scores) of that item. Lists without a grade above 0 do not count: the mean is obtained with a scale
 /// of one over [`Lists::with_relevant`].
 ///
 /// # Errors

@@ -18,7 +18,7 @@ pub enum Penalty {
     SmoothL1(f64),
 }
 
-/// scale · Σᵢ ρ(predictedᵢ − targetᵢ), both \[N\]. The mean is had with a scale of 1 / N.
+/// scale · Σᵢ ρ(predictedᵢ − targetᵢ), both \[N\]. The mean is obtained with a scale of 1 / N.
 ///
 /// # Errors
 /// Targets of another number than predictions, or not finite.

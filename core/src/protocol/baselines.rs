@@ -1,4 +1,4 @@
-//! What can be had without training, as it was measured before a run, and what that says about whether to tune.
+//! Scores without training, as they were measured before a run, and what they say about whether to tune.
 
 use super::conclusion::FEW_ROWS;
 use super::report::{Baseline, BaselineKind, Metric};
@@ -131,7 +131,7 @@ impl MeasuredBaselines {
     }
 }
 
-/// The best of what can be had without training by a metric, and its value; none where the metric has a value for none of them.
+/// The best score without training by a metric, and its value; none where the metric has a value for none of them.
 pub fn best_baseline<'a>(metric: &str, scores: &'a [Baseline]) -> Option<(&'a Baseline, f64)> {
     best_of(
         metric,

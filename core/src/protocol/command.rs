@@ -84,7 +84,7 @@ pub enum Command {
         /// Every knob.
         config: Box<RunConfig>,
     },
-    /// Score what can be had without training on the rows that a run with these settings holds out, as that run does: answered by its
+    /// Score the baselines on the rows that a run with these settings holds out, as that run does: answered by its
     /// [`Event::Baseline`]s and an [`Event::BaselinesMeasured`]. The model has the weights afterwards from which the run would start.
     Baselines {
         /// Every knob.

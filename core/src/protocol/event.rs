@@ -185,7 +185,7 @@ pub enum Event {
     },
     /// Models from a hub, and those that were fetched.
     Hub(HubEvent),
-    /// What can be had without training: the scores to beat.
+    /// Scores without training: the scores to beat.
     Baseline {
         /// One entry a way.
         scores: Vec<Baseline>,

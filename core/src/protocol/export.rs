@@ -76,7 +76,7 @@ impl ExportForm {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "about", rename_all = "snake_case")]
 pub enum ExportCommand {
-    /// Tell in which forms what was trained can be had, or the loaded model where nothing was: answered by
+    /// Tell in which forms what was trained can be exported, or the loaded model where nothing was: answered by
     /// [`ExportEvent::Forms`].
     Forms,
     /// Hand it over: answered by [`ExportEvent::Piece`]s, file after file, and one [`ExportEvent::Done`].
@@ -119,7 +119,7 @@ pub enum ExportCommand {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "about", rename_all = "snake_case")]
 pub enum ExportEvent {
-    /// The forms, also those that are not to be had.
+    /// The forms, also those that are not available.
     Forms {
         /// One entry a form, of GGUF models one a number format.
         forms: Vec<ExportOption>,
@@ -227,7 +227,7 @@ impl ExportScore {
     }
 }
 
-/// A form in which what was trained could be had.
+/// A form in which what was trained could be exported.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ExportOption {
     /// The form.
@@ -239,7 +239,7 @@ pub struct ExportOption {
     pub dequantized: bool,
     /// What its files take, within a few kilobytes.
     pub bytes: Option<u64>,
-    /// Why it is not to be had.
+    /// Why it is not available.
     pub problem: Option<Error>,
 }
 

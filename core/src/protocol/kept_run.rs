@@ -130,7 +130,7 @@ pub struct RunScore {
     pub best: f64,
     /// The step of that score.
     pub step: usize,
-    /// The best that can be had without the training; none where nothing was scored before.
+    /// The best score without training; none where nothing was scored before.
     #[serde(with = "number::optional", default)]
     pub baseline: Option<f64>,
     /// How that comes about.

@@ -20,7 +20,7 @@ pub struct RunOutcome {
     /// The step whose weights were kept.
     #[serde(default)]
     pub kept: usize,
-    /// What could be had without training.
+    /// Scores without training.
     #[serde(default)]
     pub baselines: Vec<Baseline>,
     /// The trained model compared with that.

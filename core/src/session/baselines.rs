@@ -13,7 +13,7 @@ use crate::train::report::baseline_of_texts;
 use lorakeet_i18n::messages::run as msg;
 
 impl Session {
-    /// Scores what can be had without training on the rows that the run `config` holds out, and the untouched model where it has
+    /// Scores the baselines on the rows that the run `config` holds out, and the untouched model where it has
     /// answers, and tells the scores as that run does ([`Event::Baseline`]). The model has the weights afterwards from which the run
     /// would start.
     ///

@@ -1,4 +1,4 @@
-//! What was trained, handed over: in which forms it can be had, its files in pieces, and what they are when they are read back.
+//! What was trained, handed over: in which forms it can be exported, its files in pieces, and what they are when they are read back.
 
 mod check;
 
@@ -174,7 +174,7 @@ impl Session {
         }
     }
 
-    /// The forms in which what was trained can be had, and why not in the others; of a model that nothing was trained of, those that
+    /// The forms in which what was trained can be exported, and why not in the others; of a model that nothing was trained of, those that
     /// hold a whole model. Nothing is read from the device.
     async fn forms(&self) -> Result<Vec<ExportOption>> {
         let model = loaded(&self.model)?;
@@ -184,7 +184,7 @@ impl Session {
         };
         let adapter_is_missing = adapter.is_none();
         let parts = self.parts_with(adapter)?;
-        // The adapter can be had as it is where the base's files are gone.
+        // The adapter can be exported as it is where the base's files are gone.
         let (base, gone) = match base(model, &parts.files).await {
             Ok(base) => (base, None),
             Err(error) => (unread(model), Some(error)),

@@ -86,7 +86,7 @@ async fn score_rows(
     of_answers(&spec, config, file, (&rows, &scored), &baselines)
 }
 
-/// What can be had without training on the rows of the file; none where the run's own rows are not there any more.
+/// Scores without training on the rows of the file; none where the run's own rows are not there any more.
 async fn baselines(
     (spec, model): (&TaskSpec, &LoadedModel),
     config: &RunConfig,

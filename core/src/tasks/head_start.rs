@@ -64,7 +64,7 @@ impl HeadStart {
 }
 
 impl TaskSpec {
-    /// Refuses a start from the probe where there is none to be had, or a trained head would be replaced; `has_adapter` where the
+    /// Refuses a start from the probe where there is no probe, or a trained head would be replaced; `has_adapter` where the
     /// run goes on from an adapter.
     ///
     /// # Errors

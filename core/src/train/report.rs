@@ -1,4 +1,4 @@
-//! What a run comes to: the tuned model against what can be had without training, and its answers row by row.
+//! What a run comes to: the tuned model against the baselines, and its answers row by row.
 
 use super::evaluation::Scored;
 use crate::data::{Example, LabelSet, Target};

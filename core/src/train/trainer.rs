@@ -60,7 +60,7 @@ pub(crate) struct Trainer<'a> {
     spec: TaskSpec,
     train: Vec<Example>,
     held_out: HeldOut,
-    /// What can be had without training.
+    /// Scores without training.
     pub(crate) baselines: Vec<Baseline>,
     /// What the weights are called that it starts from.
     pub(crate) before: BaselineKind,

@@ -87,7 +87,7 @@ fn the_weights_are_those_of_the_golden_checkpoint_to_the_bit() {
     let case = json(golden("F/smollm2_model/case.json"));
     assert_eq!(model.entries().len(), 272);
     assert!(model.entries().iter().any(|entry| entry.storage == Storage::Q4_1));
-    // The golden checkpoint is this file in 16 bits under Hugging Face's names, so its hash can be had from here.
+    // The golden checkpoint is this file in 16 bits under Hugging Face's names, so its hash can be computed here.
     let mut tensors = Vec::new();
     for entry in model.entries() {
         let (shape, values) = now(model.read_f32(&entry.name)).unwrap();

@@ -321,10 +321,10 @@ fn all_errors_of_a_file_are_told_at_once() {
 fn a_key_may_stand_once_and_its_aliases_must_agree() {
     let error = refused("lora_r: 8\nseed: 1\nlora_r: 8\n");
     assert_eq!(error.row, Some(3));
-    assert_eq!(error.what.english(), "stands here a second time, after line 1");
+    assert_eq!(error.what.english(), "appears here a second time, after line 1");
     assert_eq!(
         refused(r#"{"lora_r": 8, "lora_r": 16}"#).what.english(),
-        "stands here a second time, after line 1"
+        "appears here a second time, after line 1"
     );
     let error = refused("lora_rank: 8\nlora_r: 16\n");
     assert_eq!(

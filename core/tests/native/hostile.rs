@@ -332,7 +332,7 @@ fn configs() -> Vec<serde_json::Value> {
     ]
 }
 
-/// Loads a model of fresh weights that `config` describes, unless it takes more than a megabyte; says whether it could be had.
+/// Loads a model of fresh weights that `config` describes, unless it takes more than a megabyte; says whether it was loaded.
 fn make(config: serde_json::Value) -> lorakeet_core::Result<()> {
     let files = ModelFiles::from_config("hostile", config);
     let run = RunConfig {

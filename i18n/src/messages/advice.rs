@@ -4,62 +4,62 @@ use crate::message::messages;
 
 messages! { "advice";
     // finetuning_type
-    FreshIsFull = "The weights are fresh, so all of them have to be learnt.", "权重是随机初始化的，必须全部训练。";
+    FreshIsFull = "The weights are randomly initialized, so all of them have to be trained.", "权重是随机初始化的，必须全部训练。";
     AdaptersOnPretrained =
-        "LoRA (Hu et al., 2021) leaves the base as it is and learns a small change to it: a base of random weights would stay one.",
+        "LoRA (Hu et al., 2021) freezes the base and learns a small change to it: a random base would stay random.",
         "LoRA（Hu 等，2021）不改变基座，只学习一个小的改变量：随机的基座会一直是随机的。";
-    NotLoraOnFresh = "Not lora: a run refuses it on fresh weights.", "不用 lora：随机权重上的 LoRA 训练会被拒绝。";
+    NotLoraOnFresh = "Not lora: a run refuses it on randomly initialized weights.", "不用 lora：随机权重上的 LoRA 训练会被拒绝。";
     PretrainedIsLora { rows } = "The model is pretrained, and {rows} rows need a small change to it.",
         "模型经过预训练，{rows} 条数据只需要对它做小的改变。";
     LoraMatchesFull =
         "'LoRA Without Regret' (2025), as TRL's documentation sums it up: with adapters on all linear layers and data of the usual \
          size, LoRA reaches what full fine-tuning reaches.",
-        "《LoRA Without Regret》（2025，见 TRL 文档的总结）：在所有线性层上加适配器、数据为常见规模时，LoRA 能达到全量微调的效果。";
+        "《LoRA Without Regret》（2025，见 TRL 文档的总结）：在所有线性层上加适配器、数据为常见规模时，LoRA 能达到全参数微调的效果。";
     NotFull =
         "Not full: weights, gradients and AdamW's moments take 16 bytes a weight, the rate has to be ten times lower, and more of \
          the pretraining is forgotten. Try it where an adapter of r 64 still underfits.",
-        "不用 full：权重、梯度和 AdamW 的动量每个参数共需 16 字节，学习率要低约十倍，也更容易遗忘预训练的内容。若 r 为 64 的适配器仍欠拟合，再试全量微调。";
-    EncoderIsFull { parameters } = "An encoder of {parameters} million weights is small enough to be tuned throughout, as the run has it.",
-        "该编码器有 {parameters} 百万参数，规模小，可以像本次训练那样全量微调。";
+        "不用 full：权重、梯度和 AdamW 的动量每个参数共需 16 字节，学习率要低约十倍，也更容易遗忘预训练的内容。若 r 为 64 的适配器仍欠拟合，再试全参数微调。";
+    EncoderIsFull { parameters } = "An encoder of {parameters} million weights is small enough for full fine-tuning, as set in the run.",
+        "该编码器有 {parameters} 百万参数，规模小，可以像本次训练那样全参数微调。";
     BertIsFull = "BERT (Devlin et al., 2019) and its successors are fine-tuned in all weights.",
-        "BERT（Devlin 等，2019）及其后续模型都采用全量微调。";
+        "BERT（Devlin 等，2019）及其后续模型都采用全参数微调。";
     OrLora = "lora takes less memory and a rate about ten times higher (2e-4).", "lora 占用内存更少，学习率约高十倍（2e-4）。";
 
     // learning_rate
-    RateOfAdapters = "Adapters start from no change and bear a high rate.", "适配器从零改变开始，可以用较高的学习率。";
+    RateOfAdapters = "Adapters start from zero change and tolerate a high rate.", "适配器从零改变开始，可以用较高的学习率。";
     RateOfAdaptersRests =
         "Unsloth's guide: 2e-4 for LoRA. 'LoRA Without Regret': about ten times the rate of full fine-tuning, nearly independent of \
          the rank.",
-        "Unsloth 指南：LoRA 用 2e-4。《LoRA Without Regret》：约为全量微调的十倍，几乎与秩无关。";
+        "Unsloth 指南：LoRA 用 2e-4。《LoRA Without Regret》：约为全参数微调的十倍，几乎与秩无关。";
     NotRateOfFull =
         "Not 2e-5: adapters hardly move at the rate of full fine-tuning. Above 5e-3 runs diverge. A search for a learning rate (in the \
          page beside the setting, or `lorakeet find-rate`) measures it on this model and these rows.",
-        "不用 2e-5：在全量微调的学习率下适配器几乎不动。高于 5e-3 训练容易发散。学习率搜索（页面上在该设置旁，或用 `lorakeet find-rate`）\
+        "不用 2e-5：在全参数微调的学习率下适配器几乎不动。高于 5e-3 训练容易发散。学习率搜索（页面上在该设置旁，或用 `lorakeet find-rate`）\
          可在该模型和数据上实测。";
-    RateOfFull = "All pretrained weights move, and are to stay near what they are.", "所有预训练权重都会变动，应保持在原值附近。";
+    RateOfFull = "All pretrained weights are updated, and should stay close to their values.", "所有预训练权重都会变动，应保持在原值附近。";
     RateOfFullRests = "BERT (Devlin et al., 2019) was fine-tuned at 2e-5 to 5e-5.", "BERT（Devlin 等，2019）的微调学习率为 2e-5 到 5e-5。";
     NotRateOfLora = "Not 2e-4: that is the rate of adapters, at which full fine-tuning overwrites what pretraining taught.",
-        "不用 2e-4：那是适配器的学习率，全量微调用它会覆盖预训练学到的内容。";
-    RateOfFresh = "Fresh weights have a long way to go.", "随机权重需要走很远。";
+        "不用 2e-4：那是适配器的学习率，全参数微调用它会覆盖预训练学到的内容。";
+    RateOfFresh = "Randomly initialized weights have to change a lot.", "随机初始化的权重需要较大的改变。";
     RateOfFreshRests = "1e-3 is the rate of Adam's paper (Kingma and Ba, 2015).", "1e-3 是 Adam 论文（Kingma 和 Ba，2015）的学习率。";
-    NotRateOfPretrained = "Not 2e-4 or less: those rates are for weights that know something already.",
+    NotRateOfPretrained = "Not 2e-4 or less: those rates are for pretrained weights.",
         "不用 2e-4 或更低：那些学习率用于已经学到东西的权重。";
-    RateOfPreference = "Preferences change how likely answers are, and little is enough.", "偏好训练只改变回答的概率，少量改变就够。";
-    RateOfPreferenceRests = "Unsloth's guide: 5e-6 for DPO. TRL's DPOConfig has 1e-6 for full fine-tuning.",
-        "Unsloth 指南：DPO 用 5e-6。TRL 的 DPOConfig 在全量微调时为 1e-6。";
+    RateOfPreference = "Preference tuning only changes how likely answers are, and a small change is enough.", "偏好训练只改变回答的概率，少量改变就够。";
+    RateOfPreferenceRests = "Unsloth's guide and TRL's documentation: 5e-6 for DPO with LoRA. TRL's DPOConfig has 1e-6.",
+        "Unsloth 指南和 TRL 文档：LoRA 做 DPO 用 5e-6。TRL 的 DPOConfig 默认为 1e-6。";
     NotRateOfAnswers = "Not 2e-4: at the rate of instruction tuning both answers become unlikely, and texts degenerate.",
         "不用 2e-4：在指令微调的学习率下，两个回答的概率都会下降，生成的文本会退化。";
 
     // schedule
     CosineAnneals = "The rate falls smoothly to 0, so that the last steps settle.", "学习率平滑降到 0，使最后的步骤稳定下来。";
-    CosineRests = "Cosine annealing (Loshchilov and Hutter, 2017); QLoRA (Dettmers et al., 2023) did as well with a constant rate.",
-        "余弦退火（Loshchilov 和 Hutter，2017）；QLoRA（Dettmers 等，2023）用恒定学习率效果也不错。";
+    CosineRests = "Cosine annealing (Loshchilov and Hutter, 2017). QLoRA (Dettmers et al., 2023) kept the rate constant.",
+        "余弦退火（Loshchilov 和 Hutter，2017）；QLoRA（Dettmers 等，2023）则用恒定的学习率。";
     NotConstant = "Not constant: it oscillates at the end, and is for runs that are to be lengthened later.",
         "不用 constant：结束时会振荡，它适合以后还要延长的训练。";
     WarmupGuards = "Adam's moments are estimated from few steps at first, and the warm-up keeps those steps small.",
         "Adam 的动量起初只由少数步骤估计，预热使这些步骤保持较小。";
     WarmupRests = "Published recipes warm up for 3% to 10% of the steps.", "公开的训练配置预热 3% 到 10% 的步数。";
-    NotNoWarmup = "Not 0: the first steps may throw the loss up. Not much more: the time at a high rate is lost.",
+    NotNoWarmup = "Not 0: the loss may jump in the first steps. Not much more: it shortens the time at a high rate.",
         "不用 0：最初几步可能使损失骤升。也不宜更大：会损失高学习率的训练时间。";
     WarmupStepsReplace = "Above 0 it replaces warmup_ratio, which follows the length of the run.",
         "大于 0 时会取代 warmup_ratio，而 warmup_ratio 会随训练长度变化。";
@@ -82,25 +82,26 @@ messages! { "advice";
     EpochOfMany { rows } = "{rows} rows are many: one pass is thousands of steps.", "{rows} 条数据很多：一轮就有数千步。";
     EpochsRest = "Published recipes have 1 to 3 epochs for instructions, and BERT (Devlin et al., 2019) 2 to 4.",
         "公开的指令微调配置为 1 到 3 轮，BERT（Devlin 等，2019）为 2 到 4 轮。";
-    NotMoreEpochs = "Not more: a pretrained model learns rows by heart in a few passes. Not fewer: the rate has hardly risen and fallen.",
-        "不宜更多：预训练模型几轮就会背下数据。也不宜更少：学习率还没完成升降。";
-    EpochsOfFresh { steps } = "Fresh weights need at least some {steps} steps.", "随机权重至少需要约 {steps} 步。";
+    NotMoreEpochs = "Not more: a pretrained model memorizes rows in a few passes. Not fewer: the schedule would be too short.",
+        "不宜更多：预训练模型几轮就会过拟合。也不宜更少：学习率还没完成升降。";
+    EpochsOfFresh { steps } = "Randomly initialized weights need at least about {steps} steps.", "随机权重至少需要约 {steps} 步。";
     EpochsOfFreshRest = "The small models of docs/results-lessons.md were trained for 600 to 1,000 steps.",
         "docs/results-lessons.md 中的小模型训练了 600 到 1000 步。";
     NotThreeEpochs = "Not 3 whatever the rows: few rows would give a few dozen steps only.", "不固定为 3：数据少时只有几十步。";
 
     // batches
-    BatchOfContrast = "Each row is told from the other rows of its batch: more rows, more to tell it from.",
-        "每条数据要与同批次的其他数据区分：批次越大，负例越多。";
+    BatchOfContrast = "Each row is contrasted with the other rows of its batch: a larger batch has more negatives.",
+        "每条数据要与同批次的其他数据区分：批次越大，负样本越多。";
     BatchOfContrastRests = "SimCLR (Chen et al., 2020) and sentence-transformers: contrastive losses gain from large batches.",
         "SimCLR（Chen 等，2020）和 sentence-transformers：对比损失受益于大批次。";
     NotSmallContrast = "Not accumulation instead: rows of other micro-batches are no negatives.",
-        "不能用梯度累积代替：其他微批次的数据不作负例。";
+        "不能用梯度累积代替：其他微批次的数据不作负样本。";
     BatchOfRows { rows, total } = "{rows} rows in steps of {total} give enough steps and not too much noise.",
         "{rows} 条数据，每步 {total} 条：步数足够，噪声也不太大。";
     BatchIsTight { total } = "Memory is short: one row at a time, and {total} rows a step by accumulation.",
         "内存不足：每次一条，用梯度累积使每步为 {total} 条。";
-    BatchRests = "'LoRA Without Regret': LoRA does best with fewer than 32 rows a step.", "《LoRA Without Regret》：LoRA 每步少于 32 条时效果最好。";
+    BatchRests = "'LoRA Without Regret', as TRL's documentation sums it up: an effective batch size below 32.",
+        "《LoRA Without Regret》（见 TRL 文档的总结）：有效批大小小于 32。";
     NotOtherBatch = "Not larger: the same rows give fewer steps, and memory grows. Not 1: single rows are noisy and use the device badly.",
         "不宜更大：同样的数据步数更少，内存也增加。也不宜为 1：单条数据噪声大，设备利用率低。";
     AccumulationFills { total } = "With the rows at a time it makes {total} rows a step.", "与每次的条数相乘，每步为 {total} 条。";
@@ -114,20 +115,20 @@ messages! { "advice";
     RankRests =
         "4, 8 or 16 by the task's complexity. PEFT's MetaMathQA benchmark: r 32 47.8%, r 64 47.4%; more rank did not bring more.",
         "按任务复杂度取 4、8 或 16。PEFT 的 MetaMathQA 基准：r 32 为 47.8%，r 64 为 47.4%；更高的秩没有带来提升。";
-    NotOtherRank = "Not larger: it learns few rows by heart. Not smaller: it holds less.", "不宜更大：数据少时会背下数据。也不宜更小：容量不足。";
+    NotOtherRank = "Not larger: it memorizes small data. Not smaller: it has less capacity.", "不宜更大：数据少时会过拟合。也不宜更小：容量不足。";
     AlphaFollows { r } = "Twice the rank {r}, so that the adapter's scale alpha / r is 2.", "取秩 {r} 的两倍，使适配器的缩放 alpha / r 为 2。";
     AlphaRests = "LLaMA-Factory takes 2r, Unsloth's guide r or 2r.", "LLaMA-Factory 取 2r，Unsloth 指南取 r 或 2r。";
-    NotOtherAlpha = "Not larger: it acts like a higher rate, which learning_rate says more plainly.",
+    NotOtherAlpha = "Not larger: it acts like a higher rate, which is clearer to set with learning_rate.",
         "不宜更大：作用相当于提高学习率，直接用 learning_rate 更清楚。";
-    DropoutSlight = "A little against learning rows by heart.", "轻微抑制背数据。";
-    DropoutRests = "0.05 in most recipes; QLoRA (Dettmers et al., 2023) 0.1 for models of 7B and 13B.",
-        "多数配置取 0.05；QLoRA（Dettmers 等，2023）对 7B 和 13B 模型取 0.1。";
+    DropoutSlight = "A little, against memorizing the rows.", "轻微抑制过拟合。";
+    DropoutRests = "0.05 in many recipes; QLoRA (Dettmers et al., 2023) 0.1 for models of 7B and 13B.",
+        "许多配置取 0.05；QLoRA（Dettmers 等，2023）对 7B 和 13B 模型取 0.1。";
     NotOtherDropout = "Not more at first: raise it to 0.1 where held-out loss rises while training loss falls.",
         "先不要更大：留出损失上升而训练损失下降时再提高到 0.1。";
     AllLinear = "An adapter on every linear layer of the base.", "基座的每个线性层都加适配器。";
     AllLinearRests = "torchtune, Llama2-7B on TruthfulQA: q and v at r 8 0.475, at r 64 0.504; all layers at r 8 0.508.",
         "torchtune，Llama2-7B 在 TruthfulQA 上：仅 q 和 v，r 8 为 0.475，r 64 为 0.504；所有层 r 8 为 0.508。";
-    NotAttentionOnly = "Not attention alone: it stays behind even at a higher rank.", "不要只加在注意力层：即使秩更高也较差。";
+    NotAttentionOnly = "Not attention alone: it does worse even at a higher rank.", "不要只加在注意力层：即使秩更高也较差。";
 
     // memory
     BitsForMemory { needed, available } =
@@ -154,13 +155,13 @@ messages! { "advice";
     CutoffRests = "Memory and time of a row grow with its length; what is cut is not learnt.", "一条数据的内存和时间随长度增长；截断的部分学不到。";
     NotOtherCutoff = "Not longer: a few long rows would set the memory of the run. Not shorter: rows would lose their ends.",
         "不宜更长：少数长数据会决定训练的内存。也不宜更短：数据会丢失结尾。";
-    HoldOut = "Without held-out rows nobody sees whether the run learns or learns by heart.", "没有留出数据，就看不出模型是学会了还是背下了。";
+    HoldOut = "Without held-out rows you cannot tell learning from memorizing.", "没有留出数据，就看不出模型是否过拟合。";
     HoldOutRests = "A tenth, as is usual; the report's interval narrows with the root of the number of rows.",
         "通常留出十分之一；报告中的区间随条数的平方根变窄。";
-    NotNoneHeldOut = "Not 0: neither early stopping nor the best weights are to be had without them.", "不用 0：没有留出数据就无法提前停止，也无法保留最佳权重。";
+    NotNoneHeldOut = "Not 0: early stopping and keeping the best weights need held-out rows.", "不用 0：没有留出数据就无法提前停止，也无法保留最佳权重。";
     ScoreEachEpoch = "The held-out rows are scored after each pass, and the best weights are kept.", "每轮之后在留出数据上评估，并保留最佳权重。";
-    KeepBestRests = "The loss on held-out rows has a minimum, after which the model learns by heart (early stopping: Prechelt, 1998).",
-        "留出数据上的损失有最小值，之后模型开始背数据（提前停止：Prechelt，1998）。";
+    KeepBestRests = "The loss on held-out rows has a minimum, after which the model memorizes (early stopping: Prechelt, 1998).",
+        "留出数据上的损失有最小值，之后模型开始过拟合（提前停止：Prechelt，1998）。";
     NotLastWeights = "Not the last weights: they are the best only by luck.", "不用最后的权重：它们只是碰巧才最好。";
 
     // optimizer
@@ -177,27 +178,27 @@ messages! { "advice";
         "finetuning_type 为 full，而 learning_rate {rate} 是适配器的学习率：会覆盖预训练学到的内容。";
     TakeFullRate { rate } = "Set learning_rate: {rate}, or finetuning_type: lora.", "请设置 learning_rate: {rate}，或 finetuning_type: lora。";
     LoraAtFullRate { rate } = "learning_rate {rate} is a rate of full fine-tuning: adapters hardly move at it.",
-        "learning_rate {rate} 是全量微调的学习率：适配器几乎不动。";
+        "learning_rate {rate} 是全参数微调的学习率：适配器几乎不动。";
     RateAboveRange { rate } = "learning_rate {rate} is above the usual range, and the run is likely to diverge.",
         "learning_rate {rate} 超出常用范围，训练很可能发散。";
     PreferenceAtHighRate { rate } = "learning_rate {rate} is high for preferences: both answers become unlikely, and texts degenerate.",
         "learning_rate {rate} 对偏好训练来说过高：两个回答的概率都会下降，生成的文本会退化。";
     SetRate { rate } = "Set learning_rate: {rate}, or have one found: in the page beside the setting, or with `lorakeet find-rate`.",
         "请设置 learning_rate: {rate}，或搜索学习率：页面上在该设置旁，或用 `lorakeet find-rate`。";
-    NothingToContrast = "The loss tells each row from the others of its batch, and a batch of 1 has no others: there is nothing to learn but from \
-         negatives that the row itself has.",
-        "该损失把每条数据与同批次的其他数据区分，而批次为 1 时没有其他数据：除非数据自带负例，否则什么也学不到。";
-    LittleToContrast { rows } = "The loss tells each row from the others of its batch, and {rows} rows leave few to tell it from.",
-        "该损失把每条数据与同批次的其他数据区分，而批次为 {rows} 时负例太少。";
+    NothingToContrast = "The loss contrasts each row with the others of its batch, and a batch of 1 has no others: it learns only from negatives in \
+         the row itself.",
+        "该损失把每条数据与同批次的其他数据区分，而批次为 1 时没有其他数据：除非数据自带负样本，否则什么也学不到。";
+    LittleToContrast { rows } = "The loss contrasts each row with the others of its batch, and {rows} rows give few negatives.",
+        "该损失把每条数据与同批次的其他数据区分，而批次为 {rows} 时负样本太少。";
     RaiseBatch { rows } = "Set per_device_train_batch_size: {rows}; gradient_accumulation_steps adds no negatives.",
-        "请设置 per_device_train_batch_size: {rows}；gradient_accumulation_steps 不会增加负例。";
-    RankForFewRows { r, rows } = "lora_r {r} is large for {rows} rows: the adapter can learn them by heart.",
-        "对 {rows} 条数据来说 lora_r {r} 过大：适配器会背下它们。";
+        "请设置 per_device_train_batch_size: {rows}；gradient_accumulation_steps 不会增加负样本。";
+    RankForFewRows { r, rows } = "lora_r {r} is large for {rows} rows: the adapter can memorize them.",
+        "对 {rows} 条数据来说 lora_r {r} 过大：适配器会过拟合。";
     SetRank { r } = "Set lora_r: {r}.", "请设置 lora_r: {r}。";
     EpochsAboveData { epochs, rows, most } =
-        "{epochs} epochs of {rows} rows are more than the data bear: from about {most} on, a pretrained model learns them by heart, and \
-         nothing ends the run before.",
-        "{rows} 条数据训练 {epochs} 轮超出了数据的承受能力：约 {most} 轮之后预训练模型会背下数据，而没有设置提前结束。";
+        "{epochs} epochs are too many for {rows} rows: from about {most} on, a pretrained model memorizes them, and nothing stops the \
+         run earlier.",
+        "{rows} 条数据训练 {epochs} 轮过多：约 {most} 轮之后预训练模型会过拟合，而没有设置提前停止。";
     FewerEpochs { epochs } =
         "Set num_train_epochs: {epochs}, or eval_strategy: epoch with load_best_model_at_end: true or early_stopping_patience: 2.",
         "请设置 num_train_epochs: {epochs}，或设置 eval_strategy: epoch 并加上 load_best_model_at_end: true 或 early_stopping_patience: 2。";
@@ -214,19 +215,19 @@ messages! { "advice";
         "训练峰值约需 {needed} MiB，而设备只有 {available} MiB。";
     TakeLess = "Set per_device_train_batch_size: 1, gradient_checkpointing: true or quantization_bit: 4, or lower cutoff_len.",
         "请设置 per_device_train_batch_size: 1、gradient_checkpointing: true 或 quantization_bit: 4，或调低 cutoff_len。";
-    NoHeldOut = "No rows are held out, so nobody sees whether the run learns or learns by heart.", "没有留出数据，看不出模型是学会了还是背下了。";
+    NoHeldOut = "No rows are held out, so you cannot tell learning from memorizing.", "没有留出数据，看不出模型是否过拟合。";
     SetHeldOut = "Set val_size: 0.1, or give a validation_file.", "请设置 val_size: 0.1，或提供 validation_file。";
 
     // doubts
     FewRows { rows } =
         "There are {rows} rows to train on: a model memorizes so few, and the few that are held out hardly show whether it \
          learnt anything else.",
-        "训练数据只有 {rows} 条：模型会直接背下它们，而留出的几条也很难说明它是否真的学会了。";
+        "训练数据只有 {rows} 条：模型会直接记住它们，而留出的几条也很难说明它是否真的学会了。";
     MoreRows { fewest } =
         "Collect at least {fewest}, better 100, as guides to fine-tuning ask for, or try a prompt with these rows as examples first.",
         "请至少收集 {fewest} 条，最好 100 条（微调指南的建议），或先把这些数据作为示例写进提示词试试。";
     NearlyPerfect { metric, score, way } =
-        "Without any training, {metric} is {score} on the held-out rows already ({way}): there is next to nothing to gain.",
+        "Without any training, {metric} is {score} on the held-out rows already ({way}): there is almost nothing to gain.",
         "不经训练，留出数据上的 {metric} 已达 {score}（{way}）：几乎没有提升空间。";
     MayNotBeWorthIt = "Tuning may not be worth it", "微调可能不值得";
     ProbeIsFirst = "The linear probe is the score to beat", "须先超过线性探针";
@@ -236,7 +237,7 @@ messages! { "advice";
          chance.",
         "不经训练的最佳做法（{way}）在 {rows} 条留出数据上的 {metric} 为 {score}：微调后的模型须显著超过它。";
     NoValueWithout { metric } =
-        "{metric} has a value for none of the answers that are had without training, so a tuned model can only be judged by itself.",
+        "{metric} has no value for any baseline, so a tuned model cannot be compared with them.",
         "不经训练的各种做法都没有 {metric} 的数值，微调后的模型只能单独评价。";
     TakeWithoutTraining = "Take that instead, or score on harder rows, so that a gain can be seen.",
         "请直接采用它，或换更难的数据来评估，这样才能看出提升。";

@@ -10,7 +10,7 @@ messages! { "audit";
     NoRowsToDrop = "there are no rows of texts in columns that could be left out", "没有按列存放的文本数据可供舍去";
     NoTextsToMask = "there are no texts in which personal data could be replaced", "没有可替换个人信息的文本";
     NoTextsInImages = "these are images: no rows of texts are left out or changed", "这些是图像，没有可舍去或替换的文本";
-    TakeDropOut = "Take words out of drop_rows, or choose another file.", "请减少 drop_rows 中的词，或选择其他文件。";
+    TakeDropOut = "Remove words from drop_rows, or choose another file.", "请减少 drop_rows 中的词，或选择其他文件。";
     RowsMasked { count } = "Rows in which mask_personal put placeholders: {count}.", "按 mask_personal 替换为占位符的数据：{count} 条。";
     NothingLeft = "drop_rows leaves no row", "按 drop_rows 舍去后没有剩下数据";
     RowsLeftOut { count, kind } = "Rows left out by drop_rows: {count} ({kind}).", "按 drop_rows 舍去的数据：{count} 条（{kind}）。";
@@ -20,8 +20,8 @@ messages! { "audit";
     NearLeakage { count } = "Held-out rows that are nearly the same as one that is trained on: {count}.",
         "与训练数据近似重复的验证数据：{count} 条。";
     ScoresFlatter = "The validation scores are too good: memorized rows count as understood.",
-        "验证分数会偏高：背下来的内容被当成学会了。";
-    TakeOutOfOne = "Take these rows out of one of the two files.", "请从两个文件之一中删去这些数据。";
+        "验证分数会偏高：记住的样本也算作答对。";
+    TakeOutOfOne = "Remove these rows from one of the two files.", "请从两个文件之一中删去这些数据。";
     CleanBeforeSplit = "Set `drop_rows: [exact_duplicates]`, write a file without duplicates (in the command: --write), or give a validation_file \
          of its own.",
         "请设置 `drop_rows: [exact_duplicates]`，或写出去重后的文件（命令行用 --write），或单独提供 validation_file。";
@@ -32,7 +32,7 @@ messages! { "audit";
         "文本与前面某条数据相同而标签不同的数据：{count} 条。";
     LearnsNeither = "The model can learn neither label, and one of the two always counts as an error.",
         "模型两个标签都学不好，其中一个总会被算作错误。";
-    DecideLabels = "Decide which label is right, or take these rows out (drop_rows); where both are, make it a multi_label task.",
+    DecideLabels = "Decide which label is right, or remove these rows (drop_rows); if both are, make it a multi_label task.",
         "请确定正确的标签，或删去这些数据（drop_rows）；若两者都对，请改用 multi_label 任务。";
     MissingLabels { count } = "Rows with a text and no label: {count}.", "有文本而没有标签的数据：{count} 条。";
     RunRefusesLabels = "A run refuses the file at the first of them.", "训练会在遇到第一条时拒绝该文件。";
@@ -45,7 +45,7 @@ messages! { "audit";
         "错误的标签会教出错误的回答；若在验证数据中，正确的回答会被算作错误。";
     ReadAndCorrect =
         "Read these rows, and correct the labels that are wrong. A linear model of words judged them in a 5-fold cross-validation \
-         (confident learning, Northcutt et al., 2021); it does not see what words mean, and nothing is changed by itself.",
+         (confident learning, Northcutt et al., 2021); it does not see what words mean, and it changes nothing.",
         "请阅读这些数据并改正错误的标签。判断来自词的线性模型在 5 折交叉验证中的预测（confident learning，Northcutt 等，2021）；它不理解词义，也不会自动修改任何内容。";
     FirstLabelsJudged { rows, all } = "Labels were compared with the words of the first {rows} of {all} rows only.",
         "只对 {all} 条数据中的前 {rows} 条比较了标签与用词。";
@@ -54,7 +54,7 @@ messages! { "audit";
     JoinClasses = "Collect more rows of them, or join them with another class.", "请收集更多数据，或与其他类别合并。";
     Imbalance { largest, most, smallest, fewest } = "The class '{largest}' has {most} rows, '{smallest}' has {fewest}.",
         "类别 '{largest}' 有 {most} 条数据，'{smallest}' 只有 {fewest} 条。";
-    AccuracyFlatters = "Who always answers the largest class has a good accuracy.", "总是回答最大的类别也会有不错的准确率。";
+    AccuracyFlatters = "Always predicting the largest class gives a good accuracy.", "总是回答最大的类别也会有不错的准确率。";
     JudgeByF1 = "Set metric_for_best_model: f1_macro; loss: focal(gamma=2) gives rare classes more weight.",
         "请设置 metric_for_best_model: f1_macro；loss: focal(gamma=2) 可提高稀有类别的权重。";
 
@@ -86,18 +86,18 @@ messages! { "audit";
     ControlCharacters { count } = "Rows with control characters: {count}.", "含有控制字符的数据：{count} 条。";
     LearnsGarbage = "The model learns to write them, and words with them are other tokens than without.",
         "模型会学着写出它们，而含有它们的词会变成不同的 token。";
-    RereadEncoding = "Save the file anew from its source in UTF-8, or name its encoding with `encoding`.",
+    RereadEncoding = "Save the file again from its source in UTF-8, or name its encoding with `encoding`.",
         "请从源头以 UTF-8 重新保存文件，或用 `encoding` 指定编码。";
-    SaveFromSource = "Save the file anew from its source: what was lost is not in this one.",
+    SaveFromSource = "Save the file again from its source: what was lost is not in this one.",
         "请从源头重新保存文件：丢失的字符已不在此文件中。";
-    TakeControlsOut = "Take them out of the texts.", "请从文本中删去它们。";
+    TakeControlsOut = "Remove them from the texts.", "请从文本中删去它们。";
 
     EmailAddresses { count } = "Rows with e-mail addresses: {count}.", "含有电子邮件地址的数据：{count} 条。";
     PhoneNumbers { count } = "Rows with what looks like phone numbers: {count}.", "疑似含有电话号码的数据：{count} 条。";
     Ibans { count } = "Rows with bank account numbers (IBAN): {count}.", "含有银行账号（IBAN）的数据：{count} 条。";
     PaymentCards { count } = "Rows with what looks like numbers of payment cards: {count}.", "疑似含有银行卡号的数据：{count} 条。";
     ResidentIds { count } = "Rows with Chinese resident identity numbers: {count}.", "含有居民身份证号的数据：{count} 条。";
-    LearntByHeart = "The model can learn them by heart and tell them to anybody.", "模型可能背下它们并透露给任何人。";
+    LearntByHeart = "The model can memorize them and repeat them to anyone.", "模型可能记住它们并透露给任何人。";
     MaskPersonal = "Have a run read placeholders for them (mask_personal), or leave the rows out (drop_rows).",
         "可在训练中以占位符代替（mask_personal），或舍去这些数据（drop_rows）。";
 

@@ -4,7 +4,7 @@ use crate::message::messages;
 
 messages! { "config";
     // config.rs
-    GivenTwice { first } = "stands here a second time, after line {first}", "在第 {first} 行之后又出现了一次";
+    GivenTwice { first } = "appears here a second time, after line {first}", "在第 {first} 行之后又出现了一次";
     ValuesDiffer { knob, value, spelling, line, other } =
         "gives {knob} the value {value}, but {spelling} in line {line} gives it {other}",
         "把 {knob} 设为 {value}，而第 {line} 行的 {spelling} 把它设为 {other}";
@@ -21,7 +21,7 @@ messages! { "config";
         "cannot be trained with finetuning_type full: packed weights stay as they are",
         "不能与 finetuning_type full 一起使用：量化后的权重不会被训练";
     UseLora { field } =
-        "Use finetuning_type lora, or take {field} out.",
+        "Use finetuning_type lora, or remove {field}.",
         "请改用 finetuning_type lora，或去掉 {field}。";
     TaskOfLabels { of_labels, task } =
         "says that labels are for {of_labels}, and task says {task}",
@@ -29,7 +29,7 @@ messages! { "config";
     TwoFormats =
         "the base is held in one format, and quantization_bit names another",
         "基座模型只能以一种格式存放，而 quantization_bit 指定了另一种";
-    TakeOneOut = "Take one of the two out.", "请去掉其中一个。";
+    TakeOneOut = "Remove one of the two.", "请去掉其中一个。";
     NoKnob { name } = "no knob {name}", "没有超参数 {name}";
     TableDisagrees { name } = "the table and the field of {name} disagree", "{name} 在表中的类型与字段不一致";
     Also { errors } = "Also: {errors}", "此外：{errors}";
@@ -68,7 +68,7 @@ messages! { "config";
     ProbeBelowHiddenLayer { size } =
         "must be random where classifier_hidden_size is {size}: the probe would read a hidden layer of random weights",
         "在 classifier_hidden_size 为 {size} 时必须是 random：否则探针读取的是随机权重的隐藏层";
-    ProbeWithoutHiddenLayer = "Take classifier_hidden_size out, or set head_init: random.",
+    ProbeWithoutHiddenLayer = "Remove classifier_hidden_size, or set head_init: random.",
         "请去掉 classifier_hidden_size，或设置 head_init: random。";
 
     // check.rs
@@ -80,7 +80,7 @@ messages! { "config";
     AllowedOnly { reason, allowed, got } =
         "{reason}; allowed is only {allowed}, got {got}",
         "{reason}；只允许 {allowed}，实际值：{got}";
-    TakeLineOut = "Take the line out.", "请去掉这一行。";
+    TakeLineOut = "Remove the line.", "请去掉这一行。";
     UnknownDropWord { got, known } = "must be names of audit findings ({known}), got {got}", "必须是数据检查中的问题名称（{known}），实际为 {got}";
     UnknownKey { value } = "there is no such key, got {value}", "没有这个键，其值：{value}";
     ListEveryKey =
@@ -141,7 +141,7 @@ messages! { "config";
     OneFileForEachRun = "Put each run into its own file.", "请把每次训练写入单独的文件。";
     InvalidYaml { error } = "is not valid YAML: {error}", "不是有效的 YAML：{error}";
     OneKeyEachLine =
-        "Write one `key: value` a line, with a space behind the colon and no tabs in front.",
+        "Write one `key: value` a line, with a space after the colon and no tabs before it.",
         "请每行写一个 `key: value`，冒号后加空格，行首不要用制表符。";
     AnchorOrTag =
         "YAML anchors (&name, *name) and tags (!name) are not read in run files",
@@ -170,7 +170,7 @@ messages! { "config";
         "a run uses one device, chosen when it starts, and its own kernels",
         "训练只使用启动时选定的一个设备，并使用自带的计算内核";
     NoWorkersNoCache =
-        "data is read and tokenized anew for each run, without workers or a cache",
+        "data is read and tokenized again for each run, without workers or a cache",
         "每次训练都重新读取数据并分词，没有工作进程，也没有缓存";
     NoCodeIsRun = "no code from a model is ever run", "从不运行模型附带的代码";
     AlwaysReported = "losses, rates and tokens are always reported", "损失、学习率和 token 数总会报告";
@@ -201,7 +201,7 @@ messages! { "config";
         "检查点总是 safetensors 格式，且每一步的检查点有单独的文件夹";
     CheckpointsHoldAdapter = "checkpoints hold the adapter", "检查点保存的是适配器";
     GoesOnWithNextRow =
-        "a run goes on with the row that comes next",
+        "a resumed run continues with the next row",
         "继续训练时总是从下一条数据开始";
     FollowsFromMetric =
         "whether more is better follows from the metric",
@@ -223,7 +223,7 @@ messages! { "config";
     FullWithoutSwitch { program, switch } =
         "Without {switch} {program} trains every weight, and so does this run: finetuning_type is full.",
         "没有 {switch} 时 {program} 训练全部权重，本次训练也如此：finetuning_type 为 full。";
-    OwnPadding = "the model's own padding token is used, and no loss depends on it", "使用模型自带的填充词元，它不影响损失";
+    OwnPadding = "the model's own padding token is used, and no loss depends on it", "使用模型自带的填充 token，它不影响损失";
     NotDataSets = "must be a list of one data set with a path", "必须是含一个数据集的列表，且该数据集有 path";
     SeveralDataSets { found } = "names {found} data sets, and a run reads one", "列出了 {found} 个数据集，而一次训练只读取一个";
     NameOneFile = "Join the rows in one file, and name it as path.", "请把数据合并到一个文件中，并用 path 指定。";

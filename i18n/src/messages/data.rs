@@ -77,8 +77,8 @@ messages! { "data";
         "模型没有对话模板：数据按纯文本排列。";
     ThinkingWithoutEffect = "enable_thinking has no effect: the model's chat template does not ask for it.",
         "enable_thinking 不起作用：模型的对话模板没有用到它。";
-    TemplateDate = "The chat template can write the date: it is told 26 July 2024 on every day, so that a run can be \
-                    repeated.",
+    TemplateDate =
+        "The chat template can write the date: it always gets 26 July 2024, so that a run can be repeated.",
         "对话模板会用到日期：为使训练可以复现，日期始终设为 2024 年 7 月 26 日。";
     CutsWithinTexts { megabytes, cuts } =
         "Cuts within texts where the tokenizer allows none, because it is given {megabytes} MB at most: {cuts}. A \
@@ -192,7 +192,7 @@ messages! { "data";
         "以 {start} 开头，而 {count} 维的字节数据应以 00 00 08 {code} 开头";
     EndsInHeader = "ends within its header", "在文件头之内就结束了";
     DimensionOfZero = "holds nothing: one of its dimensions is 0", "没有内容：有一个维度为 0";
-    BytesUnlikeHeader { bytes, sizes } = "has {bytes} bytes behind its header, which promises {sizes}",
+    BytesUnlikeHeader { bytes, sizes } = "has {bytes} bytes after its header, which states {sizes}",
         "文件头之后有 {bytes} 个字节，而文件头声明的大小为 {sizes}";
     TakeImages = "Take images (idx3-ubyte) and their labels (idx1-ubyte), unpacked.",
         "请使用已解压的图像（idx3-ubyte）及其标签（idx1-ubyte）。";
@@ -204,12 +204,12 @@ messages! { "data";
     ExpectedBracket = "expected [", "此处应为 [";
     ExpectedValue = "expected a value", "此处应有一个值";
     ExpectedKey = "expected a key in double quotes", "此处应为双引号中的键";
-    ExpectedColon = "expected : behind the key", "键之后应为冒号 :";
+    ExpectedColon = "expected : after the key", "键之后应为冒号 :";
     NestedTooDeep { most } = "more than {most} lists within each other", "列表嵌套超过 {most} 层";
     EndsEarly = "it ends too early", "文本过早结束";
-    TextBehindValue = "more text behind the value", "值之后还有多余的文本";
+    TextBehindValue = "more text after the value", "值之后还有多余的文本";
     KeyTwice = "the key is there twice", "该键出现了两次";
-    TakeOneOut = "Take one of them out, or give it a name of its own.", "请去掉其中一个，或给它另取名称。";
+    TakeOneOut = "Remove one of them, or give it another name.", "请去掉其中一个，或给它另取名称。";
 
     // label_values.rs
     NotOneClass { kind, value } = "must be one class, but is {kind}: {value}", "必须是一个类别，实际是{kind}：{value}";
@@ -219,7 +219,7 @@ messages! { "data";
         "-100 标记不参与学习的内容，不能作为一条数据的类别";
     DeleteOrGiveClass = "Delete the row or give it its class; if -100 is a quantity, set task: regression.",
         "请删除这条数据，或给出它的类别；如果 -100 是数值，请设置 task: regression。";
-    NoListThough { text } = "begins like a list, but is none: {text}", "开头像列表，但不是列表：{text}";
+    NoListThough { text } = "begins like a list, but is not one: {text}", "开头像列表，但不是列表：{text}";
     WriteLabels = "Write labels like [\"a\", \"b\"] or ['a', 'b'], or with commas between and no brackets.",
         "请将标签写成 [\"a\", \"b\"] 或 ['a', 'b']，或用逗号分隔且不加括号。";
     NoNumber { got } = "must be a number, got {got}", "必须是数字，实际为 {got}";
@@ -247,7 +247,7 @@ messages! { "data";
     TextAndLabel = "cannot be both the text and the label", "不能既是文本又是标签";
 
     // labels.rs
-    UnknownClass { class, known } = "the class '{class}' is none of those learnt: {known}",
+    UnknownClass { class, known } = "the class '{class}' is not among the trained ones: {known}",
         "类别 '{class}' 不在学过的类别之中：{known}";
     CorrectOrTrain = "Correct it, or put rows of this class among the training data.",
         "请改正，或在训练数据中加入该类别的数据。";
@@ -324,7 +324,7 @@ messages! { "data";
     ChooseRowsOfNumbers = "Choose a file with numbers in its rows.", "请选择数据中含有数字的文件。";
     TargetGoesIn = "must be one of the columns that go in", "必须是输入的列之一";
     TheyAre { columns } = "They are {columns}.", "输入的列有：{columns}。";
-    NoWindow { rows, length } = "{rows} rows hold no window of {length} with a row behind it",
+    NoWindow { rows, length } = "{rows} rows hold no window of {length} with a row after it",
         "{rows} 条数据容不下长度为 {length} 且其后还有一条数据的窗口";
     ShorterOrMoreRows = "Take a shorter one, or more rows.", "请缩短窗口，或增加数据。";
     WindowsBeyondMemory { length, rows } =
@@ -334,7 +334,7 @@ messages! { "data";
     NoTimeTable = "a forecast needs a table whose rows follow each other in time",
         "时间序列预测需要各行按时间先后排列的表格";
     TakeTimeTable =
-        "Take a csv or tsv with a header and columns of numbers, or take forecast_window out.",
+        "Take a csv or tsv with a header and columns of numbers, or remove forecast_window.",
         "请使用带有表头和数字列的 csv 或 tsv，或去掉 forecast_window。";
     UnlikeSteps = "the steps of a list must be alike: numbers, or lists of so many of them",
         "列表的各步必须一致：都是数字，或都是同样长的数字列表";
@@ -346,7 +346,7 @@ messages! { "data";
         "每条数据必须是带有字段名的对象，例如 {{\"text\": \"…\"}}。";
     TwoKeysOfColumn = "two keys of the row name this column, small and capital letters apart",
         "这条数据有两个键指同一列（不区分大小写）";
-    UnknownEnding = "the file's ending is none that is known", "无法识别文件的扩展名";
+    UnknownEnding = "the file extension is not known", "无法识别文件的扩展名";
     RenameFile = "Rename it to .txt, .md, .jsonl, .json, .csv or .tsv, whichever it is.",
         "请按实际格式将其改名为 .txt、.md、.jsonl、.json、.csv 或 .tsv。";
     NoRows = "the file has no rows", "文件中没有数据";
@@ -404,14 +404,14 @@ messages! { "data";
     GiveTwoColumns = "Give two columns, such as source and target.", "请提供两列，例如 source 和 target。";
 
     // series.rs
-    NoLabelBehindColon = "the row has no label behind a colon", "这条数据的冒号之后没有标签";
+    NoLabelBehindColon = "the row has no label after a colon", "这条数据的冒号之后没有标签";
     StepsOfChannels { steps, channels } = "{steps} steps of {channels} channels", "{steps} 步（{channels} 个通道）";
     SeriesOfOneLength = "All series must be of one length.", "所有序列的长度必须相同。";
-    NoSeries = "there is no series behind @data", "@data 之后没有序列";
+    NoSeries = "there is no series after @data", "@data 之后没有序列";
     ChooseRows = "Choose a file with rows in it.", "请选择含有数据的文件。";
     TimeStamps = "series with time stamps are not read", "不支持带有时间戳的序列";
     NumbersAlone = "Save the numbers alone, at equal distances in time.", "请只保存时间间隔相等的数字。";
-    NoLineWithAt = "this stands in front of @data and is no line with @", "此行位于 @data 之前，但不以 @ 开头";
+    NoLineWithAt = "this is before @data and is not a line with @", "此行位于 @data 之前，但不以 @ 开头";
     NoDataLine = "the file has no line @data", "文件中没有 @data 行";
     ChooseTs = "Choose a .ts file of sktime or timeseriesclassification.com.",
         "请选择来自 sktime 或 timeseriesclassification.com 的 .ts 文件。";

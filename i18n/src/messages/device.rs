@@ -26,7 +26,7 @@ messages! { "device";
         "请重新开始；如果再次发生，请选择 CPU 作为设备。";
     GpuMemoryFull = "the GPU's memory is full", "GPU 内存已满";
     GpuTooSmall { size } =
-        "the run takes about {size} MiB of the GPU's memory, and the GPU did not give as much",
+        "the run takes about {size} MiB of the GPU's memory, and the GPU could not provide it",
         "该训练约需 {size} MiB GPU 内存，而 GPU 无法提供这么多";
     Reported { error } = "the GPU reported an error: {error}", "GPU 报告了错误：{error}";
     LowerMemory =
@@ -68,10 +68,10 @@ messages! { "device";
         "this browser offers no WebGPU adapter",
         "此浏览器没有提供 WebGPU 适配器";
     UseBrowserWithWebGpu =
-        "Use a browser with WebGPU (a current Chrome, Edge or Safari), or go on with the CPU.",
+        "Use a browser with WebGPU (a current Chrome, Edge or Safari), or continue on the CPU.",
         "请使用支持 WebGPU 的浏览器（新版 Chrome、Edge 或 Safari），或继续使用 CPU。";
     InstallDriver =
-        "Install a Vulkan, Metal or DX12 driver, or go on with the CPU (--device cpu).",
+        "Install a Vulkan, Metal or DX12 driver, or continue on the CPU (--device cpu).",
         "请安装 Vulkan、Metal 或 DX12 驱动程序，或继续使用 CPU（--device cpu）。";
     SoftwareAdapter =
         "This adapter is a software one: it runs on the CPU, slowly.",

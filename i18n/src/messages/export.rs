@@ -107,7 +107,7 @@ messages! { "export";
     ConvertWhole = "Convert the whole model: to safetensors or gguf.", "请转换整个模型：safetensors 或 gguf。";
     IsGgufAlready = "is a GGUF file already", "已经是 GGUF 文件";
     QuantizeInstead = "lorakeet quantize writes it in another number format.", "如需其他数值格式，请使用 lorakeet quantize。";
-    NotCompared { why } = "What was written was not compared with what it was made of: {why}", "未将写出的文件与原文件对比：{why}";
+    NotCompared { why } = "The result was not compared with its source: {why}", "未将写出的文件与原文件对比：{why}";
     LargestPart = "Use the largest size of one file.", "请填写单个文件的最大大小。";
     // For a cluster.
     FullNotInScript = "the script trains an adapter, and not every weight", "该脚本训练适配器，而不是全部权重";
@@ -121,7 +121,7 @@ messages! { "export";
     KnobNotInScript { knob } = "{knob} is not carried over into the script.", "{knob} 没有写入脚本。";
     BaseIsGguf = "The base is a GGUF file: export it as merged with --dtype float32, and name that folder with train.py --model.",
         "基座是 GGUF 文件：请用 --dtype float32 导出为 merged，再用 train.py --model 指定该文件夹。";
-    MomentsStartAnew = "The optimizer's moments start anew: those of eight bits are not carried over.",
+    MomentsStartAnew = "The optimizer's moments start from zero: 8-bit ones are not carried over.",
         "优化器的动量从零开始：8 位动量不会带过去。";
     OtherDropoutMasks = "Dropout draws other masks there: losses agree exactly with lora_dropout: 0 alone.",
         "那里的 dropout 掩码不同：只有 lora_dropout 为 0 时损失才完全一致。";

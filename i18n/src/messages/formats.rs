@@ -90,10 +90,10 @@ messages! { "formats";
         "pools tokens by {mode}; cls, mean and lasttoken are computed here",
         "按 {mode} 对 token 池化；此处支持 cls、mean 和 lasttoken";
     SetPooling =
-        "Set classifier_pooling, or take modules.json out of the folder: vectors are the mean of the tokens then.",
+        "Set classifier_pooling, or remove modules.json from the folder: vectors are the mean of the tokens then.",
         "请设置 classifier_pooling，或从文件夹中移除 modules.json（此时向量取 token 的平均）。";
     WithoutModules =
-        "Take modules.json out of the folder to train vectors that are the mean of the tokens.",
+        "Remove modules.json from the folder to train vectors that are the mean of the tokens.",
         "从文件夹中移除 modules.json，即可训练取 token 平均的向量。";
     PoolingUnknown { file } =
         "modules.json names a pooling whose {file} is not among the files: vectors are the mean of the tokens.",

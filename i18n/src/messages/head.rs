@@ -11,7 +11,7 @@ messages! { "head";
     HiddenLayerOf { size } = "a hidden layer of {size}", "的隐藏层宽度为 {size}";
     OtherActivation { wanted, held } = "is {wanted}, but the model brings a head with {held}", "为 {wanted}，但模型自带的输出头使用 {held}";
     OtherPooling { wanted, held } = "is {wanted}, but the model brings a head for {held}", "为 {wanted}，但模型自带的输出头使用 {held}";
-    TakeLineOut = "Take the line out to train that head on, or give other labels for a fresh one.",
+    TakeLineOut = "Remove the line to continue training that head, or give other labels for a new one.",
         "请删去这一行以继续训练该输出头，或换用其他标签以使用新的输出头。";
     MustBe { wanted, got } = "must be {wanted}, got {got}", "必须是 {wanted}，实际为 {got}";
     ClsOrMean = "cls or mean", "cls 或 mean";
@@ -24,20 +24,20 @@ messages! { "head";
 
     // head_init
     NoProbeForTask { task } = "must be random for {task}: there is no linear probe of it", "在 {task} 任务中必须是 random：该任务没有线性探针";
-    ProbeTasks = "The probe is one for classification, multi_label and regression. Take head_init out.",
+    ProbeTasks = "The probe is one for classification, multi_label and regression. Remove head_init.",
         "线性探针只用于 classification、multi_label 和 regression。请去掉 head_init。";
     ProbeOnFreshWeights = "must be random for a model of random weights: a probe cannot learn from features of random weights",
         "在随机权重的模型上必须是 random：它给出的特征对线性探针没有意义";
-    PretrainedForProbe = "Take a pretrained model, or take head_init out.", "请使用预训练模型，或去掉 head_init。";
+    PretrainedForProbe = "Take a pretrained model, or remove head_init.", "请使用预训练模型，或去掉 head_init。";
     ProbeOverTrainedHead = "must be random here: the model brings a trained head for these labels, which is trained on",
         "在此必须是 random：模型自带针对这些标签的已训练输出头，训练会在其基础上继续";
-    KeepHeadOrBase = "Take head_init out to train that head on, or load the base without it.",
+    KeepHeadOrBase = "Remove head_init to continue training that head, or load the base without it.",
         "请去掉 head_init 以继续训练该输出头，或加载不带该输出头的基座。";
     ProbeBehindFreshLayer =
         "must be random here: the probe would read a layer of random weights, which this architecture's head has for the pooling cls",
         "在此必须是 random：该架构的输出头在 cls 池化下有一个随机权重的层，线性探针会读取它";
-    ProbeOfMean = "Set classifier_pooling: mean, or take head_init out.", "请设置 classifier_pooling: mean，或去掉 head_init。";
-    WithoutProbe = "Take head_init out.", "请去掉 head_init。";
+    ProbeOfMean = "Set classifier_pooling: mean, or remove head_init.", "请设置 classifier_pooling: mean，或去掉 head_init。";
+    WithoutProbe = "Remove head_init.", "请去掉 head_init。";
     HeadFromProbe { rows } = "The head starts from a linear probe that was fitted to {rows} training rows.",
         "输出头从线性探针开始，该探针由 {rows} 条训练数据拟合得到。";
     ProbeStopped = "The run was stopped before the linear probe was fitted: its head is one of random weights.",
@@ -68,7 +68,7 @@ messages! { "head";
         "config.json 中未知的键不起作用：{names}。";
     OwnDropout { dropouts } = "The model's own dropout ({dropouts}) is not applied: only what a run asks for is.",
         "模型自带的 dropout（{dropouts}）不会使用：只使用训练设置中指定的。";
-    NotReadQuantized { method } = "weights quantized by {method} are not read", "不支持由 {method} 量化的权重";
+    NotReadQuantized { method } = "weights quantized by {method} are not supported", "不支持由 {method} 量化的权重";
     UnknownMethod = "an unknown method", "未知方法";
     TakeOwnWeights = "Take the model's own weights, a GGUF file, or what bitsandbytes quantized.",
         "请使用模型的原始权重、GGUF 文件，或由 bitsandbytes 量化的权重。";

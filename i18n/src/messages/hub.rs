@@ -21,7 +21,7 @@ messages! { "hub";
         "Check the connection and the hub's address. In a browser, a hub has to allow other sites to read from it.",
         "请检查网络连接和服务器地址。在浏览器中，服务器还须允许其他网站读取。";
     BrokeOff { why } = "the download broke off: {why}", "下载中断：{why}";
-    DownloadGoesOn = "What was fetched is kept: download it again to go on from there.", "已下载的部分会保留：再次下载即可继续。";
+    DownloadGoesOn = "The downloaded part is kept: download again to resume.", "已下载的部分会保留：再次下载即可继续。";
     NotAsPromised { host, what } = "{host} gave something else than it promised: {what}", "{host} 返回的内容与其声明不符：{what}";
     CheckEndpoint =
         "Check the hub's address. A network that asks for a login, or a mirror that is out of date, answers like this.",
@@ -40,13 +40,13 @@ messages! { "hub";
     OtherBlob { found } = "its git hash (SHA-1) is {found}, and the hub states another one",
         "其 git 哈希（SHA-1）为 {found}，与仓库声明的不同";
     DownloadOnceMore =
-        "It was thrown away; download it again. If that happens twice, something on the way changes files.",
+        "It was discarded; download it again. If that happens twice, a proxy on the way changes files.",
         "该文件已丢弃，请重新下载。如果再次出现，说明传输途中有环节改动了文件。";
-    RateLimited { host, seconds } = "{host} takes no more requests for {seconds} seconds", "{host} 在 {seconds} 秒内不再接受请求";
-    WaitOrLogIn = "Wait a while and download again, which goes on from what is there; with a token the limits are higher.",
+    RateLimited { host, seconds } = "{host} accepts no more requests for {seconds} seconds", "{host} 在 {seconds} 秒内不再接受请求";
+    WaitOrLogIn = "Wait a while and download again to resume; with a token the limits are higher.",
         "请稍候再下载，会从已有部分继续；使用令牌时限额更高。";
-    WaitAndGoOn = "Wait a while and download again, which goes on from what is there.", "请稍候再下载，会从已有部分继续。";
-    Gated { name } = "{name} is given only to those who accepted its terms", "{name} 只提供给接受了其条款的人";
+    WaitAndGoOn = "Wait a while and download again to resume.", "请稍候再下载，会从已有部分继续。";
+    Gated { name } = "{name} is available only to accounts that accepted its terms", "{name} 只提供给接受了其条款的人";
     AcceptTerms { page } = "Accept them at {page} with the account of the token, and try again.",
         "请用该令牌的账号在 {page} 接受条款，然后重试。";
     AcceptTermsAndGiveToken { page } =
@@ -60,32 +60,32 @@ messages! { "hub";
     CheckName = "Check its name, and whether the token's account may see it.", "请检查名称，以及令牌的账号是否有权查看。";
     CheckNameOrGiveToken = "Check its name; a private model needs a token (natively HF_TOKEN).",
         "请检查名称；私有模型需要令牌（命令行用 HF_TOKEN）。";
-    NotAllowed { name, host } = "{host} does not give {name} without a login", "{host} 要求登录后才提供 {name}";
+    NotAllowed { name, host } = "{host} requires a login for {name}", "{host} 要求登录后才提供 {name}";
     GiveToken = "Give a token that may read it (natively in HF_TOKEN).", "请填写有读取权限的令牌（命令行用 HF_TOKEN）。";
     TokenRefused { host } = "{host} refused the token", "{host} 拒绝了该令牌";
     CheckToken = "Check the token: it may be mistyped, revoked, or without the right to read this model.",
         "请检查令牌：可能有误、已失效，或没有读取该模型的权限。";
     Answered { host, status, code } = "{host} answered {status} {code}", "{host} 返回 {status} {code}";
     FileHostRefused { host, status } = "{host}, where the files are, answered {status}", "存放文件的 {host} 返回 {status}";
-    TryLater = "Try again later; what was fetched is kept.", "请稍后重试；已下载的部分会保留。";
+    TryLater = "Try again later; the downloaded part is kept.", "请稍后重试；已下载的部分会保留。";
     LookForOther { name } =
         "Look for a conversion to safetensors or GGUF of {name}, often by another organisation on the same hub.",
         "请寻找 {name} 的 safetensors 或 GGUF 版本，同一仓库中常有其他组织提供。";
     NoModel { name, found } = "{name} holds no model that is read here (it has: {found})", "{name} 中没有可读取的模型（其中有：{found}）";
     NoGgufFiles { name } = "{name} has no GGUF files to choose from", "{name} 中没有可选的 GGUF 文件";
     NoSuchGguf { name, wanted, there } = "{name} has no GGUF file {wanted} (it has: {there})", "{name} 中没有 GGUF 文件 {wanted}（其中有：{there}）";
-    IsAdapter { name } = "{name} is an adapter and no model", "{name} 是适配器，不是模型";
+    IsAdapter { name } = "{name} is an adapter, not a model", "{name} 是适配器，不是模型";
     NameItsBase = "Name the model that it was trained on; natively the adapter goes to adapter_name_or_path.",
         "请填写训练它所用的模型；在命令行中适配器写在 adapter_name_or_path。";
     Cancelled = "the download was cancelled", "下载已取消";
     NoNetwork = "this engine has no network", "此引擎没有网络功能";
     NoMemory { bytes } = "there is no memory for {bytes} bytes", "内存不足以容纳 {bytes} 字节";
-    SmallerOrWithStorage = "Choose a smaller model, or open the page outside of a private window, where it goes to storage.",
+    SmallerOrWithStorage = "Choose a smaller model, or open the page outside of a private window, where it is stored on disk.",
         "请选择更小的模型，或在非隐私窗口中打开此页面，以便存入浏览器存储。";
     TooLargeForMemory { needed, most } =
         "without storage (as in a private window) the model would take {needed} MB of memory, and {most} MB is the most",
         "没有存储空间（如隐私窗口）时，模型将占用 {needed} MB 内存，最多允许 {most} MB";
-    NoRoom { needed, free } = "{needed} MB are still to be fetched, and the storage has room for {free} MB",
+    NoRoom { needed, free } = "{needed} MB remain to be downloaded, and the storage has {free} MB free",
         "还需下载 {needed} MB，而存储空间只剩 {free} MB";
     MakeRoom = "Delete stored models or runs, free space on the disk, or choose a smaller model.",
         "请删除已保存的模型或训练，清理磁盘空间，或选择更小的模型。";
@@ -96,7 +96,7 @@ messages! { "hub";
     ModelUnreadable { folder, why } = "A stored model, {folder}, cannot be read: {why}", "已保存的模型 {folder} 无法读取：{why}";
     NotStored { folder } = "the model {folder} is not stored any more", "模型 {folder} 已不在存储中";
     DownloadAnew = "Download it again, or choose another model.", "请重新下载，或选择其他模型。";
-    NotWhole { id } = "{id} has not been fetched whole", "{id} 尚未下载完整";
+    NotWhole { id } = "{id} has not been downloaded completely", "{id} 尚未下载完整";
     IsBeingFetched = "is being fetched elsewhere", "正在别处下载";
     WaitForOtherTab = "Wait for the other tab, or cancel the download there.", "请等待另一个标签页，或在那里取消下载。";
     WaitForOtherProgram = "Wait for the other program, or end it.", "请等待另一个程序，或结束它。";

@@ -24,7 +24,7 @@ messages! { "lesson";
     GivePathBesidePage = "Give a path such as data/king-james.txt or lessons/data/reviews.csv.",
         "请给出如 data/king-james.txt 或 lessons/data/reviews.csv 的路径。";
     HasOwnField { field } = "is what the run's own field {field} gives", "应由该训练自己的字段 {field} 给出";
-    UseOwnField { field } = "Take it out of settings and write {field}.", "请从 settings 中去掉它，改写 {field}。";
+    UseOwnField { field } = "Remove it from settings and write {field}.", "请从 settings 中去掉它，改写 {field}。";
     NotInLessons = "has no effect in a lesson, whose runs have no folder", "在课程中不起作用：课程的训练没有自己的文件夹";
 
     // Values and conditions.

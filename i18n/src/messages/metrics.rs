@@ -27,10 +27,10 @@ messages! { "metrics";
 
     // loss/evaluation.rs
     NoTermsInside = "a loss without terms", "损失没有任何项";
-    TripletWithoutNegative = "a triplet needs a negative in every row", "triplet 损失要求每条数据都有负例";
+    TripletWithoutNegative = "a triplet needs a negative in every row", "triplet 损失要求每条数据都有负样本";
     AddNegatives =
         "Add a column of negatives to the data, or take infonce.",
-        "请在数据中添加一列负例，或改用 infonce。";
+        "请在数据中添加一列负样本，或改用 infonce。";
     LossOfOtherHead { loss } =
         "{loss} is not made for what this head gives",
         "{loss} 不适用于这个输出头的结果";

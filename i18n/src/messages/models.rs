@@ -87,7 +87,7 @@ messages! { "models";
         "{module} is trained whole or carries an adapter as well",
         "{module} 同时又整体训练或带有适配器";
     NameItOnce =
-        "Take it out of modules_to_save and target_modules, or leave this knob out.",
+        "Remove it from modules_to_save and target_modules, or remove this setting.",
         "请将其从 modules_to_save 和 target_modules 中去掉，或去掉此项。";
     MaskedOutputRows { module } =
         "{module} is the output of a masked language model, too, whose bias PEFT leaves out with trained rows",
@@ -196,7 +196,7 @@ messages! { "models";
 
     // models/load/init.rs
     FreshWeightsTooLarge { gib } =
-        "config.json asks for fresh weights of more than {gib} GiB",
+        "config.json asks for new weights of more than {gib} GiB",
         "config.json 要求的随机初始化权重超过 {gib} GiB";
     AreSizesMeant =
         "Are its sizes the ones that were meant? Else add the model's weights.",
@@ -301,7 +301,7 @@ messages! { "models";
         "cannot be {value}: the model has weights already",
         "不能是 {value}：模型已有权重";
     TakeItOutOrStartSmall =
-        "Take it out, or start a small model by its name, such as model: small_mlp.",
+        "Remove it, or start a small model by its name, such as model: small_mlp.",
         "请删去这一项，或按名称新建小模型，例如 model: small_mlp。";
     ImagesNotSquare { height, width } =
         "the images are {height} × {width}, and small_vit takes squares",

@@ -7,7 +7,7 @@ messages! { "page";
         "The GPU was lost after step {step}; the run continues from its last checkpoint.",
         "第 {step} 步之后 GPU 已断开；训练从最近的检查点继续。";
     GpuLostStartsAnew { step } =
-        "The GPU was lost after step {step}, and the run has no checkpoint to go on from: it starts again from its beginning.",
+        "The GPU was lost after step {step}, and the run has no checkpoint to resume from: it starts from the beginning.",
         "第 {step} 步之后 GPU 已断开，而训练没有可以继续的检查点：训练从头重新开始。";
     TurnTaken =
         "Another tab has started to train. The run here was saved and stopped; continue it from the list of stored runs.",

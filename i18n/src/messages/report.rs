@@ -16,7 +16,7 @@ messages! { "report";
     WorseThanBaseline = "Worse than the best baseline", "差于最佳基线";
     NotCompared = "Nothing to compare with", "没有可比较的基线";
     NextStep = "Next step", "下一步";
-    NextExport = "Try it on texts of your own, then export it.", "先用自己的文本试一试，然后导出。";
+    NextExport = "Try it on your own texts, then export it.", "先用自己的文本试一试，然后导出。";
     NextTrainLonger =
         "The validation loss still falls: train longer (raise num_train_epochs or max_steps).",
         "验证损失仍在下降：请延长训练（增大 num_train_epochs 或 max_steps）。";

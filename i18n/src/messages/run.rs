@@ -13,7 +13,7 @@ messages! { "run";
     WaitForRun = "this has to wait until the run is over", "要等训练结束后才能执行";
     StopRun = "Stop the run first.", "请先停止训练。";
     FreshWeights =
-        "There are no weights among the model's files, so it starts from fresh ones, which know nothing yet: train it with \
+        "The model has no weight files, so it starts from random weights: train it with \
          finetuning_type: full.",
         "模型文件中没有权重，因此使用随机初始化的权重，模型还什么都不会：请用 finetuning_type: full 训练。";
     TooManyFiles { files } = "the data is one file, or images with their labels, got {files} files",
@@ -25,7 +25,7 @@ messages! { "run";
     NoChatTemplate = "the model has no chat template", "模型没有对话模板";
     GivePlainText = "Give it plain text to continue.", "请给它一段纯文本来续写。";
     TrainFirst = "Train first.", "请先训练。";
-    LoraOnFreshWeights = "lora leaves the weights as they are, and these are fresh",
+    LoraOnFreshWeights = "lora freezes the weights, and these are random",
         "lora 不改变基座权重，而这些权重是随机初始化的";
     AdapterInFull = "full trains every weight of the model, and would leave out the adapter that the run starts from",
         "full 训练模型的全部权重，会忽略训练所基于的适配器";
@@ -33,7 +33,7 @@ messages! { "run";
         "Set finetuning_type: lora; or merge the adapter first (`lorakeet merge`, or an export), and train the merged model.",
         "请设置 finetuning_type: lora；或先合并适配器（`lorakeet merge` 或导出），再训练合并后的模型。";
     AdapterKeepsItsOwn { settings, r, alpha } =
-        "The run goes on from an adapter of rank {r} and alpha {alpha}, which stays as it is made: {settings} have no effect.",
+        "The run continues from an adapter with rank {r} and alpha {alpha}: {settings} have no effect.",
         "训练从已有的适配器（秩 {r}，alpha {alpha}）继续，适配器结构保持不变：{settings} 不起作用。";
     SetFull = "Set finetuning_type: full.", "请设置 finetuning_type: full。";
 
@@ -48,7 +48,7 @@ messages! { "run";
     ColumnsWithoutEffect = "text_columns and label_columns have no effect: the task is generation.",
         "text_columns 和 label_columns 不起作用：任务是 generation。";
     PackingWithoutEffect { task } =
-        "packing has no effect: in {task} with this model each row is an example of its own. Take the line out, or pack rows \
+        "packing has no effect: in {task} with this model each row is a separate example. Remove the line, or pack rows \
          of texts for a decoder.",
         "packing 不起作用：用该模型做 {task} 时，每条数据自成一个样本。请去掉该设置；拼接只用于仅解码器模型的文本生成训练。";
     HeadKnobsWithoutEffect { hidden_size, dropout, task } =
@@ -60,7 +60,7 @@ messages! { "run";
     NotTrained = "the model has not been trained yet", "模型尚未训练";
     TrainAndName = "Train it, and then name the folder that the run wrote.", "请先训练，然后指定训练写出的文件夹。";
     HeadReplaced { because, outputs } =
-        "The model's own head does not go with the data: {because}. A fresh one with {outputs} outputs takes its place.",
+        "The model's own head does not match the data: {because}. A new one with {outputs} outputs replaces it.",
         "模型自带的输出头与数据不符：{because}。已换成新的、有 {outputs} 个输出的输出头。";
     HasClass { class } = "they have the class '{class}'", "数据中有类别 '{class}'";
     InRow { row, what } = "row {row}: {what}", "第 {row} 行：{what}";
@@ -69,8 +69,8 @@ messages! { "run";
     NoSuchMetric { task, metric } = "a {task} run has no metric {metric}", "{task} 任务没有指标 {metric}";
     MetricsAre { metrics } = "It has loss, {metrics}.", "可用的指标：loss、{metrics}。";
     NoBaseline { kind, because } = "There is no {kind} to compare with: {because}.", "无法与{kind}比较：{because}。";
-    OtherLayout = "the rows of one file lie otherwise than those of the other", "两个文件的数据形状不同";
-    SameNumbers = "Both must have as many numbers a row.", "两个文件每条数据的数值个数必须相同。";
+    OtherLayout = "the rows of the two files have different shapes", "两个文件的数据形状不同";
+    SameNumbers = "Both must have the same number of values per row.", "两个文件每条数据的数值个数必须相同。";
     CutRows { cutoff, cut, rows } = "Cut at {cutoff} tokens: {cut} of {rows} rows.",
         "有 {cut} 条数据（共 {rows} 条）在 {cutoff} 个 token 处截断。";
     NoDefaultModules { model_type } = "is default, but PEFT has no default modules for {model_type}",
@@ -90,7 +90,7 @@ messages! { "run";
         "请加载能续写文本的模型（{names}），或给数据加上 label 列。";
     ModelHasNoHead { task } = "the model has no head for {task}", "模型没有用于 {task} 的输出头";
     VocabularyLoss = "the loss over a vocabulary is the model's own", "词表上的损失由模型自己计算";
-    NoClasses = "words are to get classes, and there are none", "要给词分类，却没有类别";
+    NoClasses = "there are no words to classify", "要给词分类，却没有类别";
 
     // baselines
     MajorityClass = "majority class", "多数类";
@@ -118,7 +118,7 @@ messages! { "run";
         "The data that the run was trained on are not loaded any more, so this file is scored without baselines.",
         "训练所用的数据已不在内存中，因此在此文件上评估时没有基线。";
     NoBaseToScore =
-        "The base model cannot be scored beside this one, because modules were trained whole.",
+        "The base model cannot be scored beside this one, because modules were fully trained.",
         "由于有模块是整体训练的，无法同时评估基座模型。";
 
     // typed texts
@@ -195,7 +195,7 @@ messages! { "run";
          close other programs that use the GPU.",
         "每次一条也放不下：请调低 cutoff_len，设置 quantization_bit: 4 或 optim: adamw_8bit，换用更小的模型，或关闭其他占用 GPU 的程序。";
     BatchIsCompared { loss } =
-        "The loss {loss} compares the rows of a batch with each other, so the batch is not halved by itself: lower \
+        "The loss {loss} compares the rows of a batch with each other, so the batch is not halved automatically: lower \
          per_device_train_batch_size or cutoff_len, take a smaller model, or close other programs that use the GPU.",
         "损失 {loss} 会相互比较同一批次中的数据，因此不会自动减半：请调低 per_device_train_batch_size 或 cutoff_len，换用更小的模型，\
          或关闭其他占用 GPU 的程序。";
@@ -216,14 +216,14 @@ messages! { "run";
 
     // checkpoints
     ResumeWithoutEffect =
-        "resume_from_checkpoint has no effect here: no checkpoint was opened, and the run starts anew.",
+        "resume_from_checkpoint has no effect here: no checkpoint was opened, and the run starts from the beginning.",
         "resume_from_checkpoint 在此不起作用：没有打开检查点，训练从头开始。";
-    RunIsUnderWay = "this run is under way in another tab or window", "这次训练正在另一个标签页或窗口中进行";
-    UseTheOtherTab = "Go on there, or stop it there first.", "请在那里继续，或先在那里停止它。";
+    RunIsUnderWay = "this run is running in another tab or window", "这次训练正在另一个标签页或窗口中进行";
+    UseTheOtherTab = "Continue it there, or stop it there first.", "请在那里继续，或先在那里停止它。";
     NoSuchRun { id } = "there is no run '{id}'", "没有训练 '{id}'";
     RunUnreadable { run, why } = "The stored run {run} cannot be read and is not listed: {why}",
         "已保存的训练 {run} 无法读取，未列出：{why}";
-    SweepIsUnderWay = "this sweep is under way in another tab or window", "这次扫描正在另一个标签页或窗口中进行";
+    SweepIsUnderWay = "this sweep is running in another tab or window", "这次扫描正在另一个标签页或窗口中进行";
     SweepUnreadable { sweep, why } = "The stored sweep {sweep} cannot be read and is not listed: {why}",
         "已保存的扫描 {sweep} 无法读取，未列出：{why}";
     LabelTooLong { most } = "a name or a tag of a run has {most} characters at most", "训练的名称或标签最多 {most} 个字符";
@@ -232,14 +232,14 @@ messages! { "run";
     RemoveATag = "Remove one first.", "请先删除一个标签。";
     NoRecord = "there is no record of a run", "没有训练记录";
     RecordDamaged { why } = "the record of the run is damaged: {why}", "训练记录已损坏：{why}";
-    CheckpointPassedOver { folder, why } = "{folder} is damaged and is passed over: {why}", "{folder} 已损坏，将被跳过：{why}";
+    CheckpointPassedOver { folder, why } = "{folder} is damaged and is skipped: {why}", "{folder} 已损坏，将被跳过：{why}";
     StartsAnew = "The run has no checkpoint yet, so it starts from the beginning.", "这次训练还没有检查点，因此从头开始。";
     NoRoomForCopy { file, size } =
         "{file} ({size} MiB) is not copied into the browser's storage, which has no room for it: to go on with this run after the \
          page was closed, choose the file again.",
         "{file}（{size} MiB）未复制到浏览器存储中，因为空间不足：关闭页面后要继续这次训练，需要重新选择该文件。";
     NotKept { why } =
-        "The run trains on, but what it has learnt since the last checkpoint would be lost with the page: {why}",
+        "Training continues, but progress since the last checkpoint would be lost with the page: {why}",
         "训练会继续，但如果关闭页面，上一个检查点之后学到的内容会丢失：{why}";
     NoRoomForCheckpoint { needed, free } =
         "This run is not kept: a checkpoint of it takes at least {needed} MiB, and the browser's storage has room for {free} MiB. It \
@@ -247,18 +247,18 @@ messages! { "run";
         "这次训练不会保存：一个检查点至少需要 {needed} MiB，而浏览器存储只剩 {free} MiB。训练照常进行，但关闭页面后无法继续；\
          请删除已保存的训练或模型以腾出空间。";
     NoStoreToGoOn =
-        "This browser gives the page no storage here (a private window, say), so there is no checkpoint to go on from: the run starts \
-         from its beginning, and what it had learnt is lost.",
+        "This browser gives the page no storage here (a private window, say), so there is no checkpoint to resume from: the run \
+         starts from the beginning, and its progress is lost.",
         "浏览器在此不提供存储（例如隐私窗口），因此没有可以继续的检查点：训练从头开始，之前学到的内容已丢失。";
     NoStoreToGoBack = "this browser gives the page no storage here, so there is no checkpoint to go back to",
         "浏览器在此不提供存储，因此没有可以返回的检查点";
-    NoGoodCheckpoint { step } = "the run has no whole checkpoint of step {step} or before it",
+    NoGoodCheckpoint { step } = "the run has no complete checkpoint of step {step} or before it",
         "这次训练没有第 {step} 步或更早的完整检查点";
     RateIsNotLower { before, learning_rate } =
         "a run goes back to a checkpoint only with a lower rate: learning_rate was {before}, is {learning_rate}",
         "返回检查点时学习率必须更低：learning_rate 原为 {before}，现为 {learning_rate}";
     WentBack { step, before, learning_rate } =
-        "The run went wrong, so it goes on from its checkpoint of step {step} with learning_rate {learning_rate} instead of {before}.",
+        "The run went wrong, so it continues from its checkpoint of step {step} with learning_rate {learning_rate} instead of {before}.",
         "训练出现异常，因此从第 {step} 步的检查点继续，learning_rate 由 {before} 改为 {learning_rate}。";
     NoStore =
         "This browser gives the page no storage here (a private window, say), so the run is lost when the page is closed.",
@@ -273,7 +273,7 @@ messages! { "run";
     SetLengthBack { before } =
         "Set it back to {before} steps (a run with lr_scheduler_type: constant may get longer); or start a new run from the \
          checkpoint's weights, by adapter_name_or_path (after full training, by model_name_or_path).",
-        "请改回 {before} 步（lr_scheduler_type: constant 的训练可以延长）；或用 adapter_name_or_path（全量训练后用 model_name_or_path）\
+        "请改回 {before} 步（lr_scheduler_type: constant 的训练可以延长）；或用 adapter_name_or_path（全参数训练后用 model_name_or_path）\
          从检查点的权重开始新的训练。";
     ChangedOnTheWay { differences } =
         "Changed since the checkpoint was written, without any effect on the steps: {differences}.",
@@ -302,7 +302,7 @@ messages! { "run";
     SetBack =
         "Set it back as it was; or start a new run from the checkpoint's weights, by adapter_name_or_path (after full \
          training, by model_name_or_path).",
-        "请改回原来的设置；或用 adapter_name_or_path（全量训练后用 model_name_or_path）从检查点的权重开始新的训练。";
+        "请改回原来的设置；或用 adapter_name_or_path（全参数训练后用 model_name_or_path）从检查点的权重开始新的训练。";
     Then { first, second } = "{first}; {second}", "{first}；{second}";
     SettingWas { name, was, is } = "{name} was {was}, is {is}", "{name} 原为 {was}，现为 {is}";
     WasNotGiven { name } = "{name} was not given", "当时没有给出 {name}";
@@ -321,7 +321,7 @@ messages! { "run";
     RowsDiffer { first, last } = "one of the rows {first} to {last} differs", "第 {first} 行到第 {last} 行之间有不同";
     RowCountWas { rows, were } = "it has {rows} rows in place of {were}",
         "现有 {rows} 行，当时有 {were} 行";
-    NoRowDiffers = "its rows are the same, and the bytes around them are not", "各行相同，但其余字节不同";
+    NoRowDiffers = "its rows are the same, but other bytes of the file differ", "各行相同，但其余字节不同";
     OtherTokens =
         "the tokenizer or the chat template makes other tokens of the same rows, or the checkpoint is of a release in \
          whose packed rows examples saw each other",
@@ -331,9 +331,9 @@ messages! { "run";
     FileMissing = "this file of the checkpoint is missing", "检查点中缺少这个文件";
     NotManifest = "is not the manifest that was written", "不是写入时的清单";
     NameWholeCheckpoint =
-        "Name a folder checkpoint-N that is whole, or set resume_from_checkpoint: true, which takes the newest whole one.",
+        "Name a complete checkpoint-N folder, or set resume_from_checkpoint: true, which takes the newest complete one.",
         "请指定完整的 checkpoint-N 文件夹，或设置 resume_from_checkpoint: true，它会使用最新的完整检查点。";
-    NotState { because } = "is not a state that a run can go on from: {because}", "不是可以继续训练的状态：{because}";
+    NotState { because } = "is not a state that a run can resume from: {because}", "不是可以继续训练的状态：{because}";
     NameOwnCheckpoint = "Name a folder checkpoint-N that a run of this program wrote.",
         "请指定由本程序写出的 checkpoint-N 文件夹。";
     StateIs { name, value } = "{name} is {value}", "{name} 为 {value}";

@@ -39,7 +39,7 @@ messages! { "tables";
         "存在合并单元格：{cells}。值只在各区域的第一个单元格中，其余按空值读取。";
     ErrorCells { count, cells } = "Cells with an error are read as empty ({count}): {cells}.",
         "出错的单元格按空值读取（共 {count} 个）：{cells}。";
-    CellOutOfPlace { cell } = "the cell {cell} does not stand where it should", "单元格 {cell} 不在应在的位置";
+    CellOutOfPlace { cell } = "the cell {cell} is out of order", "单元格 {cell} 不在应在的位置";
     EmptySheet = "the sheet is empty", "工作表为空";
     FillSheet = "Fill it, or name another sheet (sheet).", "请填入数据，或指定其他工作表（sheet）。";
     NoSuchSheet { sheet, sheets } = "there is no sheet '{sheet}' among: {sheets}", "其中没有工作表 '{sheet}'，现有：{sheets}";

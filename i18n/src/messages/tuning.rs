@@ -60,10 +60,10 @@ messages! { "tuning";
     SweepNeedsHeldOut = "a sweep compares runs by held-out rows, and this run holds none out",
         "扫描按留出数据比较各次训练，而这次训练没有留出数据";
     SetValSize = "Set val_size: 0.1, or give a validation_file.", "请设置 val_size: 0.1，或提供 validation_file。";
-    SweepGoesOn = "a sweep goes on by itself where it was", "扫描会自动从中断处继续";
-    TakeOutResume = "Take it out, and give the same command again.", "请删去它，并再次运行同一命令。";
+    SweepGoesOn = "a sweep continues automatically where it stopped", "扫描会自动从中断处继续";
+    TakeOutResume = "Remove it, and give the same command again.", "请删去它，并再次运行同一命令。";
     BudgetForm { got } = "must be a time such as 30m, 2h or 90s, got {got}", "必须是 30m、2h 或 90s 这样的时间，收到了 {got}";
-    BudgetOver = "The time is up. The same command goes on where this one ended.", "时间已到。再次运行同一命令会从中断处继续。";
+    BudgetOver = "The time is up. The same command continues where this one stopped.", "时间已到。再次运行同一命令会从中断处继续。";
     SweptData { folder, file } = "{folder} was trained on other data than {file} holds now",
         "{folder} 的训练数据与 {file} 现在的内容不同";
     NewSweep = "Remove the folder of the sweep, or choose another output_dir.", "请删除该扫描的文件夹，或换一个 output_dir。";

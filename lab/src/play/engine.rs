@@ -248,7 +248,7 @@ impl Lab {
             if is_loading && kind == Kind::Device {
                 self.tell_no_device(&said);
             }
-            // A place where the engine cannot be had at all is what recorded runs are for.
+            // A place where the engine cannot run at all is what recorded runs are for.
             return match is_loading {
                 true => self.open_recording(Some(said)),
                 false => self.fail(name, said, true),

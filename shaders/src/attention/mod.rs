@@ -144,8 +144,8 @@ impl Attention {
         self.vectors().div_ceil(SIDE)
     }
 
-    /// Rows of a tile, in sixteens: as many as registers hold, of `sets` of sums, and as leave the GPU busy; `lines` times `rows`
-    /// are to be had.
+    /// Rows of a tile, in sixteens: as many as registers hold, of `sets` of sums, and as leave the GPU busy; there are `lines`
+    /// times `rows`.
     fn tall(&self, sets: usize, lines: usize, rows: usize) -> usize {
         let most = MOST_SUMS / (sets * self.wide()).max(1);
         let mut tall = match most {

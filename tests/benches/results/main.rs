@@ -1,4 +1,4 @@
-//! What tuning buys on real data: all-MiniLM-L6-v2 and a small model from nothing on real texts, against what can be had without
+//! What tuning buys on real data: all-MiniLM-L6-v2 and a small model from nothing on real texts, against baselines that need no
 //! training. Prints the measured parts of `docs/results.md`.
 //!
 //! `cargo xtask bench results` runs the run files of `docs/runs`, `cargo xtask bench results-NAME` one of them; it takes an

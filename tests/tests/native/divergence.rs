@@ -217,7 +217,7 @@ fn a_run_that_diverged_goes_on_from_its_last_good_checkpoint_at_a_third_of_the_r
     );
     keep(&mut next, lower.clone(), going_back(1));
     assert!(
-        failure(&next).to_string().contains("no whole checkpoint"),
+        failure(&next).to_string().contains("no complete checkpoint"),
         "{}",
         failure(&next)
     );
@@ -234,7 +234,9 @@ fn a_run_that_diverged_goes_on_from_its_last_good_checkpoint_at_a_third_of_the_r
         assert!((after.learning_rate - wanted).abs() <= 1e-12, "{after:?}");
     }
     let note = next.events.iter().find_map(|event| match event {
-        Event::Warning { message } => Some(message.english()).filter(|text| text.contains("went wrong, so it goes on")),
+        Event::Warning { message } => {
+            Some(message.english()).filter(|text| text.contains("went wrong, so it continues"))
+        }
         _ => None,
     });
     let note = note.expect("it is said");

@@ -293,7 +293,7 @@ fn an_adapter_that_does_not_fit_leaves_the_model_as_it_was() {
     ask(&mut session, FilesCommand::Adapter, files);
     let said = failure(&session).to_string();
     assert!(said.contains("lora_A"), "{said}");
-    // No half of it is left: what can be had is the model.
+    // No half of it is left: what can be exported is the model.
     assert!(forms(&mut session).iter().all(|option| option.form.holds_base()));
     ask(&mut session, FilesCommand::Adapter, tiny::model_files());
     let said = failure(&session).to_string();

@@ -235,7 +235,7 @@ fn what_does_not_fit_into_storage_is_refused_with_figures_before_it_is_fetched()
     hub.forget();
     ask(&mut session, HubCommand::Download { from: source(&hub, ID) });
     let error = failure(&session);
-    assert!(error.to_string().contains("1 MB are still to be fetched"), "{error}");
+    assert!(error.to_string().contains("1 MB remain to be downloaded"), "{error}");
     // Settings and a header, by which it is known what a run takes.
     assert!(hub.sent(WEIGHTS) + hub.sent("config.json") < HEADER_BYTES);
 }
@@ -308,7 +308,7 @@ fn a_line_that_breaks_again_and_again_is_told_and_what_came_stays() {
     let client = client(&hub, None);
     let error = fetch(&client, ID, &place, &mut |_| ()).expect_err("it breaks too often");
     assert!(error.to_string().contains("broke off"), "{error}");
-    assert!(error.to_string().contains("go on from there"), "{error}");
+    assert!(error.to_string().contains("download again to resume"), "{error}");
     let repository = fetch(&client, ID, &place, &mut |_| ()).expect("now it holds");
     assert_whole(&place, &repository, &files);
     assert_eq!(hub.sent(WEIGHTS), files[WEIGHTS].len() as u64);

@@ -159,7 +159,7 @@ fn rows_of_zeros_and_ones_are_learnt_label_by_label_and_keep_a_trained_head() {
 fn a_trained_head_that_does_not_go_with_the_data_is_replaced_with_a_word_on_why() {
     let head = names(&["a", "b", "c"]);
     let cases = [
-        (names(&["a", "x"]), None, "'x' is none of those learnt: a, b, c"),
+        (names(&["a", "x"]), None, "'x' is not among the trained ones: a, b, c"),
         (
             vec![json!([1, 0]), json!([0, 1])],
             Some(Task::MultiLabel),

@@ -420,7 +420,7 @@ fn without_a_store_a_run_that_is_to_go_on_says_that_it_starts_anew_before_it_doe
     train(&mut session, short(), Keep::GoOn("first".into()));
     let place = |is: &dyn Fn(&Event) -> bool| session.events.iter().position(is);
     let said = place(&|event| match event {
-        Event::Warning { message } => message.english().contains("starts from its beginning"),
+        Event::Warning { message } => message.english().contains("starts from the beginning"),
         _ => false,
     });
     assert!(said.is_some() && said < place(&|event| matches!(event, Event::Started(_))));

@@ -255,7 +255,7 @@ fn a_run_that_the_gpu_has_no_memory_for_is_refused_before_its_first_step() {
         assert_eq!(error.kind, Kind::OutOfMemory, "{error}");
         let text = error.to_string();
         assert!(
-            ["did not give as much", "per_device_train_batch_size", "cutoff_len"]
+            ["could not provide it", "per_device_train_batch_size", "cutoff_len"]
                 .iter()
                 .all(|part| text.contains(part)),
             "{text}"

@@ -57,7 +57,7 @@ fn differences(run: &PreparedRun, left: &[&str]) -> String {
         );
     }
     if run.first_step > 0 && run.optimizer.is_none() {
-        line("AdamW's moments start anew: those of eight bits are not carried over. The first steps may be rougher.");
+        line("AdamW's moments start from zero: 8-bit ones are not carried over. The first steps may be rougher.");
     }
     if config.optim == Optimizer::Adamw8bit {
         line("Checkpoints of the script hold no moments of eight bits.");

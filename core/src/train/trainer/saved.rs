@@ -75,7 +75,7 @@ impl Trainer<'_> {
         self.unless_kept(written, emit)
     }
 
-    /// Adds a score to the run's curve, with the best of what can be had without the training by the metric that judges it.
+    /// Adds a score to the run's curve, with the best score without training by the metric that judges it.
     pub(super) fn write_down_score(&self, info: &EvalInfo) {
         let Some(record) = &self.record else { return };
         let metric = self.spec.judged_by();

@@ -54,7 +54,7 @@ fn what_is_wrong_in_a_lesson_is_said_where_it_is_wrong() {
         (
             "/runs/few/settings",
             json!({ "train_file": "a.csv" }),
-            "Take it out of settings and write data.",
+            "Remove it from settings and write data.",
         ),
         (
             "/runs/few/settings",

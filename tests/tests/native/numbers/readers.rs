@@ -141,7 +141,7 @@ fn what_is_no_row_of_numbers_is_refused_with_its_place() {
             "no label",
         ),
         ("a.ts", "@data\n# nothing\n", None, None, "no series"),
-        ("a.ts", "1,2:a\n", Some(1), None, "in front of @data"),
+        ("a.ts", "1,2:a\n", Some(1), None, "before @data"),
         ("a.ts", "@problemName a\n", None, None, "no line @data"),
     ] {
         let error = read(name, text).expect_err(text);

@@ -1,4 +1,4 @@
-//! Labs that cannot be had, and pages that allow little: what is shown, and what is not requested.
+//! Labs that cannot run, and pages that allow little: what is shown, and what is not requested.
 
 use super::{ANYBODY, Course, REACTION, lab, view};
 use anyhow::{Result, ensure};

@@ -324,7 +324,7 @@ async fn an_adapter_is_shown_scored_exported_and_looked_into_without_a_run() -> 
     page.screenshot("files").await?;
     std::fs::remove_dir_all(&folder)?;
 
-    // Without it the model itself is what is to be had.
+    // Without it the model itself is what can be exported.
     page.press("remove-adapter").await?;
     page.wait_enabled("export-model", REACTION).await?;
     page.press("export-model").await?;

@@ -149,12 +149,13 @@ async fn without_a_store_a_run_that_lost_its_gpu_says_that_it_starts_anew() -> R
     page.wait_until("the second step", READY, &format!("return {STEP} >= 2"))
         .await?;
     page.break_gpu(GpuFault::Destroyed).await?;
-    let said = "return document.querySelector('[data-testid=\"notes\"]')?.textContent.includes('starts again from its beginning')";
+    let said =
+        "return document.querySelector('[data-testid=\"notes\"]')?.textContent.includes('starts from the beginning')";
     page.wait_until("it says so", READY, said).await?;
     page.wait_until("it trains", READY, &format!("return {STEP} >= 1"))
         .await?;
     let notes = page.content("[data-testid=\"notes\"]").await?;
-    ensure!(notes.contains("no checkpoint to go on from"), "{notes}");
+    ensure!(notes.contains("no checkpoint to resume from"), "{notes}");
     ensure!(!notes.contains("the run continues"), "{notes}");
     page.click("stop").await?;
     page.wait_enabled("train", READY).await?;

@@ -113,7 +113,8 @@ async fn a_run_goes_on_after_the_page_was_closed() -> Result<()> {
     page.run(UNFOLD, Vec::new()).await?;
     let stored = page.text("stored-runs").await?;
     ensure!(stored.contains("1 stored run"), "{stored}");
-    let room = "return document.querySelector('[data-testid=\"storage-room\"]').textContent.includes('that the browser lets it have')";
+    let room =
+        "return document.querySelector('[data-testid=\"storage-room\"]').textContent.includes('of its quota of')";
     page.wait_until("the room is told", REACTION, room).await?;
     page.screenshot("stored-runs").await?;
     // Off the list at once, and had back, and removed for good.
@@ -212,7 +213,7 @@ async fn a_run_that_goes_wrong_goes_back_to_its_last_good_checkpoint_by_a_press(
     let notes = page.content("[data-testid=\"notes\"]").await?;
     ensure!(
         notes.contains(&format!(
-            "goes on from its checkpoint of step {step} with learning_rate 3e-1"
+            "continues from its checkpoint of step {step} with learning_rate 3e-1"
         )),
         "{notes}"
     );

@@ -106,7 +106,7 @@ async fn a_run_that_the_gpu_has_no_memory_for_is_refused_before_its_first_step()
     let message = shown_error(&page, READY).await?;
     println!("{message}");
     ensure!(
-        message.contains("did not give as much") && message.contains("per_device_train_batch_size"),
+        message.contains("could not provide it") && message.contains("per_device_train_batch_size"),
         "{message}"
     );
     // Nothing of the trial is left, and a smaller run goes.

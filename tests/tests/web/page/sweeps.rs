@@ -45,8 +45,8 @@ async fn a_sweep_outlives_a_reload_and_the_settings_of_its_best_run_are_taken() 
     );
     let table = page.content("[data-testid=\"sweep-table\"]").await?;
     ensure!(
-        table.matches("left behind after 25 %").count() == 2
-            && table.matches("left behind after 50 %").count() == 1
+        table.matches("stopped early at 25 %").count() == 2
+            && table.matches("stopped early at 50 %").count() == 1
             && table.matches("finished").count() == 1,
         "{table}"
     );
