@@ -153,8 +153,8 @@ pub static WORDS: Words = Words {
     truncated: "已在 cutoff_len 处截断",
 
     memory: |peak, base, each| match peak {
-        Some(peak) => format!("预计显存峰值 {peak}，其中基座模型 {base}（每个参数 {each} 字节）。"),
-        None => format!("基座模型占用 {base} 显存（每个参数 {each} 字节）。无法预估此次训练的峰值。"),
+        Some(peak) => format!("预计内存/显存峰值 {peak}，其中基座模型 {base}（每个参数 {each} 字节）。"),
+        None => format!("基座模型占用 {base} 内存/显存（每个参数 {each} 字节）。无法预估此次训练的峰值。"),
     },
     memory_too_much: |available| {
         format!(
