@@ -104,7 +104,7 @@ pub static CHINESE: ChartWords = ChartWords {
     smoothed: "平滑后",
     checkpoints: "检查点",
     of_step: |step| format!("第 {step} 步"),
-    memory: "内存/显存",
+    memory: "显存",
     as_table: "以表格查看数值",
     table: |shown, all| format!("共 {all} 步，均匀选取其中 {shown} 步（最多 50 步）"),
     accumulation: "梯度累积的作用",

@@ -118,7 +118,8 @@ impl PageState {
                     self.loaded.adapter_files.set(Vec::new());
                     self.training.export.license.set(String::new());
                     self.loaded.forget();
-                    self.advice.forget();
+                    // The baselines and the rate that were found before are of another model or other data.
+                    self.forget_advice();
                     self.audit.forget();
                     self.loaded.forget_preview();
                     self.worker.drop_all();
@@ -199,7 +200,7 @@ impl PageState {
         }
         self.worker.error.set(None);
         self.loaded.forget();
-        self.advice.forget();
+        self.forget_advice();
         self.worker.drop_all();
         if self.sweep.is_going.get_untracked() {
             self.keep_sweep();
