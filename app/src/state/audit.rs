@@ -118,7 +118,7 @@ impl PageState {
     }
 
     /// Sets a knob that is a list of names.
-    pub fn set_names(self, knob: &str, names: &[String]) {
+    fn set_names(self, knob: &str, names: &[String]) {
         if let Some(knob) = find(knob) {
             // A name may have a comma in it.
             let list: Value = names.iter().map(String::as_str).collect();
