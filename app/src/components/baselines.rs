@@ -1,5 +1,6 @@
 //! Step 4: the scores to beat, measured before a run or at its start, and what they say about whether to tune.
 
+use super::focus::{BAR, focus};
 use super::notice::{Notice, coded, worded};
 use super::scores::{Scores, Way};
 use super::step::{Step, StepStatus};
@@ -163,10 +164,15 @@ fn Outlook(
     } = found;
     let reason = |Doubt { what, remedy }| view! { <li>{worded(state, what)} " " {worded(state, remedy)}</li> };
     let reasons: Vec<_> = doubts.into_iter().map(reason).collect();
+    let take = move |_| {
+        state.keep_probe();
+        // What comes of it is told there.
+        focus(BAR);
+    };
     let keep = keeps_probe.then(|| {
         view! {
             <p class="buttons">
-                <button type="button" class="primary" data-testid="keep-probe" on:click=move |_| state.keep_probe()
+                <button type="button" class="primary" data-testid="keep-probe" on:click=take
                     prop:disabled=move || !state.can_train()>{state.text(|w| w.moments.keep_probe)}</button>
             </p>
             <p class="hint">{move || coded(state.words().moments.keep_probe_hint)}</p>

@@ -2,15 +2,27 @@
 
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
-use web_sys::HtmlElement;
+use web_sys::{Element, Event, HtmlElement};
 
 /// The bar of the run: what starts a run elsewhere makes way for it.
 pub const BAR: &str = "run-bar";
 
 /// Puts the focus on an element, which brings it into view.
 pub fn focus(id: &str) {
-    let found = document().get_element_by_id(id);
-    if let Some(element) = found.and_then(|element| element.dyn_into::<HtmlElement>().ok()) {
+    focus_on(document().get_element_by_id(id));
+}
+
+/// Puts the focus on the head of the fold that was pressed in, or on the step of training: for a button that is about to go.
+pub fn focus_head(press: &Event) {
+    let fold = event_target::<Element>(press).closest("details").ok().flatten();
+    match fold {
+        Some(fold) => focus_on(fold.query_selector("summary").ok().flatten()),
+        None => focus("train"),
+    }
+}
+
+fn focus_on(element: Option<Element>) {
+    if let Some(element) = element.and_then(|element| element.dyn_into::<HtmlElement>().ok()) {
         let _ = element.focus();
     }
 }
