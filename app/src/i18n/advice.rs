@@ -1,5 +1,7 @@
 //! The words about advice: recommended settings, cautions, what the device does and what a run takes, a search for a learning rate.
 
+use super::counted;
+
 /// The words about advice, in one language.
 pub struct AdviceWords {
     /// Title of the card.
@@ -140,14 +142,18 @@ pub static ENGLISH: AdviceWords = AdviceWords {
         "Peak of a step",
     ],
     parts_hint: "The parts are not all in memory at once, and operations need working memory: the peak is not their sum.",
-    run_time: |steps, time| match time {
-        Some(time) => format!("{steps} steps in all: about {time}, without evaluation."),
-        None => format!("{steps} steps in all."),
+    run_time: |steps, time| {
+        let steps = counted(steps, "step");
+        match time {
+            Some(time) => format!("{steps} in all: about {time}, without evaluation."),
+            None => format!("{steps} in all."),
+        }
     },
     learnt: |steps, peak| {
         let peak = peak.map(|peak| format!(" By what it held, the peak would be about {peak}."));
         format!(
-            "The time is scaled by the last {steps} steps of the run before.{}",
+            "The time is scaled by the last {} of the run before.{}",
+            counted(steps, "step"),
             peak.unwrap_or_default()
         )
     },
