@@ -12,13 +12,13 @@ pub fn focus(id: &str) {
     focus_on(document().get_element_by_id(id));
 }
 
-/// Puts the focus on the head of the fold that was pressed in, or on the step of training: for a button that is about to go.
+/// Puts the focus on the head of the fold, or on the section, that was pressed in: for a button that is about to go.
 pub fn focus_head(press: &Event) {
-    let fold = event_target::<Element>(press).closest("details").ok().flatten();
-    match fold {
-        Some(fold) => focus_on(fold.query_selector("summary").ok().flatten()),
-        None => focus("train"),
-    }
+    let around = event_target::<Element>(press).closest("details, section[tabindex]");
+    let around = around.ok().flatten();
+    let fold = around.as_ref().filter(|around| around.tag_name() == "DETAILS");
+    let head = fold.and_then(|fold| fold.query_selector("summary").ok().flatten());
+    focus_on(head.or(around));
 }
 
 fn focus_on(element: Option<Element>) {
