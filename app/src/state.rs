@@ -313,7 +313,7 @@ impl PageState {
             && self.is_free()
         {
             self.worker.drop_waiting(Job::Preview);
-            let (after, _) = self.loaded.preview_place.get_untracked();
+            let after = self.loaded.preview_after.get_value();
             self.ask(Job::Preview, Command::Preview { config, after }, Vec::new());
         }
     }

@@ -135,7 +135,7 @@ impl PageState {
 
     /// Shows the examples behind so many rows.
     pub fn show_rows(self, after: usize) {
-        self.loaded.preview_place.update(|place| place.0 = after);
+        self.loaded.preview_after.set_value(after);
         self.ask_examples();
     }
 
