@@ -61,6 +61,8 @@ pub struct Loaded {
     pub preview: RwSignal<Vec<PreviewExample>>,
     /// How many rows come before them, and how many there are.
     pub preview_place: RwSignal<(usize, usize)>,
+    /// How many rows come before those that are wanted; the others are shown until these are here.
+    pub preview_after: StoredValue<usize>,
     /// What the columns are to a run.
     pub columns: RwSignal<Vec<ColumnUse>>,
     /// Whether a person said here what the columns are, or the first row.
@@ -94,6 +96,7 @@ impl Loaded {
             validation: RwSignal::new(None),
             preview: RwSignal::new(Vec::new()),
             preview_place: RwSignal::new((0, 0)),
+            preview_after: StoredValue::new(0),
             columns: RwSignal::new(Vec::new()),
             told_columns: RwSignal::new(false),
             estimate: RwSignal::new(None),
@@ -123,6 +126,7 @@ impl Loaded {
     pub fn forget_columns(self) {
         self.columns.set(Vec::new());
         self.preview_place.set((0, 0));
+        self.preview_after.set_value(0);
     }
 
     /// Forgets the model and what it takes.

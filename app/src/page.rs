@@ -19,6 +19,8 @@ use crate::state::PageState;
 use crate::theme;
 use leptos::prelude::*;
 use lorakeet_core::config::KNOBS;
+use wasm_bindgen::{JsCast, JsValue};
+use web_sys::DragEvent;
 
 /// Has the run saved when the page is hidden or closed; a page is hidden before it is frozen.
 fn save_when_left(state: PageState) {
@@ -32,6 +34,27 @@ fn save_when_left(state: PageState) {
     on_cleanup(move || {
         hidden.remove();
         left.remove();
+    });
+}
+
+/// Keeps the page where it is when a file is dropped beside a place for files: the browser would open the file in its stead.
+fn stay_at_drops() {
+    let stay = |event: web_sys::Event| {
+        let drag = event.dyn_ref::<DragEvent>().filter(|drag| !drag.default_prevented());
+        let Some(transfer) = drag.and_then(DragEvent::data_transfer) else {
+            return;
+        };
+        // A text can be dropped into a field.
+        if transfer.types().includes(&JsValue::from_str("Files"), 0) {
+            transfer.set_drop_effect("none");
+            event.prevent_default();
+        }
+    };
+    let over = window_event_listener_untyped("dragover", stay);
+    let dropped = window_event_listener_untyped("drop", stay);
+    on_cleanup(move || {
+        over.remove();
+        dropped.remove();
     });
 }
 
@@ -68,6 +91,7 @@ pub fn Page() -> impl IntoView {
         }
     });
     save_when_left(state);
+    stay_at_drops();
     state.watch_turn();
     if state.is_compact.get_untracked() {
         return view! {

@@ -313,7 +313,7 @@ impl PageState {
             && self.is_free()
         {
             self.worker.drop_waiting(Job::Preview);
-            let (after, _) = self.loaded.preview_place.get_untracked();
+            let after = self.loaded.preview_after.get_value();
             self.ask(Job::Preview, Command::Preview { config, after }, Vec::new());
         }
     }
@@ -445,8 +445,9 @@ impl PageState {
     /// Ends the run after its step.
     pub fn stop(self) {
         self.end_sweep(RunState::Stopped);
-        // A run that waits for what the engine does now is not known to it yet.
-        if self.worker.waits(Job::Train) {
+        let is_asked = self.worker.job.get_untracked() == Some(Job::Train);
+        // A run that waits for the engine, or for what it does now, is not known to it yet.
+        if !is_asked && (self.worker.waits(Job::Train) || self.stored.waiting().is_some()) {
             self.stored.end_waiting();
             self.worker.drop_waiting(Job::Train);
             self.training.phase.set(Phase::Idle);
@@ -454,7 +455,10 @@ impl PageState {
             return self.follow();
         }
         self.training.phase.set(Phase::Stopping);
-        self.send_now(&Command::Stop);
+        // What waits for its turn or its files sees it then.
+        if is_asked {
+            self.send_now(&Command::Stop);
+        }
     }
 
     /// Queues a text to generate.

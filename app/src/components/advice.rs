@@ -1,5 +1,6 @@
 //! Recommended settings with their reasons, cautions about those that do not go well together, and doubts whether to tune at all.
 
+use super::baselines::metric;
 use super::knob::go_to;
 use super::notice::{coded, worded};
 use crate::run::Phase;
@@ -227,6 +228,11 @@ fn CautionRow(
     .into_any()
 }
 
+/// A reason why tuning may not be worth it, with what to do, in a list of them.
+pub fn doubt_item(state: PageState, Doubt { what, remedy }: Doubt) -> AnyView {
+    view! { <li>{worded(state, what)} " " {worded(state, remedy)}</li> }.into_any()
+}
+
 /// Why tuning may not be worth it: where a run is started.
 #[component]
 pub fn Doubts() -> impl IntoView {
@@ -237,14 +243,8 @@ pub fn Doubts() -> impl IntoView {
         let of_report = outcome
             .report
             .with(|report| report.as_ref().map(|report| report.metric.clone()));
-        let of_settings = || {
-            state
-                .loaded
-                .outlook
-                .with(|outlook| outlook.as_ref().map(|outlook| outlook.metric.clone()))
-        };
         let metric = match state.training.phase.with(Phase::is_under_way) {
-            true => of_settings(),
+            true => metric(state),
             false => of_report.filter(|_| !outcome.is_of_other_data.get()),
         };
         let of_baselines = outcome
@@ -259,8 +259,7 @@ pub fn Doubts() -> impl IntoView {
         doubts.collect::<Vec<_>>()
     });
     move || {
-        let item = |Doubt { what, remedy }| view! { <li>{worded(state, what)} " " {worded(state, remedy)}</li> };
-        let items: Vec<_> = doubts.get().into_iter().map(item).collect();
+        let items: Vec<_> = doubts.get().into_iter().map(|doubt| doubt_item(state, doubt)).collect();
         (!items.is_empty()).then(|| {
             view! {
                 <div class="notice" role="status" data-testid="doubts">

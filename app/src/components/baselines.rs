@@ -1,5 +1,7 @@
 //! Step 4: the scores to beat, measured before a run or at its start, and what they say about whether to tune.
 
+use super::advice::doubt_item;
+use super::focus::{BAR, focus};
 use super::notice::{Notice, coded, worded};
 use super::scores::{Scores, Way};
 use super::step::{Step, StepStatus};
@@ -9,7 +11,6 @@ use crate::format;
 use crate::run::Phase;
 use crate::state::PageState;
 use leptos::prelude::*;
-use lorakeet_core::advice::Doubt;
 use lorakeet_core::protocol::{Baseline, MeasuredBaselines, Stage, best_baseline};
 
 /// The step of what there is to beat.
@@ -63,7 +64,7 @@ pub fn BaselineStep() -> impl IntoView {
 }
 
 /// The metric that judges a run under the present settings, where that is known.
-fn metric(state: PageState) -> Option<String> {
+pub fn metric(state: PageState) -> Option<String> {
     let outlook = state.loaded.outlook;
     outlook.with(|outlook| outlook.as_ref().map(|outlook| outlook.metric.clone()))
 }
@@ -161,12 +162,16 @@ fn Outlook(
         keeps_probe,
         ..
     } = found;
-    let reason = |Doubt { what, remedy }| view! { <li>{worded(state, what)} " " {worded(state, remedy)}</li> };
-    let reasons: Vec<_> = doubts.into_iter().map(reason).collect();
+    let reasons: Vec<_> = doubts.into_iter().map(|doubt| doubt_item(state, doubt)).collect();
+    let take = move |_| {
+        state.keep_probe();
+        // What comes of it is told there.
+        focus(BAR);
+    };
     let keep = keeps_probe.then(|| {
         view! {
             <p class="buttons">
-                <button type="button" class="primary" data-testid="keep-probe" on:click=move |_| state.keep_probe()
+                <button type="button" class="primary" data-testid="keep-probe" on:click=take
                     prop:disabled=move || !state.can_train()>{state.text(|w| w.moments.keep_probe)}</button>
             </p>
             <p class="hint">{move || coded(state.words().moments.keep_probe_hint)}</p>

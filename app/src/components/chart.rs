@@ -61,6 +61,11 @@ pub fn LossChart(
             }
         })
     };
+    // Without a checkpoint the legend names none; its room is kept, so that nothing moves at the first.
+    let has_saved = Memo::new(move |_| {
+        state.training.frame.track();
+        state.training.run.with_value(|run| !run.saved.is_empty())
+    });
     let rows = move || row_marks(picture.with(|p| p.rows.clone()));
     let columns = move || column_marks(picture.with(|p| p.columns.clone()));
     view! {
@@ -69,7 +74,9 @@ pub fn LossChart(
                 <span class="chart-title">{state.text(|w| w.chart)}</span>
                 <span class="legend"><span class="key key-train"></span>{state.text(|w| w.training)}</span>
                 <span class="legend"><span class="key key-eval"></span>{state.text(|w| w.validation)}</span>
-                <span class="legend"><span class="key key-saved"></span>{move || state.words().charts.checkpoints}</span>
+                <span class="legend" class:gone=move || !has_saved.get()>
+                    <span class="key key-saved"></span>{move || state.words().charts.checkpoints}
+                </span>
             </figcaption>
             <Plot chart>
                 <div class="marks" aria-hidden="true">{rows}</div>

@@ -142,8 +142,7 @@ fn choice(state: PageState, place: usize, column: String, choices: Choices) -> A
         let uses = state.loaded.columns;
         if choices == ANSWERED {
             let (texts, labels) = uses.with_untracked(|uses| assigned(uses, &column, role));
-            state.set_names("text_columns", &texts);
-            state.set_names("label_columns", &labels);
+            state.name_answered(&texts, &labels);
         } else {
             match uses.with_untracked(|uses| written(uses, &column, role)) {
                 Some(columns) => state.name_columns(&columns),

@@ -96,7 +96,7 @@ pub fn Data() -> impl IntoView {
     }
 }
 
-/// How far reading a large file is, and the way to end it.
+/// How far reading a large file is, and the way to end it. Screen readers are told that it is read, not of each percent.
 #[component]
 fn Reading() -> impl IntoView {
     let state = expect_context::<PageState>();
@@ -105,15 +105,16 @@ fn Reading() -> impl IntoView {
         _ => None,
     });
     let share = move || percent.get().map(|percent| (percent as f64 / 100.0).to_string());
-    let told = move || {
+    let shown = move || {
         let percent = percent.get().map(|percent| format!(" {percent} %"));
         [state.words().data_loading, &percent.unwrap_or_default()].concat()
     };
     let is_long = Memo::new(move |_| percent.get().is_some());
     view! {
         <Show when=move || is_long.get()>
-            <progress max="1" value=share></progress>
-            <p class="hint" role="status">{told}</p>
+            <progress max="1" value=share aria-hidden="true"></progress>
+            <p class="hint" aria-hidden="true">{shown}</p>
+            <p class="unseen" role="status">{state.text(|w| w.data_loading)}</p>
             <p class="buttons">
                 <button type="button" data-testid="data-cancel" on:click=move |_| state.cancel_reading()>
                     {state.text(|w| w.files.cancel)}

@@ -93,7 +93,8 @@ pub fn DropZone(
         }
     };
     view! {
-        <div class="drop" class:over=over on:dragenter=drag on:dragover=drag on:dragleave=move |_| over.set(false) on:drop=drop>
+        <div class="drop" role="group" aria-label=move || label.get() class:over=over on:dragenter=drag on:dragover=drag
+            on:dragleave=move |_| over.set(false) on:drop=drop>
             <p class="drop-label">{label}</p>
             <p class="hint">{hint}</p>
             <p class="buttons">

@@ -1,5 +1,6 @@
 //! Another tab trains: what it trains, and the way to train here instead; and whether the screen stays on meanwhile.
 
+use super::focus::{BAR, focus};
 use crate::state::PageState;
 use crate::stored_runs::title;
 use crate::{theme, turn};
@@ -16,16 +17,25 @@ pub fn Elsewhere() -> impl IntoView {
             .with(|runs| runs.iter().find(|run| run.is_under_way).map(|run| title(&run.record)));
         (state.words().runs.elsewhere)(found.as_deref())
     };
+    // The notice goes with its buttons.
+    let take_over = move |_| {
+        state.take_over();
+        focus(BAR);
+    };
+    let dismiss = move |_| {
+        state.elsewhere.set(None);
+        focus("train");
+    };
     view! {
         <Show when=move || state.elsewhere.with(Option::is_some)>
             <div class="notice" role="status" data-testid="elsewhere">
                 <p>{text}</p>
                 <p class="hint">{state.text(|w| w.runs.take_over_hint)}</p>
                 <p class="buttons">
-                    <button type="button" class="primary" data-testid="take-over" on:click=move |_| state.take_over()>
+                    <button type="button" class="primary" data-testid="take-over" on:click=take_over>
                         {state.text(|w| w.runs.take_over)}
                     </button>
-                    <button type="button" class="quiet" on:click=move |_| state.elsewhere.set(None)>{state.text(|w| w.dismiss)}</button>
+                    <button type="button" class="quiet" on:click=dismiss>{state.text(|w| w.dismiss)}</button>
                 </p>
             </div>
         </Show>

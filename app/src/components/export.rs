@@ -91,36 +91,8 @@ pub fn Export() -> impl IntoView {
             .map(|options| view! { <Choice options/> })
             .collect_view()
     };
-    let offers_model = Memo::new(move |_| !has_some.get() && state.loaded.model.with(Option::is_some));
-    let is_locked =
-        move || state.training.phase.with(Phase::is_under_way) || state.worker.job.get() == Some(Job::Forms);
-    // The button makes way for the forms.
-    let ask_forms = move |_| {
-        state.ask_forms_of_model();
-        focus(FORMS);
-    };
     let name_license = move |event| export.license.set(event_target_value(&event));
     let is_exporting = Memo::new(move |_| exporting());
-    let taken = move || {
-        export.taken.get().map(|taken| {
-            let text = (state.words().export.taken)(&taken.name, taken.step);
-            let notes = taken
-                .notes
-                .into_iter()
-                .map(|note| view! { <p class="hint">{worded(state, note)}</p> });
-            view! {
-                <p role="status" data-testid="export-done">{text}</p>
-                {notes.collect_view()}
-                {checked(state, taken.check)}
-            }
-        })
-    };
-    let card = move || {
-        export.card.get().map(|card| {
-            let save = move |_| download::save(CARD, card.as_bytes(), "text/markdown");
-            view! { <button type="button" class="quiet" on:click=save>{state.text(|w| w.export.card)}</button> }
-        })
-    };
     let usage = move || {
         let form = export.option().map_or(ExportForm::Peft, |option| option.form);
         snippet(form, state.task())
@@ -129,13 +101,7 @@ pub fn Export() -> impl IntoView {
         <Step number=9 id="export" title=Signal::derive(state.text(|w| w.export_title)) summary standing>
             <Notice jobs=&[Job::Export, Job::Forms]/>
             <p>{state.text(|w| w.export.about)}</p>
-            <Show when=move || offers_model.get()>
-                <p class="hint">{state.text(|w| w.export.model_hint)}</p>
-                <p class="buttons">
-                    <button type="button" data-testid="export-model" prop:disabled=is_locked
-                        on:click=ask_forms>{state.text(|w| w.export.model)}</button>
-                </p>
-            </Show>
+            <OfModel has_some/>
             <div role="radiogroup" id=FORMS tabindex="-1" aria-label=state.text(|w| w.export_title) data-testid="export-forms">
                 {forms}
             </div>
@@ -160,12 +126,65 @@ pub fn Export() -> impl IntoView {
                 })}
             </p>
             <Show when=move || is_exporting.get()><UnderWay/></Show>
-            {taken}
-            {card}
+            <Taken/>
             <p class="hint">{state.text(|w| w.export.use_it)}</p>
             <pre><code>{usage}</code></pre>
         </Step>
     }
+}
+
+/// The button that asks for the forms of the loaded model, of which nothing was trained.
+#[component]
+fn OfModel(
+    /// Whether there are forms already, or what was trained.
+    has_some: Memo<bool>,
+) -> impl IntoView {
+    let state = expect_context::<PageState>();
+    let is_offered = Memo::new(move |_| !has_some.get() && state.loaded.model.with(Option::is_some));
+    let is_locked =
+        move || state.training.phase.with(Phase::is_under_way) || state.worker.job.get() == Some(Job::Forms);
+    // The button makes way for the forms.
+    let ask_forms = move |_| {
+        state.ask_forms_of_model();
+        focus(FORMS);
+    };
+    view! {
+        <Show when=move || is_offered.get()>
+            <p class="hint">{state.text(|w| w.export.model_hint)}</p>
+            <p class="buttons">
+                <button type="button" data-testid="export-model" prop:disabled=is_locked
+                    on:click=ask_forms>{state.text(|w| w.export.model)}</button>
+            </p>
+        </Show>
+    }
+}
+
+/// The last export: what it is called, what is to be known of it, whether it is what was trained, and its model card.
+#[component]
+fn Taken() -> impl IntoView {
+    let state = expect_context::<PageState>();
+    let export = state.training.export;
+    let taken = move || {
+        export.taken.get().map(|taken| {
+            let text = (state.words().export.taken)(&taken.name, taken.step);
+            let notes = taken
+                .notes
+                .into_iter()
+                .map(|note| view! { <p class="hint">{worded(state, note)}</p> });
+            view! {
+                <p role="status" data-testid="export-done">{text}</p>
+                {notes.collect_view()}
+                {checked(state, taken.check)}
+            }
+        })
+    };
+    let card = move || {
+        export.card.get().map(|card| {
+            let save = move |_| download::save(CARD, card.as_bytes(), "text/markdown");
+            view! { <button type="button" class="quiet" on:click=save>{state.text(|w| w.export.card)}</button> }
+        })
+    };
+    view! { {taken} {card} }
 }
 
 /// How far an export is. Screen readers are told of its parts, not of each piece.

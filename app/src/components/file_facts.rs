@@ -87,8 +87,7 @@ pub fn Inspected(
     };
     let left = move || {
         let list = if is_each.get() { tensors } else { groups };
-        let left = list.with_value(Vec::len).saturating_sub(MOST_ROWS);
-        (left > 0).then(|| view! { <p class="hint">{(state.words().files.more)(left)}</p> })
+        more(state, list.with_value(Vec::len).saturating_sub(MOST_ROWS))
     };
     let heads = (0..5).map(|column| {
         let class = if column == 1 || column == 4 { "number-cell" } else { "" };
@@ -129,6 +128,11 @@ pub fn Inspected(
         </div>
     }
     .into_any()
+}
+
+/// That so many rows are not shown, where there are any.
+fn more(state: PageState, left: usize) -> Option<AnyView> {
+    (left > 0).then(|| view! { <p class="hint">{move || (state.words().files.more)(left)}</p> }.into_any())
 }
 
 fn tensor_row(tensor: &FileTensors) -> AnyView {
@@ -188,6 +192,7 @@ pub fn Compared(
         view! { <p class="hint">{move || (state.words().files.only_in)(side, &names)}</p> }
     });
     let only = only.collect_view();
+    let left = uncompared.len().saturating_sub(MOST_ROWS);
     let uncompared = uncompared.into_iter().take(MOST_ROWS);
     let uncompared = uncompared.map(|tensor| view! { <p class="hint">{move || why_not(state, &tensor)}</p> });
     let uncompared = uncompared.collect_view();
@@ -198,6 +203,7 @@ pub fn Compared(
             <p role="status" data-testid="compared-total">{sum}</p>
             {only}
             {uncompared}
+            {more(state, left)}
             <Changes table=0 changes=layers testid="compared-layers"/>
             <Changes table=of changes=tensors testid="compared-tensors"/>
         </div>
@@ -263,7 +269,7 @@ fn Changes(
                     <tbody>{rows}</tbody>
                 </table>
             </div>
-            {(left > 0).then(|| view! { <p class="hint">{move || (state.words().files.more)(left)}</p> })}
+            {more(state, left)}
         }
         .into_any()
     })

@@ -68,6 +68,16 @@ pub fn Forecast() -> impl IntoView {
     .into_any()
 }
 
+/// How long a step will take on this device, in words, where that is known.
+pub fn step_time(state: PageState) -> Option<String> {
+    let seconds = state.loaded.seconds_per_step.get()?;
+    Some(match seconds {
+        s if s < 1.0 => format!("{} ms", format::figure(1e3 * s)),
+        s if s < 100.0 => format!("{} s", format::figure(s)),
+        s => (state.words().duration)(s),
+    })
+}
+
 /// What a run with these settings takes on the device.
 #[component]
 fn Memory() -> impl IntoView {
@@ -90,14 +100,7 @@ fn Memory() -> impl IntoView {
         Some(view! { <p class="field-error" role="status" data-testid="memory-too-much">{text}</p> })
     };
     let time = move || {
-        let seconds = state.loaded.seconds_per_step.get()?;
-        let words = state.words();
-        let time = match seconds {
-            s if s < 1.0 => format!("{} ms", format::figure(1e3 * s)),
-            s if s < 100.0 => format!("{} s", format::figure(s)),
-            s => (words.duration)(s),
-        };
-        let text = (words.step_time)(time);
+        let text = (state.words().step_time)(step_time(state)?);
         Some(view! { <p class="hint" role="status" data-testid="step-time">{text}</p> })
     };
     let whole = move || {

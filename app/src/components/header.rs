@@ -213,7 +213,7 @@ fn DeviceLine(
     view! {
         <div class="device" data-testid="device" data-state=device_state>
             <p class="device-line"><span class="lamp" aria-hidden="true"></span>{line}</p>
-            {move || share().map(|share| view! { <progress max="1" value=share></progress> })}
+            {move || share().map(|share| view! { <progress max="1" value=share aria-hidden="true"></progress> })}
             {move || note().map(|note| view! { <p class="hint">{worded(state, note)}</p> })}
             {measurable.then(|| view! { <Speed/> })}
         </div>

@@ -179,7 +179,7 @@ fn Fetching(progress: HubProgress) -> impl IntoView {
     };
     view! {
         <div data-testid="hub-progress" data-done=bytes>
-            <progress max="1" value=share></progress>
+            <progress max="1" value=share aria-hidden="true"></progress>
             <p class="hint">{text}</p>
             <button type="button" on:click=move |_| state.cancel_download()>{state.text(|w| w.hub.cancel)}</button>
         </div>

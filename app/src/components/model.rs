@@ -50,6 +50,38 @@ pub fn Model() -> impl IntoView {
         false => StepStatus::Waiting,
     });
     let locked = Signal::derive(move || state.training.phase.with(Phase::is_under_way));
+    let take_own = move |files: Vec<File>| {
+        if are_of_adapter(&files) && state.loaded.model.with_untracked(Option::is_some) {
+            return state.choose_adapter(files);
+        }
+        let belongs = |file: &File| {
+            let name = file.name().to_ascii_lowercase();
+            ENDINGS.iter().any(|ending| name.ends_with(ending))
+        };
+        let (ours, others): (Vec<File>, Vec<File>) = files.into_iter().partition(belongs);
+        state.settings.start_for(Preset::Own);
+        // Where nothing looks like a model, the engine says what it expects.
+        state.choose_model(ModelSource::Own(if ours.is_empty() { others } else { ours }));
+    };
+    view! {
+        <Step number=2 id="model" title=Signal::derive(state.text(|w| w.model)) summary standing>
+            <Notice jobs=&[Job::Model, Job::Hub, Job::HubModels]/>
+            <OfPage/>
+            <DropZone id="model-input" label=Signal::derive(state.text(|w| w.model_drop))
+                hint=Signal::derive(state.text(|w| w.model_drop_hint)) accept=".gguf,.safetensors,.bin,.json,.jinja,.txt" folders=true
+                disabled=locked take=take_own/>
+            <FromHub/>
+            {move || state.loaded.model.get().map(|info| view! { <Facts info/> })}
+            <Adapter/>
+        </Step>
+    }
+}
+
+/// The models that come with the page.
+#[component]
+fn OfPage() -> impl IntoView {
+    let state = expect_context::<PageState>();
+    let locked = move || state.training.phase.with(Phase::is_under_way);
     let is_bundled = move || {
         state
             .loaded
@@ -85,22 +117,8 @@ pub fn Model() -> impl IntoView {
             })
             .collect_view()
     };
-    let take_own = move |files: Vec<File>| {
-        if are_of_adapter(&files) && state.loaded.model.with_untracked(Option::is_some) {
-            return state.choose_adapter(files);
-        }
-        let belongs = |file: &File| {
-            let name = file.name().to_ascii_lowercase();
-            ENDINGS.iter().any(|ending| name.ends_with(ending))
-        };
-        let (ours, others): (Vec<File>, Vec<File>) = files.into_iter().partition(belongs);
-        state.settings.start_for(Preset::Own);
-        // Where nothing looks like a model, the engine says what it expects.
-        state.choose_model(ModelSource::Own(if ours.is_empty() { others } else { ours }));
-    };
     view! {
-        <Step number=2 id="model" title=Signal::derive(state.text(|w| w.model)) summary standing>
-            <Notice jobs=&[Job::Model, Job::Hub, Job::HubModels]/>
+        <div class="choices" role="radiogroup" aria-label=state.text(|w| w.model)>
             <label class="choice">
                 <input type="radio" name="model" data-testid="model-bundled" prop:checked=is_bundled prop:disabled=locked
                     on:change=take_bundled/>
@@ -117,18 +135,12 @@ pub fn Model() -> impl IntoView {
                     <span class="hint">{state.text(|w| w.model_small_about)}</span>
                 </span>
             </label>
-            <Show when=move || small().is_some()>
-                <select data-testid="small-model" aria-label=state.text(|w| w.model_small) prop:disabled=locked on:change=pick>
-                    {names}
-                </select>
-            </Show>
-            <DropZone id="model-input" label=Signal::derive(state.text(|w| w.model_drop))
-                hint=Signal::derive(state.text(|w| w.model_drop_hint)) accept=".gguf,.safetensors,.bin,.json,.jinja,.txt" folders=true
-                disabled=locked take=take_own/>
-            <FromHub/>
-            {move || state.loaded.model.get().map(|info| view! { <Facts info/> })}
-            <Adapter/>
-        </Step>
+        </div>
+        <Show when=move || small().is_some()>
+            <select data-testid="small-model" aria-label=state.text(|w| w.model_small) prop:disabled=locked on:change=pick>
+                {names}
+            </select>
+        </Show>
     }
 }
 

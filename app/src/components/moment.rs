@@ -1,5 +1,6 @@
 //! What happens at this moment of a run: what Train will do, the parts before its first step, and the verdict with what to do next.
 
+use super::forecast::step_time;
 use super::judge::verdict;
 use super::knob::go_to;
 use super::notice::worded;
@@ -51,16 +52,6 @@ pub fn Moment() -> impl IntoView {
             <p class="hint" data-testid="extent">{extent}</p>
         </div>
     }
-}
-
-/// How long a step will take on this device, in words, where that is known.
-fn step_time(state: PageState) -> Option<String> {
-    let seconds = state.loaded.seconds_per_step.get()?;
-    Some(match seconds {
-        s if s < 1.0 => format!("{} ms", format::figure(1e3 * s)),
-        s if s < 100.0 => format!("{} s", format::figure(s)),
-        s => (state.words().duration)(s),
-    })
 }
 
 /// The parts of a run before its first step.

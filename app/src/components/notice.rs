@@ -1,5 +1,6 @@
 //! What went wrong: what happened, why, and the way out.
 
+use super::focus::focus_head;
 use crate::conversation::{Engine, Job};
 use crate::state::{PageState, asks_for_restart};
 use leptos::prelude::*;
@@ -8,6 +9,7 @@ use lorakeet_core::error::Kind;
 use lorakeet_core::protocol::DeviceChoice;
 use lorakeet_i18n::Message;
 use lorakeet_i18n::messages::common::Sentence;
+use web_sys::MouseEvent;
 
 /// The error of these jobs, where there is one.
 #[component]
@@ -111,6 +113,19 @@ pub fn ErrorBox(
         let wanted = asks_for_restart(&error);
         move || wanted || state.worker.engine.get() == Engine::Failed
     };
+    // Each of the buttons takes the notice away, and itself.
+    let start_anew = move |event: MouseEvent| {
+        focus_head(&event);
+        state.start_engine();
+    };
+    let take_cpu = move |event: MouseEvent| {
+        focus_head(&event);
+        state.choose_device(DeviceChoice::Cpu);
+    };
+    let dismiss = move |event: MouseEvent| {
+        focus_head(&event);
+        state.worker.error.set(None);
+    };
     let offers_cpu = move || kind == Kind::Device && state.device_choice.get() != DeviceChoice::Cpu;
     view! {
         <div class="notice notice-error" role="alert" data-testid="error">
@@ -122,17 +137,17 @@ pub fn ErrorBox(
             <p class="notice-remedy">{remedy}</p>
             <p class="buttons">
                 <Show when=restart>
-                    <button type="button" class="primary" data-testid="restart" on:click=move |_| state.start_engine()>
+                    <button type="button" class="primary" data-testid="restart" on:click=start_anew>
                         {state.text(|w| w.restart_engine)}
                     </button>
                 </Show>
                 <Show when=offers_cpu>
-                    <button type="button" data-testid="use-cpu" on:click=move |_| state.choose_device(DeviceChoice::Cpu)>
+                    <button type="button" data-testid="use-cpu" on:click=take_cpu>
                         {state.text(|w| w.use_cpu)}
                     </button>
                 </Show>
                 <Show when=move || state.worker.engine.get() != Engine::Failed>
-                    <button type="button" class="quiet" data-testid="dismiss" on:click=move |_| state.worker.error.set(None)>
+                    <button type="button" class="quiet" data-testid="dismiss" on:click=dismiss>
                         {state.text(|w| w.dismiss)}
                     </button>
                 </Show>

@@ -71,11 +71,14 @@ fn Pager() -> impl IntoView {
         after + EXAMPLES >= total
     };
     let step = move |is_back: bool| {
-        let (after, _) = place.get_untracked();
-        state.show_rows(match is_back {
-            true => after.saturating_sub(EXAMPLES),
-            false => after + EXAMPLES,
-        });
+        let (_, total) = place.get_untracked();
+        // Of several presses each goes on from the one before, whether or not its rows are here.
+        let after = state.loaded.preview_after.get_value();
+        match is_back {
+            true => state.show_rows(after.saturating_sub(EXAMPLES)),
+            false if after + EXAMPLES < total => state.show_rows(after + EXAMPLES),
+            false => {}
+        }
     };
     let go = move |event| {
         if let Ok(number) = event_target_value(&event).trim().parse::<usize>() {

@@ -63,7 +63,8 @@ pub fn Samples() -> impl IntoView {
             </div>
             <label class="slider" class:gone=move || { later.with(Vec::len) < 2 }>
                 <span class="unseen">{state.text(|w| w.sample_slider)}</span>
-                <input type="range" min="0" max=move || later.with(Vec::len).saturating_sub(1) prop:value=index on:input=slide/>
+                <input type="range" min="0" max=move || later.with(Vec::len).saturating_sub(1) prop:value=index
+                    aria-valuetext=heading on:input=slide/>
             </label>
         </section>
     }

@@ -1,6 +1,6 @@
 //! What is stored in the browser: runs, models and copies of files in lists of one make, what they take, and how they are removed.
 
-use super::focus::{focus, focus_soon};
+use super::focus::{BAR, focus, focus_soon};
 use super::notice::Notice;
 use super::stored_runs::{can_be_opened, can_go_on, can_open_now, is_free, moment, standing};
 use crate::conversation::Job;
@@ -11,6 +11,10 @@ use crate::storage::Stored;
 use crate::stored_runs::title;
 use leptos::prelude::*;
 use lorakeet_core::protocol::{StoredCopy, StoredModel, StoredRun};
+
+/// The button that removes all, and the one that does not after all, on the page.
+const FREE_ALL: &str = "free-all";
+const KEEP_ALL: &str = "keep-all";
 
 /// What a list holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -181,7 +185,10 @@ fn act(state: PageState, what: &Stored, action: Action) {
                     focus("train");
                     state.open_run(run.record);
                 }
-                (Some(run), _) => state.go_on(run),
+                (Some(run), _) => {
+                    state.go_on(run);
+                    focus(BAR);
+                }
                 (None, _) => {}
             }
         }
@@ -318,9 +325,19 @@ pub fn Storage() -> impl IntoView {
         let stays = told.stays.map(|stays| (words.stays)(stays).to_owned());
         taken.into_iter().chain(stays).collect::<Vec<_>>().join(" ")
     };
+    // The question takes the button's place, and the keyboard; the button has both back, unless its list goes.
+    let ask = move |_| {
+        asks.set(true);
+        focus_soon(KEEP_ALL.to_owned());
+    };
+    let keep_all = move |_| {
+        asks.set(false);
+        focus_soon(FREE_ALL.to_owned());
+    };
     let free_all = move |_| {
         asks.set(false);
         state.free_all();
+        focus("train");
     };
     view! {
         <Notice jobs=&[Job::Runs, Job::Forget]/>
@@ -341,13 +358,13 @@ pub fn Storage() -> impl IntoView {
                         <button type="button" data-testid="free-all-now" on:click=free_all>
                             {move || (state.words().stored.free_now)(&size())}
                         </button>
-                        <button type="button" class="quiet" on:click=move |_| asks.set(false)>{state.text(|w| w.hub.cancel)}</button>
+                        <button type="button" class="quiet" id=KEEP_ALL on:click=keep_all>{state.text(|w| w.hub.cancel)}</button>
                     </p>
                 </Show>
                 <Show when=move || !asks.get()>
                     <p class="buttons">
-                        <button type="button" data-testid="free-all" prop:disabled=move || !is_free(state)
-                            on:click=move |_| asks.set(true)>{state.text(|w| w.stored.free_all)}</button>
+                        <button type="button" id=FREE_ALL data-testid="free-all" prop:disabled=move || !is_free(state)
+                            on:click=ask>{state.text(|w| w.stored.free_all)}</button>
                     </p>
                 </Show>
             </details>

@@ -76,7 +76,7 @@ pub fn Write() -> impl IntoView {
             });
         }
     };
-    let write = move |_| {
+    let write = move || {
         untrack(|| match (state.training.has_adapter.get(), state.is_trained_whole()) {
             (false, _) => write_sides(&[false]),
             // The base is not there any more.
@@ -89,6 +89,19 @@ pub fn Write() -> impl IntoView {
             }
             (true, false) => write_sides(&[false, true]),
         });
+    };
+    // One button for both, so that the keyboard stays where it is.
+    let press = move |_| match writing.get_untracked() {
+        true => state.cancel_generate(),
+        false => write(),
+    };
+    let press_id = move || match writing.get() {
+        true => "cancel-generate",
+        false => "generate",
+    };
+    let press_label = move || match writing.get() {
+        true => state.words().cancel,
+        false => state.words().generate,
     };
     // What stands there was written at another strength.
     Effect::new(move |before: Option<f64>| {
@@ -169,16 +182,8 @@ pub fn Write() -> impl IntoView {
                 </Show>
             </div>
             <p class="buttons">
-                <Show when=move || !writing.get()>
-                    <button type="button" class="primary" data-testid="generate" prop:disabled=move || !ready() on:click=write>
-                        {state.text(|w| w.generate)}
-                    </button>
-                </Show>
-                <Show when=move || writing.get()>
-                    <button type="button" data-testid="cancel-generate" on:click=move |_| state.cancel_generate()>
-                        {state.text(|w| w.cancel)}
-                    </button>
-                </Show>
+                <button type="button" class:primary=move || !writing.get() data-testid=press_id
+                    prop:disabled=move || !writing.get() && !ready() on:click=press>{press_label}</button>
                 <Show when=move || busy.get()><span class="hint">{state.text(|w| w.try_busy)}</span></Show>
             </p>
             <Show when=move || state.training.has_adapter.get()><BlindSwitch blind/></Show>

@@ -1,5 +1,7 @@
 //! The words about advice: recommended settings, cautions, what the device does and what a run takes, a search for a learning rate.
 
+use super::counted;
+
 /// The words about advice, in one language.
 pub struct AdviceWords {
     /// Title of the card.
@@ -140,14 +142,18 @@ pub static ENGLISH: AdviceWords = AdviceWords {
         "Peak of a step",
     ],
     parts_hint: "The parts are not all in memory at once, and operations need working memory: the peak is not their sum.",
-    run_time: |steps, time| match time {
-        Some(time) => format!("{steps} steps in all: about {time}, without evaluation."),
-        None => format!("{steps} steps in all."),
+    run_time: |steps, time| {
+        let steps = counted(steps, "step");
+        match time {
+            Some(time) => format!("{steps} in all: about {time}, without evaluation."),
+            None => format!("{steps} in all."),
+        }
     },
     learnt: |steps, peak| {
         let peak = peak.map(|peak| format!(" By its measured memory, the peak would be about {peak}."));
         format!(
-            "The time is scaled by the last {steps} steps of the run before.{}",
+            "The time is scaled by the last {} of the run before.{}",
+            counted(steps, "step"),
             peak.unwrap_or_default()
         )
     },
@@ -157,7 +163,7 @@ pub static ENGLISH: AdviceWords = AdviceWords {
     needs_both: "It needs a model and data.",
     run_under_way: "Not during a run.",
     bad_settings: "A setting cannot be used yet.",
-    trains_elsewhere: "Another tab is training. Search when it is done.",
+    trains_elsewhere: "Another tab is training. Try again when it is done.",
     drops_adapter: "Like a new run, a search discards what the last run trained. Export it first if you need it.",
     searching: |step| match step {
         None => "Preparing the search…".to_owned(),
@@ -235,7 +241,7 @@ pub static CHINESE: AdviceWords = AdviceWords {
     needs_both: "需要先加载模型和数据。",
     run_under_way: "训练进行中，无法搜索。",
     bad_settings: "有设置项尚不可用。",
-    trains_elsewhere: "另一个标签页正在训练，请在其结束后再搜索。",
+    trains_elsewhere: "另一个标签页正在训练，请在其结束后再试。",
     drops_adapter: "与新的训练一样，搜索会丢弃上次训练的结果。如有需要，请先导出。",
     searching: |step| match step {
         None => "正在准备搜索…".to_owned(),

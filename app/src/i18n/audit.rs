@@ -1,5 +1,6 @@
 //! The words about the audit of data, the columns and the preview of rows.
 
+use super::counted;
 use lorakeet_core::protocol::{AuditKind, ColumnRole};
 
 /// How much a finding matters.
@@ -104,11 +105,11 @@ pub static ENGLISH: AuditWords = AuditWords {
     problem: "The data cannot be audited:",
     fine: |checks| format!("{checks} checks, nothing found"),
     found: |checks, [errors, warnings, notes]| {
-        let some = |count: usize, one: &str| match count {
-            1 => format!("1 {one}"),
-            count => format!("{count} {one}s"),
-        };
-        let (errors, warnings, notes) = (some(errors, "error"), some(warnings, "warning"), some(notes, "note"));
+        let (errors, warnings, notes) = (
+            counted(errors, "error"),
+            counted(warnings, "warning"),
+            counted(notes, "note"),
+        );
         format!("{checks} checks: {errors}, {warnings}, {notes}")
     },
     severity: |severity| match severity {
@@ -126,10 +127,7 @@ pub static ENGLISH: AuditWords = AuditWords {
     like: |row| format!("like row {row}"),
     leave_out: "Leave these rows out",
     mask: "Replace by placeholders",
-    left_out: |rows, kind| match rows {
-        1 => format!("1 row left out: {kind}"),
-        rows => format!("{rows} rows left out: {kind}"),
-    },
+    left_out: |rows, kind| format!("{} left out: {kind}", counted(rows, "row")),
     setting: |knob, value, before| format!("{knob}: {value} (before: {before})"),
     undo: "Undo",
     kind: |kind| match kind {
@@ -177,10 +175,7 @@ pub static ENGLISH: AuditWords = AuditWords {
     paste_hint: "Rows copied from a spreadsheet, CSV, JSON or JSON lines, or plain text.",
     paste_use: "Use these rows",
     preview_cut: "cut off",
-    cut: |tokens| match tokens {
-        1 => "1 token cut off by cutoff_len".to_owned(),
-        tokens => format!("{tokens} tokens cut off by cutoff_len"),
-    },
+    cut: |tokens| format!("{} cut off by cutoff_len", counted(tokens, "token")),
     answer_cut: |tokens| {
         format!(
             "No token of this example counts in the loss: its answer begins after cutoff_len. Raise cutoff_len; the example has {tokens} tokens."
@@ -245,7 +240,7 @@ pub static CHINESE: AuditWords = AuditWords {
         ColumnRole::Text => "文本",
         ColumnRole::SecondText => "第二个文本",
         ColumnRole::Label => "标签",
-        ColumnRole::Prompt => "提示",
+        ColumnRole::Prompt => "提示词",
         ColumnRole::Completion => "回答",
         ColumnRole::System => "系统提示词",
         ColumnRole::Conversation => "对话",

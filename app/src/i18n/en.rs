@@ -1,8 +1,8 @@
 //! English.
 
 use super::{
-    Words, advice, audit, chart, export, files, history, hub, inside, judge, moments, runs, share, storage, sweep,
-    tasks,
+    Words, advice, audit, chart, counted, export, files, history, hub, inside, judge, moments, runs, share, storage,
+    sweep, tasks,
 };
 use lorakeet_core::config::Group;
 use lorakeet_core::error::Kind;
@@ -113,17 +113,14 @@ pub static WORDS: Words = Words {
     shape_value: |layers, width| format!("{layers} layers, hidden size {width}"),
     vocabulary: "Vocabulary",
     longest_row: "Context length",
-    tokens: |n| format!("{n} tokens"),
+    tokens: |n| counted(n.as_str(), "token"),
     chat_template: "Chat template",
     yes: "yes",
     no: "no",
 
     data_none: "Choose the training data",
     data_loading: "Reading the data…",
-    data_summary: |rows, form| match rows.as_str() {
-        "1" => format!("1 row, {form}"),
-        _ => format!("{rows} rows, {form}"),
-    },
+    data_summary: |rows, form| format!("{}, {form}", counted(rows.as_str(), "row")),
     data_form: |form| {
         match form {
             "text" => "plain text",
@@ -157,7 +154,7 @@ pub static WORDS: Words = Words {
     preview_read: "context",
     preview_none: "The first examples appear here, token by token, once a model and data are loaded.",
     example: |n| format!("Example {n}"),
-    example_tokens: |all, trained| format!("{all} tokens, {trained} in the loss"),
+    example_tokens: |all, trained| format!("{}, {trained} in the loss", counted(all, "token")),
     truncated: "truncated at cutoff_len",
 
     memory: |peak, base, each| match peak {
@@ -222,16 +219,16 @@ pub static WORDS: Words = Words {
     status_pausing: "Pausing after this step…",
     status_paused: |step| format!("Paused after step {step}"),
     status_stopping: "Stopping after this step…",
-    status_done: |steps, time| format!("Done: {steps} steps in {time}"),
+    status_done: |steps, time| format!("Done: {} in {time}", counted(steps, "step")),
     status_stopped: |steps| format!("Stopped after step {steps}. The adapter so far is kept."),
     status_failed: "Training failed.",
     status_generating: "Generating…",
     change: |before, after| format!("Validation loss {before} → {after}"),
     trainable: |some, all| format!("{some} of {all} parameters are trainable"),
-    split: |train, eval| format!("{train} training examples, {eval} held out"),
+    split: |train, eval| format!("{}, {eval} held out", counted(train, "training example")),
 
-    steps: |n| format!("{n} steps"),
-    epochs: |n| format!("{n} epochs"),
+    steps: |n| counted(n, "step"),
+    epochs: |n| counted(n, "epoch"),
     step: "Step",
     loss: "Loss",
     validation_loss: "Validation",
@@ -256,14 +253,15 @@ pub static WORDS: Words = Words {
     validation: "Validation",
     chart_summary: |steps, first, last, eval| {
         let eval = eval.map_or(String::new(), |eval| format!(" The validation loss is {eval}."));
-        format!("After {steps} steps the training loss went from {first} to {last}.{eval}")
+        let steps = counted(steps, "step");
+        format!("After {steps} the training loss went from {first} to {last}.{eval}")
     },
     charts: &chart::ENGLISH,
 
     samples: "Samples",
     before: "Before",
     now: |step| format!("Now, step {step}"),
-    after: |step| format!("After {step} steps"),
+    after: |step| format!("After {}", counted(step, "step")),
     afterwards: "After",
     sample_none: "Output of the base model.",
     sample_waiting: "Output of the fine-tuned model, updated during training.",
@@ -288,7 +286,7 @@ pub static WORDS: Words = Words {
     try_none: "Load a model first",
     try_base_only: "Base model only until you train",
     try_both: "Base and fine-tuned side by side",
-    generated: |tokens, speed| format!("{tokens} tokens, {speed} tokens/s"),
+    generated: |tokens, speed| format!("{}, {speed} tokens/s", counted(tokens, "token")),
 
     export_none: "Available after training",
     export_ready: "Ready to export",

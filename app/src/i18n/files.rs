@@ -1,5 +1,6 @@
 //! The words about files that are looked into or compared, and about adapters that no run here trained.
 
+use super::counted;
 use lorakeet_core::protocol::FileKind;
 
 /// The words about files, in one language.
@@ -94,7 +95,9 @@ pub static ENGLISH: FileWords = FileWords {
         FileKind::Tensors => "tensors without a config.json",
     },
     facts: ["What it is", "Tensors", "Stored as", "Files", "Other files"],
-    stored_as: |format, tensors, numbers, bytes| format!("{format}: {bytes}, {tensors} tensors of {numbers} numbers"),
+    stored_as: |format, tensors, numbers, bytes| {
+        format!("{format}: {bytes}, {} of {numbers} numbers", counted(tensors, "tensor"))
+    },
     adapter_facts: [
         "Adapter on",
         "Rank",
@@ -104,8 +107,8 @@ pub static ENGLISH: FileWords = FileWords {
         "Saved whole",
         "Base",
     ],
-    modules: |count, names| format!("{count} modules: {names}"),
-    of_modules: |value, modules| format!("{value} ({modules} modules)"),
+    modules: |count, names| format!("{}: {names}", counted(count, "module")),
+    of_modules: |value, modules| format!("{value} ({})", counted(modules, "module")),
     said: "Settings and metadata",
     tensors: |count| format!("Tensors ({count})"),
     tensor_columns: ["Name", "Count", "Shape", "Format", "Size"],

@@ -1,5 +1,7 @@
 //! The words about models from a hub.
 
+use super::counted;
+
 /// The words about a hub, in one language.
 pub struct HubWords {
     /// The fold.
@@ -90,10 +92,7 @@ pub static ENGLISH: HubWords = HubWords {
         let left = left.map(|seconds| format!(", {}:{:02} left", seconds / 60, seconds % 60));
         format!("{done} of {total}{rate}{}", left.unwrap_or_default())
     },
-    stored: |models, size| match models {
-        1 => format!("1 stored model ({size})"),
-        models => format!("{models} stored models ({size})"),
-    },
+    stored: |models, size| format!("{} ({size})", counted(models, "stored model")),
     part: |there, all| format!("{there} of {all}"),
     under_way: "is being downloaded",
     use_it: "Use",

@@ -24,6 +24,7 @@ mod zh;
 use lorakeet_core::config::Group;
 use lorakeet_core::error::Kind;
 use lorakeet_core::protocol::DeviceChoice;
+use std::fmt::Display;
 
 pub use lorakeet_i18n::Language;
 
@@ -32,6 +33,14 @@ pub fn words(language: Language) -> &'static Words {
     match language {
         Language::English => &en::WORDS,
         Language::Chinese => &zh::WORDS,
+    }
+}
+
+/// In English so many of something whose name takes an s: `1 step`, `2 steps`.
+fn counted<N: Display + Copy>(count: N, name: &str) -> String {
+    match count.to_string().as_str() {
+        "1" => format!("1 {name}"),
+        count => format!("{count} {name}s"),
     }
 }
 

@@ -1,5 +1,7 @@
 //! The words about runs in the browser's storage.
 
+use super::counted;
+
 /// The words about stored runs, in one language.
 pub struct RunWords {
     /// A run that was interrupted: what it is, when it was started, the step of its newest checkpoint, and how many there are.
@@ -87,14 +89,11 @@ pub static ENGLISH: RunWords = RunWords {
     choose_again: |files| {
         format!("Its files were too large to be stored. Choose them again in steps 2 and 3, then continue: {files}")
     },
-    title: |runs, size| match runs {
-        1 => format!("1 stored run ({size})"),
-        runs => format!("{runs} stored runs ({size})"),
-    },
+    title: |runs, size| format!("{} ({size})", counted(runs, "stored run")),
     hint: "Runs are saved in this browser every 30 seconds of training, with copies of your files, so that they survive a closed tab. \
            Nothing is uploaded.",
     under_way: "training",
-    finished: |step| format!("finished, {step} steps"),
+    finished: |step| format!("finished, {}", counted(step, "step")),
     stopped: |step, steps| format!("stopped at step {step} of {steps}"),
     open: |step, steps| match step {
         Some(step) => format!("interrupted, saved at step {step} of {steps}"),

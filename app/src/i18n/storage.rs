@@ -1,5 +1,7 @@
 //! The words about what is stored in the browser.
 
+use super::counted;
+
 /// The words about storage, in one language.
 pub struct StorageWords {
     /// Title of the fold: what all of it takes.
@@ -42,8 +44,7 @@ pub static ENGLISH: StorageWords = StorageWords {
     },
     needed_by: |runs| match runs {
         0 => "needed by no run".to_owned(),
-        1 => "needed by 1 run".to_owned(),
-        runs => format!("needed by {runs} runs"),
+        runs => format!("needed by {}", counted(runs, "run")),
     },
     nameless: "A file",
     deleted: |name| format!("Deleted: {name}."),

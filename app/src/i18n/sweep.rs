@@ -1,5 +1,7 @@
 //! The words about sweeps.
 
+use super::counted;
+
 /// The words about sweeps, in one language.
 pub struct SweepWords {
     /// Title of the fold.
@@ -106,10 +108,7 @@ pub static ENGLISH: SweepWords = SweepWords {
     halves_hint: "After a quarter and after a half of the steps only the half with the lower held-out loss continues; needs 4 runs or more.",
     halves_needs_store: "This needs the browser's storage, which the page does not have here: every run is trained to its end.",
     outlook: |runs, halves, time| {
-        let runs = match runs {
-            1 => "1 run".to_owned(),
-            runs => format!("{runs} runs"),
-        };
+        let runs = counted(runs, "run");
         let halved = if halves {
             ", the worse half ended early twice"
         } else {

@@ -138,7 +138,7 @@ pub static WORDS: Words = Words {
     validation_hint: "不提供时，从训练数据中划分一部分作为验证集（val_size）。",
     validation_given: "此文件作为验证集，不再从训练数据中划分：val_size 不起作用。",
     validation_problem: "此文件不能用作验证集",
-    validation_wanted: |name| format!("运行配置指定了验证文件 {name}：请在第 3 步添加。"),
+    validation_wanted: |name| format!("运行文件指定了验证文件 {name}：请在第 3 步添加。"),
     remove: "移除",
     val_size_idle: "已忽略：第 3 步提供了验证文件。",
     columns: "列",
@@ -153,8 +153,8 @@ pub static WORDS: Words = Words {
     truncated: "已在 cutoff_len 处截断",
 
     memory: |peak, base, each| match peak {
-        Some(peak) => format!("预计显存峰值 {peak}，其中基座模型 {base}（每个参数 {each} 字节）。"),
-        None => format!("基座模型占用 {base} 显存（每个参数 {each} 字节）。无法预估此次训练的峰值。"),
+        Some(peak) => format!("预计内存/显存峰值 {peak}，其中基座模型 {base}（每个参数 {each} 字节）。"),
+        None => format!("基座模型占用 {base} 内存/显存（每个参数 {each} 字节）。无法预估此次训练的峰值。"),
     },
     memory_too_much: |available| {
         format!(
@@ -178,13 +178,13 @@ pub static WORDS: Words = Words {
     reset_settings: "恢复默认值",
     default_value: |value| format!("默认值：{value}"),
     not_set: "未设置",
-    run_file: "运行配置",
+    run_file: "运行文件",
     run_file_hint: "在命令行运行同样的训练：lorakeet train run.yaml。可在此修改后点击“应用”，或打开你自己的配置。",
     copy: "复制",
     copied: "已复制",
     save_file: "保存为 run.yaml",
     apply: "应用",
-    import: "打开运行配置",
+    import: "打开运行文件",
     applied: "已应用",
 
     train_now: "开始训练",

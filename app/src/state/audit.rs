@@ -118,7 +118,7 @@ impl PageState {
     }
 
     /// Sets a knob that is a list of names.
-    pub fn set_names(self, knob: &str, names: &[String]) {
+    fn set_names(self, knob: &str, names: &[String]) {
         if let Some(knob) = find(knob) {
             // A name may have a comma in it.
             let list: Value = names.iter().map(String::as_str).collect();
@@ -135,7 +135,7 @@ impl PageState {
 
     /// Shows the examples behind so many rows.
     pub fn show_rows(self, after: usize) {
-        self.loaded.preview_place.update(|place| place.0 = after);
+        self.loaded.preview_after.set_value(after);
         self.ask_examples();
     }
 

@@ -1,4 +1,4 @@
-//! What a person says of the data's columns: which are the prompt and the answer, and whether the first row names them.
+//! What a person says of the data's columns: which are texts, labels, prompt or answer, and whether the first row names them.
 
 use super::PageState;
 use leptos::prelude::*;
@@ -33,6 +33,13 @@ impl PageState {
         ]);
     }
 
+    /// Names the columns of texts that are answered with labels or numbers.
+    pub fn name_answered(self, texts: &[String], labels: &[String]) {
+        self.loaded.told_columns.set(true);
+        self.settings
+            .put(&[("text_columns", json!(texts)), ("label_columns", json!(labels))]);
+    }
+
     /// Says whether the first row names the columns; nothing leaves it to be told from the rows.
     pub fn say_header(self, text: &str) {
         if let Some(knob) = find(HEADER) {
@@ -54,6 +61,8 @@ impl PageState {
         if self.loaded.told_columns.get_untracked() {
             self.loaded.told_columns.set(false);
             self.settings.put(&[
+                ("text_columns", json!([])),
+                ("label_columns", json!([])),
                 ("prompt_columns", json!([])),
                 ("completion_column", Value::Null),
                 ("system_column", Value::Null),

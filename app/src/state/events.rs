@@ -258,6 +258,10 @@ impl PageState {
                 if untrack(|| loaded.is_complete()) {
                     loaded.preview.set(examples);
                     loaded.preview_place.set((after, total));
+                    // Where there are fewer rows now, they are others; unless more were wanted since.
+                    if !worker.waits(Job::Preview) {
+                        loaded.preview_after.set_value(after);
+                    }
                     loaded.columns.set(columns);
                     loaded.outlook.set(outlook);
                     loaded.problem.set(problem);

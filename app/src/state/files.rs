@@ -22,7 +22,8 @@ impl PageState {
         sides[side].set(files);
         self.files.compared.set(None);
         self.worker.clear_error(&[Job::Compare]);
-        self.worker.drop_waiting(Job::Compare);
+        // What is compared now is of the files before.
+        self.end_file_job(Job::Compare);
         let [one, other] = sides.map(|side| side.get_untracked());
         if !one.is_empty() && !other.is_empty() {
             let first = one.len();

@@ -25,7 +25,12 @@ impl PageState {
         // Nothing else can be started until its files are there.
         self.training.phase.set(Phase::Starting);
         spawn_local(async move {
-            match self.find_inputs(&record).await {
+            let found = self.find_inputs(&record).await;
+            if self.training.phase.get_untracked() == Phase::Stopping {
+                self.training.phase.set(before);
+                return self.follow();
+            }
+            match found {
                 (Ok(model), Ok(data), Ok(validation), Ok(adapter)) => {
                     self.loaded.model_source.set(model);
                     self.loaded.data_source.set(data);
@@ -118,7 +123,8 @@ impl PageState {
                     self.loaded.adapter_files.set(Vec::new());
                     self.training.export.license.set(String::new());
                     self.loaded.forget();
-                    self.advice.forget();
+                    // The baselines and the rate that were found before are of another model or other data.
+                    self.forget_advice();
                     self.audit.forget();
                     self.loaded.forget_preview();
                     self.worker.drop_all();
@@ -194,12 +200,15 @@ impl PageState {
             true => self.stored.begin_loaded(record),
             false => self.stored.go_on(record, back),
         }
-        if self.worker.engine.get_untracked() == Engine::Failed {
-            return self.start_engine();
+        match self.worker.engine.get_untracked() {
+            Engine::Failed => return self.start_engine(),
+            // What it needs is loaded once the engine listens.
+            Engine::Loading(..) => return,
+            Engine::Ready => {}
         }
         self.worker.error.set(None);
         self.loaded.forget();
-        self.advice.forget();
+        self.forget_advice();
         self.worker.drop_all();
         if self.sweep.is_going.get_untracked() {
             self.keep_sweep();

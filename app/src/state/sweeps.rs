@@ -248,7 +248,10 @@ impl PageState {
         };
         let is_going = self.sweep.is_going.get_untracked();
         if is_going {
-            self.sweep.count(Date::now(), matches!(event, Event::Resumed));
+            // In a pause the run says something where a picture is drawn.
+            let is_paused = matches!(self.training.phase.get_untracked(), Phase::Paused(_));
+            let was_held = is_paused || matches!(event, Event::Resumed);
+            self.sweep.count(Date::now(), was_held);
         }
         match event {
             Event::Step(_) => {

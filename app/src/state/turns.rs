@@ -51,7 +51,11 @@ impl PageState {
         self.elsewhere.set(None);
         spawn_local(async move {
             let is_mine = turn::take(steal, move || self.lose_turn()).await;
+            let is_stopped = self.training.phase.get_untracked() == Phase::Stopping;
             self.training.phase.set(before);
+            if is_stopped {
+                return self.end_short();
+            }
             match wanted {
                 wanted if !is_mine => {
                     self.elsewhere.set(Some(wanted));

@@ -150,7 +150,7 @@ pub fn Outcome() -> impl IntoView {
         let run = &shown.runs[best.run];
         let values = shown.knobs.iter().zip(&run.values);
         let settings: Vec<String> = values.map(|(knob, value)| format!("{knob} {}", show(value))).collect();
-        let loss = || format!("loss {}", run.loss.map_or("–".to_owned(), format::loss));
+        let loss = || (state.words().moments.loss_is)(&run.loss.map_or("–".to_owned(), format::loss));
         let score = run.score.as_ref().map_or_else(loss, |score| match score.interval {
             Some(interval) => {
                 let ends = [interval.low, interval.high].map(format::loss);
