@@ -33,9 +33,11 @@ def check_pipeline(lorakeet, minilm, work, report):
     from transformers import pipeline
 
     rows = [(text, kind) for kind, texts in KINDS.items() for text in texts]
-    for name, more in [("", []), (", mean of tokens", ["classifier_pooling: mean"])]:
+    for name, more in [(", first token", ["classifier_pooling: cls"]), (", mean of tokens", []),
+                       (", mean and hidden layer", ["classifier_hidden_size: 16", "classifier_activation: tanh"])]:
         out, ours = trained(lorakeet, minilm, work, "classification", ("text", "label"), rows, more)
-        classify = pipeline("text-classification", model=str(lorakeet.export(out, "merged", work / "heads-merged")), top_k=None)
+        folder = str(lorakeet.export(out, "merged", work / "heads-merged"))
+        classify = pipeline("text-classification", model=folder, top_k=None, trust_remote_code=True)
         worst, same = 0.0, True
         for answer in ours:
             text = rows[int(answer["row"]) - 2][0]
@@ -43,8 +45,34 @@ def check_pipeline(lorakeet, minilm, work, report):
             same = same and best["label"] == answer["prediction"]
             worst = max(worst, abs(best["score"] - float(answer["confidence"])))
         several = len({answer["prediction"] for answer in ours}) > 1
+        refused = refuses(folder)
+        report(f"pipeline('text-classification'){name}, without trust", refused == bool(name != ", first token"),
+               "refused" if refused else "loaded")
         report(f"pipeline('text-classification'){name}", len(ours) == len(rows) and same and several and worst < PROBABILITIES,
                f"{len(ours)} answers, probabilities differ by {worst:.1e}")
+
+
+def refuses(folder):
+    """Whether transformers refuses a folder that it may run no code of: none is read as another model."""
+    from transformers import AutoModelForSequenceClassification
+
+    try:
+        AutoModelForSequenceClassification.from_pretrained(folder, trust_remote_code=False)
+    except ValueError as error:
+        return "trust_remote_code" in str(error)
+    return False
+
+
+def check_numbers(lorakeet, minilm, work, report):
+    """A regression, whose targets are scaled while it is trained."""
+    from transformers import pipeline
+
+    rows = [(text, 100 + 10 * len(text)) for texts in KINDS.values() for text in texts]
+    out, ours = trained(lorakeet, minilm, work, "regression", ("text", "label"), rows)
+    folder = str(lorakeet.export(out, "merged", work / "heads-merged"))
+    predict = pipeline("text-classification", model=folder, function_to_apply="none", trust_remote_code=True)
+    worst = max(abs(predict([rows[int(answer["row"]) - 2][0]])[0]["score"] - float(answer["prediction"])) for answer in ours)
+    report("pipeline('text-classification'), numbers", len(ours) == len(rows) and worst < 0.01, f"predictions differ by {worst:.1e}")
 
 
 def gain_of(grades):
@@ -57,7 +85,7 @@ def check_cross_encoder(lorakeet, minilm, work, report):
     texts = [(text, kind) for kind, some in KINDS.items() for text in some]
     rows = [(f"Something about {kind}?", text, 2 if own == kind else 0) for kind in KINDS for text, own in texts]
     out, ours = trained(lorakeet, minilm, work, "ranking", ("query", "document", "grade"), rows)
-    model = CrossEncoder(str(lorakeet.export(out, "merged", work / "heads-merged")), device="cpu")
+    model = CrossEncoder(str(lorakeet.export(out, "merged", work / "heads-merged")), device="cpu", trust_remote_code=True)
     worst, same = 0.0, True
     for answer in ours:
         query = rows[int(answer["row"]) - 2][0]
@@ -73,4 +101,5 @@ def check_cross_encoder(lorakeet, minilm, work, report):
 
 def check_heads(lorakeet, minilm, work, report):
     check_pipeline(lorakeet, minilm, work, report)
+    check_numbers(lorakeet, minilm, work, report)
     check_cross_encoder(lorakeet, minilm, work, report)

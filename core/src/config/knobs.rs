@@ -145,8 +145,8 @@ Model {
     classifier_pooling: Option<HeadPooling> = None, HeadPooling::KIND, aliases: ["head_pooling"], script: Files,
         "Pooling of a new head or of texts' vectors: cls, or mean over tokens; not given: as the model's files have it.",
         "新输出头或文本向量的池化方式：cls 或对所有 token 取平均；不填则按模型文件，文件未说明时与 transformers 相同。",
-        "mean for sentence encoders such as MiniLM, which were trained for it; PEFT then needs the pooling written by hand.",
-        "MiniLM 等句子编码器用 mean，它们就是这样训练的；此时 PEFT 需要自行实现该池化。";
+        "mean for sentence encoders such as MiniLM, which were trained for it; export it as a merged model.",
+        "MiniLM 等句子编码器用 mean，它们就是这样训练的；请导出为合并模型。";
     classifier_hidden_size: usize = 0, Kind::Integer { min: 0, max: 65536 }, aliases: ["head_hidden_size"],
         script: Files,
         "Hidden layer of a new classification or regression head; 0: none.",

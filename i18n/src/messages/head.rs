@@ -42,11 +42,12 @@ messages! { "head";
         "输出头从线性探针开始，该探针由 {rows} 条训练数据拟合得到。";
     ProbeStopped = "The run was stopped before the linear probe was fitted: its head is one of random weights.",
         "训练在拟合线性探针之前被停止：输出头仍是随机权重。";
-    MeanOfFiles = "The head reads the mean of the tokens, as the model's modules.json says. classifier_pooling: cls changes it.",
-        "输出头读取所有 token 的平均，与模型的 modules.json 一致。可用 classifier_pooling: cls 更改。";
-    MeanForProbe = "The head reads the mean of the tokens, as the linear probe does. classifier_pooling: cls changes it; PEFT needs \
-        the pooling written by hand.",
-        "输出头读取所有 token 的平均，线性探针就是在其上拟合的。可用 classifier_pooling: cls 更改；PEFT 需要自行实现该池化。";
+    MeanOfFiles = "The head reads the mean of the tokens, as the model's modules.json says. transformers has no class with it: the merged \
+        model is exported with one. classifier_pooling: cls changes it.",
+        "输出头读取所有 token 的平均，与模型的 modules.json 一致。transformers 没有这样的类：导出的合并模型自带该类。可用 classifier_pooling: cls 更改。";
+    MeanForProbe = "The head reads the mean of the tokens, as the linear probe does. transformers has no class with it: the merged \
+        model is exported with one. classifier_pooling: cls changes it.",
+        "输出头读取所有 token 的平均，线性探针就是在其上拟合的。transformers 没有这样的类：导出的合并模型自带该类。可用 classifier_pooling: cls 更改。";
     StartFromProbe = "`head_init: probe` starts the head from the linear probe, and with `max_steps: 0` the probe itself is the model.",
         "`head_init: probe` 让输出头从线性探针开始训练；再加上 `max_steps: 0`，探针本身就是模型。";
     StartFromProbeOfMean =

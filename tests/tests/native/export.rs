@@ -3,6 +3,7 @@
 mod cards;
 mod checked;
 mod gguf;
+mod own_class;
 mod packed;
 mod pieces;
 mod places;
