@@ -35,24 +35,32 @@ export const endTurn = () => {
 let isWanted = false;
 let sentinel = null;
 
-const hold = async () => {
+const ask = async () => {
   if (!isWanted || sentinel || document.visibilityState !== "visible") return;
   try {
-    sentinel = await navigator.wakeLock.request("screen");
-    sentinel.addEventListener("release", () => (sentinel = null));
-    if (!isWanted) sentinel.release();
+    const lock = await navigator.wakeLock.request("screen");
+    if (!isWanted) return void lock.release();
+    sentinel = lock;
+    lock.addEventListener("release", () => {
+      if (sentinel === lock) sentinel = null;
+    });
   } catch {
     // A low battery, or a policy of the page around: the screen goes off as it would.
   }
 };
+
+// One request after the other: a tab that is hidden and shown while one is pending does not hold two locks.
+let asked = Promise.resolve();
+const hold = () => (asked = asked.then(ask));
 
 export const canKeepAwake = () => "wakeLock" in navigator;
 
 export const keepAwake = (wanted) => {
   if (wanted === isWanted || !canKeepAwake()) return;
   isWanted = wanted;
-  if (wanted) hold();
-  else sentinel?.release();
+  if (wanted) return hold();
+  sentinel?.release();
+  sentinel = null;
 };
 
 document.addEventListener("visibilitychange", hold);

@@ -91,6 +91,7 @@ async fn the_screen_stays_on_while_a_run_is_under_way_unless_it_shall_not() -> R
     // A browser without a window may refuse the lock itself.
     let fake = "window.locks = { taken: 0, released: 0 };\
         const request = async () => { window.locks.taken += 1; const lock = new EventTarget();\
+            if (window.locks.taken === 1) document.dispatchEvent(new Event('visibilitychange'));\
             lock.release = async () => { window.locks.released += 1; lock.dispatchEvent(new Event('release')); }; return lock; };\
         Object.defineProperty(navigator, 'wakeLock', { configurable: true, value: { request } });";
     page.run(fake, Vec::new()).await?;
