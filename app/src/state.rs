@@ -297,8 +297,13 @@ impl PageState {
         }))
     }
 
+    /// Whether a run is under way.
+    pub fn is_training(self) -> bool {
+        self.training.phase.with(Phase::is_under_way)
+    }
+
     fn is_free(self) -> bool {
-        !self.training.phase.with_untracked(Phase::is_under_way)
+        !untrack(|| self.is_training())
     }
 
     /// Asks for a few examples under the present settings, and for an audit.
@@ -345,7 +350,7 @@ impl PageState {
         self.worker.engine.get() == Engine::Ready
             && self.loaded.is_complete()
             && self.settings.is_valid()
-            && !self.training.phase.with(Phase::is_under_way)
+            && !self.is_training()
             && matches!(
                 self.worker.job.get(),
                 None | Some(

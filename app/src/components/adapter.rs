@@ -6,7 +6,6 @@ use super::notice::Notice;
 use super::other_file::Scored;
 use super::step::unfold;
 use crate::conversation::Job;
-use crate::run::Phase;
 use crate::state::PageState;
 use leptos::prelude::*;
 use lorakeet_core::protocol::LoadedAdapter;
@@ -18,7 +17,7 @@ pub fn Adapter() -> impl IntoView {
     let state = expect_context::<PageState>();
     let loaded = state.loaded;
     let is_loading = Memo::new(move |_| state.worker.job.get() == Some(Job::Adapter));
-    let locked = Signal::derive(move || state.training.phase.with(Phase::is_under_way) || is_loading.get());
+    let locked = Signal::derive(move || state.is_training() || is_loading.get());
     let has_model = Memo::new(move |_| loaded.model.with(Option::is_some) || is_loading.get());
     let take = move |files: Vec<File>| state.choose_adapter(files);
     let adapter = move || loaded.adapter.get().map(|adapter| view! { <Loaded adapter/> });
@@ -62,7 +61,7 @@ fn Loaded(
         view! { <div><dt>{state.text(|w| w.files.head[1])}</dt><dd data-testid="adapter-labels">{labels}</dd></div> }
     });
     let is_scoring = Memo::new(move |_| state.worker.job.get() == Some(Job::ScoreAdapter));
-    let is_busy = move || state.training.phase.with(Phase::is_under_way) || is_scoring.get();
+    let is_busy = move || state.is_training() || is_scoring.get();
     let cannot_score = move || is_busy() || state.loaded.data.with(Option::is_none);
     let take_away = move |_| {
         state.take_adapter_away();

@@ -3,7 +3,6 @@
 use super::baselines::metric;
 use super::knob::go_to;
 use super::notice::{coded, worded};
-use crate::run::Phase;
 use crate::settings::show;
 use crate::state::PageState;
 use leptos::html::Section;
@@ -29,7 +28,7 @@ pub fn Recommended() -> impl IntoView {
     let knobs = Memo::new(move |_| advice.knobs());
     let differing = Memo::new(move |_| advice.differing(settings));
     let is_used = Memo::new(move |_| advice.is_used(None));
-    let is_locked = Memo::new(move |_| state.training.phase.with(Phase::is_under_way));
+    let is_locked = Memo::new(move |_| state.is_training());
     let none = move || differing.with(Vec::is_empty);
     let summary = move || {
         let words = state.words().advice;
@@ -219,7 +218,7 @@ fn CautionRow(
             <p class="buttons">
                 <Show when=move || way_out.with(Option::is_some)>
                     <button type="button" data-testid=format!("way-out-{knob}") on:click=press
-                        prop:disabled=move || state.training.phase.with(Phase::is_under_way)>{label}</button>
+                        prop:disabled=move || state.is_training()>{label}</button>
                 </Show>
                 <For each=move || knobs.get() key=itself let:knob><KnobLink knob/></For>
             </p>
@@ -243,7 +242,7 @@ pub fn Doubts() -> impl IntoView {
         let of_report = outcome
             .report
             .with(|report| report.as_ref().map(|report| report.metric.clone()));
-        let metric = match state.training.phase.with(Phase::is_under_way) {
+        let metric = match state.is_training() {
             true => metric(state),
             false => of_report.filter(|_| !outcome.is_of_other_data.get()),
         };

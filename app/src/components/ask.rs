@@ -3,7 +3,6 @@
 use crate::conversation::Job;
 use crate::format;
 use crate::report::ranks;
-use crate::run::Phase;
 use crate::state::PageState;
 use leptos::prelude::*;
 use lorakeet_core::protocol::TextPrediction;
@@ -19,7 +18,7 @@ pub fn Ask() -> impl IntoView {
     let (first, second) = (RwSignal::new(String::new()), RwSignal::new(String::new()));
     let task = Memo::new(move |_| state.task());
     let ranking = move || ranks(task.get());
-    let busy = Memo::new(move |_| state.training.phase.with(Phase::is_under_way));
+    let busy = Memo::new(move |_| state.is_training());
     let asking = Memo::new(move |_| state.worker.job.get() == Some(Job::Predict));
     let ready = move || state.training.has_adapter.get() && !busy.get() && !asking.get();
     let strength = state.training.outcome.strength;

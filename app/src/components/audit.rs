@@ -4,7 +4,6 @@ use super::advice::shown;
 use super::notice::{sentence, worded};
 use crate::conversation::Job;
 use crate::i18n::audit::Severity;
-use crate::run::Phase;
 use crate::state::PageState;
 use leptos::html::Section;
 use leptos::prelude::*;
@@ -80,7 +79,7 @@ pub fn Audit() -> impl IntoView {
 }
 
 fn locked(state: PageState) -> bool {
-    state.training.phase.with(Phase::is_under_way)
+    state.is_training()
 }
 
 /// How much a finding matters.

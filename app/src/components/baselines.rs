@@ -94,7 +94,7 @@ fn Measure() -> impl IntoView {
         let words = state.words().advice;
         match () {
             () if is_measuring.get() => None,
-            () if state.training.phase.with(Phase::is_under_way) => Some(state.words().moments.run_measures),
+            () if state.is_training() => Some(state.words().moments.run_measures),
             () if !state.loaded.is_complete() => Some(words.needs_both),
             () if !state.settings.is_valid() => Some(words.bad_settings),
             () if state.baselines.state.with(|one| *one == Measuring::Elsewhere) => Some(words.trains_elsewhere),

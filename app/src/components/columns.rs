@@ -1,7 +1,6 @@
 //! What each column of the data is to the run: as it was found, and changed by a choice where there are knobs for it.
 
 use crate::report::writes;
-use crate::run::Phase;
 use crate::state::PageState;
 use crate::state::columns::{HEADER, WrittenColumns};
 use leptos::prelude::*;
@@ -105,7 +104,7 @@ fn FirstRow() -> impl IntoView {
     view! {
         <label class="inline-field">
             {state.text(|w| w.audit.first_row)} " "
-            <select data-testid="first-row" prop:disabled=move || state.training.phase.with(Phase::is_under_way)
+            <select data-testid="first-row" prop:disabled=move || state.is_training()
                 on:change=move |event| state.say_header(&event_target_value(&event))>
                 <option value="" prop:selected=option("")>{state.text(|w| w.audit.encoding_found)}</option>
                 <option value="true" prop:selected=option("true")>{state.text(|w| w.audit.first_row_names)}</option>
@@ -152,7 +151,7 @@ fn choice(state: PageState, place: usize, column: String, choices: Choices) -> A
         }
     };
     let view = view! {
-        <select data-testid=testid aria-label=label prop:disabled=move || state.training.phase.with(Phase::is_under_way)
+        <select data-testid=testid aria-label=label prop:disabled=move || state.is_training()
             on:change=change>{options}</select>
     };
     view.into_any()

@@ -15,7 +15,6 @@ use crate::bundled::DATA;
 use crate::conversation::Job;
 use crate::format;
 use crate::loaded::DataSource;
-use crate::run::Phase;
 use crate::state::PageState;
 use crate::state::columns::SHEET;
 use leptos::prelude::*;
@@ -53,7 +52,7 @@ pub fn Data() -> impl IntoView {
         false if loading() => StepStatus::Busy,
         false => StepStatus::Waiting,
     });
-    let locked = Signal::derive(move || state.training.phase.with(Phase::is_under_way));
+    let locked = Signal::derive(move || state.is_training());
     let sets = DATA.iter().map(move |set| {
         let chosen = move || {
             state
@@ -168,7 +167,7 @@ fn SheetChoice() -> impl IntoView {
         <Show when=move || is_there.get()>
             <label class="inline-field">
                 {state.text(|w| w.audit.sheet)} " "
-                <select data-testid="sheet" prop:disabled=move || state.training.phase.with(Phase::is_under_way)
+                <select data-testid="sheet" prop:disabled=move || state.is_training()
                     on:change=move |event| state.say_sheet(&event_target_value(&event))>
                     <option value="" prop:selected=none>{state.text(|w| w.audit.encoding_found)}</option>
                     <For each=move || sheets.get() key=itself children=option/>

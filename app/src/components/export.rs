@@ -7,7 +7,6 @@ use crate::conversation::Job;
 use crate::download;
 use crate::export::{CARD, can_pick};
 use crate::format;
-use crate::run::Phase;
 use crate::state::PageState;
 use leptos::prelude::*;
 use lorakeet_core::protocol::{ExportCheck, ExportForm, ExportOption, Stage};
@@ -75,7 +74,7 @@ pub fn Export() -> impl IntoView {
         false => StepStatus::Waiting,
     });
     let ready = move || {
-        let is_free = !state.training.phase.with(Phase::is_under_way) && !exporting();
+        let is_free = !state.is_training() && !exporting();
         has_some.get() && is_free && export.option().is_some()
     };
     let forms = move || {
@@ -141,8 +140,7 @@ fn OfModel(
 ) -> impl IntoView {
     let state = expect_context::<PageState>();
     let is_offered = Memo::new(move |_| !has_some.get() && state.loaded.model.with(Option::is_some));
-    let is_locked =
-        move || state.training.phase.with(Phase::is_under_way) || state.worker.job.get() == Some(Job::Forms);
+    let is_locked = move || state.is_training() || state.worker.job.get() == Some(Job::Forms);
     // The button makes way for the forms.
     let ask_forms = move |_| {
         state.ask_forms_of_model();

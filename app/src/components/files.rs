@@ -5,7 +5,6 @@ use super::file_facts::{Compared, Inspected};
 use super::notice::Notice;
 use crate::conversation::{Engine, Job};
 use crate::format;
-use crate::run::Phase;
 use crate::state::PageState;
 use leptos::prelude::*;
 use lorakeet_core::protocol::Stage;
@@ -39,9 +38,7 @@ pub fn Files() -> impl IntoView {
 fn Body() -> impl IntoView {
     let state = expect_context::<PageState>();
     let files = state.files;
-    let locked = Signal::derive(move || {
-        state.training.phase.with(Phase::is_under_way) || state.worker.engine.get() == Engine::Failed
-    });
+    let locked = Signal::derive(move || state.is_training() || state.worker.engine.get() == Engine::Failed);
     let inspect = move |files: Vec<File>| state.inspect(files);
     let inspected = move || files.inspected.get().map(|found| view! { <Inspected found/> });
     let sides = [0, 1].map(|side| {

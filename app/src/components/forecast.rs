@@ -2,7 +2,6 @@
 
 use crate::conversation::{Engine, Job};
 use crate::format;
-use crate::run::Phase;
 use crate::state::PageState;
 use leptos::prelude::*;
 use lorakeet_core::protocol::DeviceKind;
@@ -42,7 +41,7 @@ pub fn Forecast() -> impl IntoView {
     let is_measuring = Memo::new(move |_| state.worker.job.get() == Some(Job::Probe));
     let can_measure = Memo::new(move |_| {
         let is_open = device.with(Option::is_some) && state.worker.engine.get() == Engine::Ready;
-        is_open && !is_measuring.get() && !state.training.phase.with(Phase::is_under_way)
+        is_open && !is_measuring.get() && !state.is_training()
     });
     let label = move || match is_measuring.get() {
         true => state.words().measuring,

@@ -9,7 +9,6 @@ use crate::conversation::{Engine, Job};
 use crate::format;
 use crate::i18n::Language;
 use crate::link::{self, Sharing};
-use crate::run::Phase;
 use crate::state::PageState;
 use crate::theme::{self, Theme};
 use leptos::html::Button;
@@ -82,7 +81,7 @@ pub fn Header() -> impl IntoView {
                     <label>
                         <span class="unseen">{state.text(|w| w.device_switch)}</span>
                         <select data-testid="device-choice" on:change=choose_device title=state.text(|w| w.device_switch)
-                            prop:disabled=move || state.training.phase.with(Phase::is_under_way)>{devices}</select>
+                            prop:disabled=move || state.is_training()>{devices}</select>
                     </label>
                     <label>
                         <span class="unseen">{state.text(|w| w.language)}</span>
@@ -226,7 +225,7 @@ fn Speed() -> impl IntoView {
     let state = expect_context::<PageState>();
     let worker = state.worker;
     let is_under_way = Memo::new(move |_| worker.job.get() == Some(Job::Probe));
-    let is_busy = move || is_under_way.get() || state.training.phase.with(Phase::is_under_way);
+    let is_busy = move || is_under_way.get() || state.is_training();
     let label = move || match is_under_way.get() {
         true => state.words().measuring,
         false => state.words().measure,

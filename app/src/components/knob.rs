@@ -2,7 +2,6 @@
 
 use super::notice::{coded, sentence, worded};
 use super::rate_finder::{self, RateFinder};
-use crate::run::Phase;
 use crate::state::PageState;
 use leptos::prelude::*;
 use lorakeet_core::config::{Kind, Knob};
@@ -19,7 +18,7 @@ pub fn KnobField(
     let settings = state.settings;
     let text = Memo::new(move |_| settings.text(knob));
     let error = Memo::new(move |_| settings.error(knob));
-    let locked = move || state.training.phase.with(Phase::is_under_way);
+    let locked = move || state.is_training();
     let guidance = move || coded(knob.guidance(state.language.get()));
     let start = move || {
         let start = settings.start_text(knob);

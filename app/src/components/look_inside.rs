@@ -5,7 +5,6 @@ use super::notice::Notice;
 use crate::conversation::Job;
 use crate::i18n::inside::InsideWords;
 use crate::pictures::{FORMATS, applies, can_be_asked, can_follow, has_layer, has_module, has_text, needs_adapter};
-use crate::run::Phase;
 use crate::state::PageState;
 use leptos::html::Div;
 use leptos::prelude::*;
@@ -40,7 +39,7 @@ fn PicturePanel(
     let is_open = RwSignal::new(false);
     let toggle = move |event: web_sys::Event| is_open.set(event_target::<HtmlDetailsElement>(&event).open());
 
-    let is_under_way = Memo::new(move |_| state.training.phase.with(Phase::is_under_way));
+    let is_under_way = Memo::new(move |_| state.is_training());
     let is_applicable = Memo::new(move |_| applies(state.subject(), kind));
     let is_drawing =
         Memo::new(move |_| state.worker.job.get() == Some(Job::Picture) && state.pictures.asked.get() == Some(kind));
@@ -107,7 +106,7 @@ fn Choices(
     let panel = state.pictures.panel(kind);
     let word = move |pick: Label| move || pick(state.words().inside);
     let name = kind.name();
-    let is_locked = move || state.training.phase.with(Phase::is_under_way);
+    let is_locked = move || state.is_training();
     let text = move || panel.text(state.subject());
     let write = move |event| panel.own_text.set(Some(event_target_value(&event)));
     let sentence = has_text(kind).then(|| {
@@ -186,7 +185,7 @@ fn Place(
     value: RwSignal<usize>,
 ) -> impl IntoView {
     let state = expect_context::<PageState>();
-    let is_locked = move || state.training.phase.with(Phase::is_under_way);
+    let is_locked = move || state.is_training();
     let options = move || {
         let option = |place: usize| {
             view! { <option value=place.to_string() prop:selected=move || value.get() == place>{place + 1}</option> }

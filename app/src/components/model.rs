@@ -9,7 +9,6 @@ use crate::conversation::Job;
 use crate::files::are_of_adapter;
 use crate::format;
 use crate::loaded::ModelSource;
-use crate::run::Phase;
 use crate::settings::Preset;
 use crate::state::PageState;
 use leptos::prelude::*;
@@ -49,7 +48,7 @@ pub fn Model() -> impl IntoView {
         false if loading() => StepStatus::Busy,
         false => StepStatus::Waiting,
     });
-    let locked = Signal::derive(move || state.training.phase.with(Phase::is_under_way));
+    let locked = Signal::derive(move || state.is_training());
     let take_own = move |files: Vec<File>| {
         if are_of_adapter(&files) && state.loaded.model.with_untracked(Option::is_some) {
             return state.choose_adapter(files);
@@ -81,7 +80,7 @@ pub fn Model() -> impl IntoView {
 #[component]
 fn OfPage() -> impl IntoView {
     let state = expect_context::<PageState>();
-    let locked = move || state.training.phase.with(Phase::is_under_way);
+    let locked = move || state.is_training();
     let is_bundled = move || {
         state
             .loaded

@@ -6,7 +6,6 @@ use super::notice::{Notice, worded};
 use super::scores::Scores;
 use crate::conversation::Job;
 use crate::report::verdict;
-use crate::run::Phase;
 use crate::state::PageState;
 use leptos::prelude::*;
 use lorakeet_core::protocol::FileScore;
@@ -20,7 +19,7 @@ pub fn OtherFile() -> impl IntoView {
     let is_over = Memo::new(move |_| {
         state.training.frame.track();
         let has_run = state.training.run.with_value(|run| run.info.is_some());
-        state.training.has_adapter.get() && has_run && !state.training.phase.with(Phase::is_under_way)
+        state.training.has_adapter.get() && has_run && !state.is_training()
     });
     let take = move |files: Vec<File>| state.score_file(files);
     let found = move || {

@@ -1,7 +1,6 @@
 //! Rows that are pasted or typed in place of a file.
 
 use crate::loaded::DataSource;
-use crate::run::Phase;
 use crate::state::PageState;
 use js_sys::Array;
 use leptos::prelude::*;
@@ -17,7 +16,7 @@ pub fn Paste() -> impl IntoView {
     let state = expect_context::<PageState>();
     let text = RwSignal::new(String::new());
     let is_blank = move || text.with(|text| text.trim().is_empty());
-    let locked = move || state.training.phase.with(Phase::is_under_way);
+    let locked = move || state.is_training();
     let take = move |_| {
         let file = text
             .with_untracked(|text| File::new_with_str_sequence(&Array::of1(&JsValue::from_str(text)), name_of(text)));

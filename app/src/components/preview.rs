@@ -2,7 +2,6 @@
 //! struck; and the way to any other.
 
 use crate::report::writes;
-use crate::run::Phase;
 use crate::state::PageState;
 use leptos::prelude::*;
 use lorakeet_core::protocol::PreviewExample;
@@ -61,7 +60,7 @@ fn Pager() -> impl IntoView {
         let (after, total) = place.get();
         state.loaded.preview.with(|examples| !examples.is_empty()) && (total > EXAMPLES || after > 0)
     });
-    let locked = move || state.training.phase.with(Phase::is_under_way);
+    let locked = move || state.is_training();
     let shown = move || {
         let (after, total) = place.get();
         (state.words().tasks.rows_shown)(after + 1, (after + EXAMPLES).min(total), total)

@@ -6,7 +6,6 @@ use crate::advice::Search;
 use crate::conversation::Job;
 use crate::curves::{Axis, Line};
 use crate::format;
-use crate::run::Phase;
 use crate::state::PageState;
 use leptos::prelude::*;
 use lorakeet_core::protocol::{RatePoint, RateSearch};
@@ -34,7 +33,7 @@ pub fn RateFinder() -> impl IntoView {
         let words = state.words().advice;
         match () {
             () if is_searching.get() => None,
-            () if state.training.phase.with(Phase::is_under_way) => Some(words.run_under_way),
+            () if state.is_training() => Some(words.run_under_way),
             () if !state.loaded.is_complete() => Some(words.needs_both),
             () if !state.settings.is_valid() => Some(words.bad_settings),
             () if search.with(|search| *search == Search::Elsewhere) => Some(words.trains_elsewhere),
@@ -118,7 +117,7 @@ fn Found(
         view! {
             <p class="buttons">
                 <button type="button" class="primary" data-testid="use-rate" on:click=take
-                    prop:disabled=move || state.training.phase.with(Phase::is_under_way)>
+                    prop:disabled=move || state.is_training()>
                     {move || (state.words().advice.use_rate)(&rate)}
                 </button>
             </p>

@@ -29,7 +29,7 @@ pub fn RunBar() -> impl IntoView {
             aria-label=state.text(|w| w.moments.controls)>
             <Buttons bar/>
             <Status/>
-            <progress max="1" prop:value=share class:gone=move || !state.training.phase.with(Phase::is_under_way) aria-hidden="true"></progress>
+            <progress max="1" prop:value=share class:gone=move || !state.is_training() aria-hidden="true"></progress>
         </section>
     }
 }
@@ -218,7 +218,7 @@ fn Status() -> impl IntoView {
         if let Some((done, total)) = kernels.get() {
             return view! { <span data-testid="compiled">{(words.status_compiled)(done, total)}</span> }.into_any();
         }
-        let is_under_way = state.training.phase.with(Phase::is_under_way);
+        let is_under_way = state.is_training();
         let shown = state.training.run.with_value(|run| {
             let last = run.curves.steps.last()?;
             let step = (words.moments.step_of)(

@@ -8,7 +8,6 @@ use super::step::{Step, StepStatus};
 use super::sweep::SweepFold;
 use crate::download;
 use crate::format;
-use crate::run::Phase;
 use crate::settings::{essential, others};
 use crate::state::PageState;
 use leptos::html::{Input, Textarea};
@@ -72,7 +71,7 @@ pub fn Settings() -> impl IntoView {
             <div class="knobs">{essential().map(|knob| view! { <KnobField knob/> }).collect_view()}</div>
             <p class="buttons">
                 <button type="button" class="quiet" data-testid="reset-settings" on:click=reset
-                    prop:disabled=move || state.training.phase.with(Phase::is_under_way)>{state.text(|w| w.reset_settings)}</button>
+                    prop:disabled=move || state.is_training()>{state.text(|w| w.reset_settings)}</button>
             </p>
             <details class="fold" data-testid="more-settings">
                 <summary>{state.text(|w| w.more_settings)}</summary>
@@ -106,7 +105,7 @@ fn RunFile() -> impl IntoView {
         copied.set(false);
     });
     let read = move |text: String, name: &str| {
-        if !state.training.phase.with_untracked(Phase::is_under_way) {
+        if !untrack(|| state.is_training()) {
             let read = state.settings.read_run_file(&text, name);
             if read.is_ok() {
                 // What it leaves out stays, whatever was pressed before.

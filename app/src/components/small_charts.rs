@@ -3,7 +3,6 @@
 use crate::chart_view::ChartView;
 use crate::curves::{Axis, COLUMNS, clipped, extremes};
 use crate::format;
-use crate::run::Phase;
 use crate::state::PageState;
 use leptos::prelude::*;
 use lorakeet_core::protocol::StepInfo;
@@ -85,7 +84,7 @@ fn SmallChart(
     let drawn = Memo::new(move |_| {
         state.training.frame.track();
         let look = chart.look.get();
-        let is_under_way = state.training.phase.with(Phase::is_under_way);
+        let is_under_way = state.is_training();
         state.training.run.with_value(|run| {
             let points = run.curves.points(look.measure, value);
             if points.is_empty() {

@@ -4,7 +4,6 @@
 use super::focus::{BAR, focus};
 use crate::conversation::Engine;
 use crate::format;
-use crate::run::Phase;
 use crate::state::PageState;
 use crate::storage::Stored;
 use crate::stored_runs::title;
@@ -43,7 +42,7 @@ pub fn can_be_opened(run: &StoredRun) -> bool {
 
 /// Whether a run can be started now.
 pub fn is_free(state: PageState) -> bool {
-    !state.training.phase.with(Phase::is_under_way)
+    !state.is_training()
 }
 
 /// Whether a run can be opened now.

@@ -6,7 +6,6 @@ use super::focus::{BAR, focus};
 use super::notice::{Notice, coded};
 use super::stored_runs::Missing;
 use crate::conversation::Job;
-use crate::run::Phase;
 use crate::settings::show;
 use crate::state::PageState;
 use crate::stored_runs::name_of;
@@ -58,7 +57,7 @@ pub fn SweepFold() -> impl IntoView {
 
 /// Whether what is chosen stays as it is for now.
 fn is_locked(state: PageState) -> bool {
-    state.training.phase.with(Phase::is_under_way) || state.sweep.is_going.get()
+    state.is_training() || state.sweep.is_going.get()
 }
 
 /// The knobs and their values.
@@ -225,7 +224,7 @@ fn Start() -> impl IntoView {
         match () {
             () if sweep.is_going.get() => None,
             () if sweep.is_elsewhere.get() => Some(words.sweep.elsewhere),
-            () if state.training.phase.with(Phase::is_under_way) => Some(words.advice.run_under_way),
+            () if state.is_training() => Some(words.advice.run_under_way),
             () if !state.loaded.is_complete() => Some(words.advice.needs_both),
             () if !state.settings.is_valid() => Some(words.advice.bad_settings),
             () => None,
@@ -368,6 +367,6 @@ pub fn InterruptedSweep() -> impl IntoView {
             </div>
         }
     };
-    let is_free = move || !state.training.phase.with(Phase::is_under_way);
+    let is_free = move || !state.is_training();
     move || sweep.get().filter(|_| is_free()).map(notice)
 }

@@ -3,7 +3,6 @@
 use super::knob::KnobField;
 use super::notice::{sentence, worded};
 use super::step::{Step, StepStatus};
-use crate::run::Phase;
 use crate::settings::{of_task, task as knob};
 use crate::state::PageState;
 use leptos::prelude::*;
@@ -72,7 +71,7 @@ fn Choice(
 ) -> impl IntoView {
     let state = expect_context::<PageState>();
     let is_chosen = move || state.settings.with(|config| config.task == task);
-    let locked = move || state.training.phase.with(Phase::is_under_way);
+    let locked = move || state.is_training();
     let name = move || match task {
         Some(task) => (state.words().tasks.name)(task),
         None => state.words().tasks.found,

@@ -72,7 +72,7 @@ pub fn Train() -> impl IntoView {
                     <label class="field">
                         <span class="field-name">{state.text(|w| w.sample_prompt)}</span>
                         <input type="text" data-testid="sample-prompt" prop:value=state.sample_prompt on:input=set_prompt
-                            prop:disabled=move || state.training.phase.with(Phase::is_under_way)/>
+                            prop:disabled=move || state.is_training()/>
                         <span class="hint">{state.text(|w| w.sample_prompt_hint)}</span>
                     </label>
                 </Show>
@@ -116,9 +116,7 @@ fn Numbers() -> impl IntoView {
     let left = move || {
         let words = state.words();
         last.with(|last| match last {
-            Some(step) if step.eta_seconds.is_finite() && state.training.phase.with(Phase::is_under_way) => {
-                (words.duration)(step.eta_seconds)
-            }
+            Some(step) if step.eta_seconds.is_finite() && state.is_training() => (words.duration)(step.eta_seconds),
             _ => "–".into(),
         })
     };

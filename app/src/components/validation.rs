@@ -4,7 +4,6 @@ use super::data_file::{names, rows};
 use super::drop_zone::DropZone;
 use super::notice::{Notice, place, sentence, worded};
 use crate::conversation::Job;
-use crate::run::Phase;
 use crate::state::PageState;
 use leptos::prelude::*;
 use lorakeet_core::Error;
@@ -14,7 +13,7 @@ use web_sys::File;
 #[component]
 pub fn Validation() -> impl IntoView {
     let state = expect_context::<PageState>();
-    let locked = Signal::derive(move || state.training.phase.with(Phase::is_under_way));
+    let locked = Signal::derive(move || state.is_training());
     let take = move |files: Vec<File>| state.choose_validation(files);
     let given = Memo::new(move |_| {
         state

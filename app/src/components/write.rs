@@ -5,7 +5,6 @@ use crate::conversation::Job;
 use crate::format;
 use crate::judging::Tally;
 use crate::playground::Answer;
-use crate::run::Phase;
 use crate::state::PageState;
 use leptos::prelude::*;
 use lorakeet_core::protocol::{ChatMessage, Command, GenerateOptions, Prompt};
@@ -41,7 +40,7 @@ pub fn Write() -> impl IntoView {
     let chat = move || can_chat.get() && as_chat.get().unwrap_or(true);
     let prompt_text = move || prompt.get().unwrap_or_else(|| state.sample_prompt.get());
 
-    let busy = Memo::new(move |_| state.training.phase.with(Phase::is_under_way));
+    let busy = Memo::new(move |_| state.is_training());
     let writing = Memo::new(move |_| {
         state
             .training

@@ -2,7 +2,6 @@
 
 use super::PageState;
 use crate::conversation::{Engine, Job};
-use crate::run::Phase;
 use crate::stored_runs::title;
 use leptos::prelude::*;
 use lorakeet_core::protocol::{Command, RunLabels, StoredRun};
@@ -50,7 +49,7 @@ impl PageState {
 
     /// Asks for the curves of compared runs that are not there yet; the engine tells them while no run is under way.
     pub fn ask_curves(self) {
-        let is_free = !self.training.phase.with(Phase::is_under_way) && self.worker.engine.get() == Engine::Ready;
+        let is_free = !self.is_training() && self.worker.engine.get() == Engine::Ready;
         let compared = self.compared().into_iter().map(|run| run.record.id);
         let ids: Vec<String> = self
             .history

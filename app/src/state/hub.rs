@@ -4,7 +4,6 @@ use super::PageState;
 use crate::conversation::{Engine, Job};
 use crate::hub;
 use crate::loaded::ModelSource;
-use crate::run::Phase;
 use crate::settings::Preset;
 use crate::storage::Stored;
 use leptos::prelude::*;
@@ -23,7 +22,7 @@ impl PageState {
                 Job::Preview | Job::Audit | Job::Estimate | Job::Advice | Job::Probe | Job::Forms | Job::HubModels
             )
         );
-        self.worker.engine.get() == Engine::Ready && is_idle && !self.training.phase.with(Phase::is_under_way)
+        self.worker.engine.get() == Engine::Ready && is_idle && !self.is_training()
     }
 
     /// Asks the hub what the model of this name is made of.

@@ -266,7 +266,7 @@ impl PageState {
             }
             Wanted::Run
         });
-        if self.training.phase.with_untracked(Phase::is_under_way) {
+        if !self.is_free() {
             self.training.follows.set_value(Some(wanted));
             return self.stop();
         }
@@ -285,7 +285,7 @@ impl PageState {
     /// The page is hidden or closed: nobody knows whether it comes back, so the run is saved as it is, and what is to be removed
     /// is removed.
     pub fn save_run(self) {
-        if self.training.phase.with_untracked(Phase::is_under_way) && self.stored.has_own() {
+        if !self.is_free() && self.stored.has_own() {
             self.send_now(&Command::SaveRun);
         }
         self.forget_leaving();

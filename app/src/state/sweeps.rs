@@ -40,7 +40,7 @@ impl PageState {
             Some(Job::Open | Job::Runs | Job::Sweep | Job::Train)
         );
         self.worker.engine.get() == Engine::Ready
-            && !self.training.phase.with(Phase::is_under_way)
+            && !self.is_training()
             && !self.sweep.is_elsewhere.get()
             && !is_asked
             && !self.worker.waits(Job::Runs)

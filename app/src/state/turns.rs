@@ -138,7 +138,7 @@ impl PageState {
     /// Lets another tab train and the screen go off once no run is under way, and keeps the screen on while one is.
     pub fn watch_turn(self) {
         Effect::new(move |was: Option<bool>| {
-            let is_under_way = self.training.phase.with(Phase::is_under_way) || self.sweep.is_going.get();
+            let is_under_way = self.is_training() || self.sweep.is_going.get();
             if was == Some(true) && !is_under_way {
                 turn::end();
             }

@@ -3,7 +3,6 @@
 use crate::components::focus::{focus, focus_soon};
 use crate::components::notice::coded;
 use crate::format;
-use crate::run::Phase;
 use crate::settings::show;
 use crate::state::PageState;
 use leptos::prelude::*;
@@ -193,7 +192,7 @@ pub fn Outcome() -> impl IntoView {
         <Show when=move || has_best.get()>
             <p class="buttons">
                 <button type="button" class="primary" data-testid="sweep-use" on:click=take
-                    prop:disabled=move || state.training.phase.with(Phase::is_under_way)>{state.text(|w| w.sweep.use_best)}</button>
+                    prop:disabled=move || state.is_training()>{state.text(|w| w.sweep.use_best)}</button>
                 <button type="button" data-testid="sweep-compare" on:click=compare>{state.text(|w| w.sweep.compare)}</button>
             </p>
         </Show>
