@@ -91,14 +91,13 @@ fn Measure() -> impl IntoView {
     let can_measure = Memo::new(move |_| state.can_train());
     // What keeps it from being begun.
     let reason = move || {
-        let words = state.words().advice;
-        match () {
-            () if is_measuring.get() => None,
-            () if state.is_training() => Some(state.words().moments.run_measures),
-            () if !state.loaded.is_complete() => Some(words.needs_both),
-            () if !state.settings.is_valid() => Some(words.bad_settings),
-            () if state.baselines.state.with(|one| *one == Measuring::Elsewhere) => Some(words.trains_elsewhere),
-            () => None,
+        let words = state.words();
+        let is_elsewhere = || state.baselines.state.with(|one| *one == Measuring::Elsewhere);
+        match is_measuring.get() {
+            true => None,
+            false => state
+                .why_not_now(words.moments.run_measures)
+                .or_else(|| is_elsewhere().then_some(words.advice.trains_elsewhere)),
         }
     };
     let cost = move || {

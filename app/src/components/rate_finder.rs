@@ -31,13 +31,12 @@ pub fn RateFinder() -> impl IntoView {
     // What keeps it from being begun.
     let reason = move || {
         let words = state.words().advice;
-        match () {
-            () if is_searching.get() => None,
-            () if state.is_training() => Some(words.run_under_way),
-            () if !state.loaded.is_complete() => Some(words.needs_both),
-            () if !state.settings.is_valid() => Some(words.bad_settings),
-            () if search.with(|search| *search == Search::Elsewhere) => Some(words.trains_elsewhere),
-            () => None,
+        let is_elsewhere = || search.with(|search| *search == Search::Elsewhere);
+        match is_searching.get() {
+            true => None,
+            false => state
+                .why_not_now(words.run_under_way)
+                .or_else(|| is_elsewhere().then_some(words.trains_elsewhere)),
         }
     };
     let cost = move || {

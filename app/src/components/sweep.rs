@@ -224,10 +224,7 @@ fn Start() -> impl IntoView {
         match () {
             () if sweep.is_going.get() => None,
             () if sweep.is_elsewhere.get() => Some(words.sweep.elsewhere),
-            () if state.is_training() => Some(words.advice.run_under_way),
-            () if !state.loaded.is_complete() => Some(words.advice.needs_both),
-            () if !state.settings.is_valid() => Some(words.advice.bad_settings),
-            () => None,
+            () => state.why_not_now(words.advice.run_under_way),
         }
     };
     // One button for both, so that the keyboard stays where it is.

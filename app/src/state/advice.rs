@@ -19,6 +19,17 @@ impl PageState {
         }
     }
 
+    /// What keeps a search for a learning rate, baselines or a sweep from being begun; `in_run` says so of a run that is under way.
+    pub fn why_not_now(self, in_run: &'static str) -> Option<&'static str> {
+        let words = self.words().advice;
+        match () {
+            () if self.is_training() => Some(in_run),
+            () if !self.loaded.is_complete() => Some(words.needs_both),
+            () if !self.settings.is_valid() => Some(words.bad_settings),
+            () => None,
+        }
+    }
+
     /// Searches for a learning rate of a run under the present settings; it is this page's turn to train meanwhile.
     pub fn find_rate(self) {
         if !untrack(|| self.can_train()) {
