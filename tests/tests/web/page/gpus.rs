@@ -164,6 +164,18 @@ async fn without_a_store_a_run_that_lost_its_gpu_says_that_it_starts_anew() -> R
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_is_stopped_after_it_lost_its_gpu_does_not_go_on() -> Result<()> {
+    let page = open_in_a_run(GpuShim::default()).await?;
+    page.break_gpu(GpuFault::Destroyed).await?;
+    page.click("stop").await?;
+    page.wait_enabled("train", READY).await?;
+    let notes = page.content("[data-testid=\"notes\"]").await?;
+    ensure!(!notes.contains("The GPU was lost after step"), "{notes}");
+    page.no_panic()?;
+    page.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn after_a_loss_the_page_asks_three_times_for_a_gpu_and_then_offers_the_cpu() -> Result<()> {
     // The third engine that asks gets one.
     let page = open_in_a_run(GpuShim {
