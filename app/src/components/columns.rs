@@ -5,7 +5,7 @@ use crate::state::PageState;
 use crate::state::columns::{HEADER, WrittenColumns};
 use leptos::prelude::*;
 use lorakeet_core::config::find;
-use lorakeet_core::protocol::{ColumnRole, ColumnUse};
+use lorakeet_core::protocol::{ColumnRole, ColumnUse, DataInfo};
 use lorakeet_core::task::Task;
 
 /// Roles with the values of their options.
@@ -99,19 +99,29 @@ pub fn Columns() -> impl IntoView {
 #[component]
 fn FirstRow() -> impl IntoView {
     let state = expect_context::<PageState>();
+    let data = state.loaded.data;
+    let is_there = Memo::new(move |_| data.with(|data| data.as_ref().is_some_and(has_first_row)));
     let text = Memo::new(move |_| find(HEADER).map(|knob| state.settings.text(knob)).unwrap_or_default());
     let option = move |value: &'static str| move || text.with(|text| text == value);
     view! {
-        <label class="inline-field">
-            {state.text(|w| w.audit.first_row)} " "
-            <select data-testid="first-row" prop:disabled=move || state.is_training()
-                on:change=move |event| state.say_header(&event_target_value(&event))>
-                <option value="" prop:selected=option("")>{state.text(|w| w.audit.encoding_found)}</option>
-                <option value="true" prop:selected=option("true")>{state.text(|w| w.audit.first_row_names)}</option>
-                <option value="false" prop:selected=option("false")>{state.text(|w| w.audit.first_row_data)}</option>
-            </select>
-        </label>
+        <Show when=move || is_there.get()>
+            <label class="inline-field">
+                {state.text(|w| w.audit.first_row)} " "
+                <select data-testid="first-row" prop:disabled=move || state.is_training()
+                    on:change=move |event| state.say_header(&event_target_value(&event))>
+                    <option value="" prop:selected=option("")>{state.text(|w| w.audit.encoding_found)}</option>
+                    <option value="true" prop:selected=option("true")>{state.text(|w| w.audit.first_row_names)}</option>
+                    <option value="false" prop:selected=option("false")>{state.text(|w| w.audit.first_row_data)}</option>
+                </select>
+            </label>
+        </Show>
     }
+}
+
+/// Whether the first row of the data may name their columns: a sheet's and a delimited table's. JSON and Parquet have names themselves.
+fn has_first_row(info: &DataInfo) -> bool {
+    let ending = info.name.rsplit_once('.').map(|(_, ending)| ending.to_lowercase());
+    !info.sheets.is_empty() || matches!(ending.as_deref(), Some("csv" | "tsv" | "tab"))
 }
 
 /// What the column at a place is to the run.
@@ -222,6 +232,22 @@ fn written(uses: &[ColumnUse], column: &str, role: ColumnRole) -> Option<Written
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_tables_and_sheets_have_a_first_row_that_may_name_columns() {
+        let has = |name: &str, sheets: &[&str]| {
+            has_first_row(&DataInfo {
+                name: name.to_owned(),
+                form: "table".to_owned(),
+                rows: 2,
+                columns: Vec::new(),
+                sheets: sheets.iter().map(|sheet| (*sheet).to_owned()).collect(),
+                notes: Vec::new(),
+            })
+        };
+        assert!(has("rows.CSV", &[]) && has("all.zip › rows.tsv", &[]) && has("book.xlsx", &["Sheet1"]));
+        assert!(!has("rows.jsonl", &[]) && !has("rows.csv.zip › rows.json", &[]) && !has("rows.parquet", &[]));
+    }
 
     #[test]
     fn a_table_has_one_answer_whatever_is_chosen() {
