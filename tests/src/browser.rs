@@ -192,7 +192,8 @@ impl Page {
     /// # Errors
     /// The browser does not answer.
     pub async fn is_enabled(&self, testid: &str) -> Result<bool> {
-        let script = "const e = document.querySelector(arguments[0]); return !!e && !e.disabled;";
+        let script = "const e = document.querySelector(arguments[0]);\
+            return !!e && !e.disabled && e.getAttribute('aria-disabled') !== 'true';";
         Ok(self.run(script, vec![json!(selector(testid))]).await? == json!(true))
     }
 
@@ -268,7 +269,10 @@ impl Page {
     /// The time is over.
     pub async fn wait_enabled(&self, testid: &str, limit: Duration) -> Result<()> {
         let selector = selector(testid);
-        let script = format!("const e = document.querySelector('{selector}'); return !!e && !e.disabled;");
+        let script = format!(
+            "const e = document.querySelector('{selector}');\
+             return !!e && !e.disabled && e.getAttribute('aria-disabled') !== 'true';"
+        );
         self.wait_until(&format!("{testid} can be used"), limit, &script)
             .await
             .map(drop)

@@ -1,6 +1,6 @@
 //! Step 9: what was trained, as files in the form that a program wants.
 
-use super::focus::focus;
+use super::focus::{after_focus, focus};
 use super::notice::{Notice, coded, worded};
 use super::step::{Step, StepStatus};
 use crate::conversation::Job;
@@ -14,6 +14,10 @@ use lorakeet_core::task::Task;
 
 /// The place of the forms.
 const FORMS: &str = "export-forms";
+
+/// The buttons that begin a download and cancel an export.
+const DOWNLOAD: &str = "export-download";
+const CANCEL: &str = "export-cancel";
 
 /// How PEFT loads the adapter.
 const SNIPPET: &str = "from peft import PeftModel\nmodel = PeftModel.from_pretrained(base_model, \"lorakeet-adapter\")";
@@ -73,10 +77,7 @@ pub fn Export() -> impl IntoView {
         true => StepStatus::Ready,
         false => StepStatus::Waiting,
     });
-    let ready = move || {
-        let is_free = !state.is_training() && !exporting();
-        has_some.get() && is_free && export.option().is_some()
-    };
+    let ready = move || has_some.get() && !state.is_training() && export.option().is_some();
     let forms = move || {
         let mut forms: Vec<Vec<(usize, ExportOption)>> = Vec::new();
         for (place, option) in export.forms.get().into_iter().enumerate() {
@@ -92,6 +93,19 @@ pub fn Export() -> impl IntoView {
     };
     let name_license = move |event| export.license.set(event_target_value(&event));
     let is_exporting = Memo::new(move |_| exporting());
+    let is_under_way = after_focus(is_exporting, CANCEL, &[DOWNLOAD, FORMS]);
+    // They stay where they are in an export, and the keyboard on them.
+    let waits = move || is_exporting.get().to_string();
+    let press_download = move |_| {
+        if !is_exporting.get_untracked() {
+            state.download_export();
+        }
+    };
+    let press_save = move |_| {
+        if !is_exporting.get_untracked() {
+            state.save_export();
+        }
+    };
     let usage = move || {
         let form = export.option().map_or(ExportForm::Peft, |option| option.form);
         snippet(form, state.task())
@@ -113,18 +127,18 @@ pub fn Export() -> impl IntoView {
                 </label>
             </Show>
             <p class="buttons">
-                <button type="button" class="primary" data-testid="download-adapter" prop:disabled=move || !ready()
-                    on:click=move |_| state.download_export()>
+                <button type="button" class="primary" id=DOWNLOAD data-testid="download-adapter" prop:disabled=move || !ready()
+                    aria-disabled=waits on:click=press_download>
                     {state.text(|w| w.export.download)}
                 </button>
                 {can_pick().then(|| view! {
-                    <button type="button" data-testid="save-export" prop:disabled=move || !ready()
-                        on:click=move |_| state.save_export()>
+                    <button type="button" data-testid="save-export" prop:disabled=move || !ready() aria-disabled=waits
+                        on:click=press_save>
                         {state.text(|w| w.export.save)}
                     </button>
                 })}
             </p>
-            <Show when=move || is_exporting.get()><UnderWay/></Show>
+            <Show when=move || is_under_way.get()><UnderWay/></Show>
             <Taken/>
             <p class="hint">{state.text(|w| w.export.use_it)}</p>
             <pre><code>{usage}</code></pre>
@@ -214,7 +228,7 @@ fn UnderWay() -> impl IntoView {
             <progress max="1" value=share aria-hidden="true"></progress>
             <p class="hint" aria-hidden="true">{shown}</p>
             <p class="unseen" role="status">{spoken}</p>
-            <button type="button" data-testid="export-cancel" on:click=move |_| state.cancel_export()>
+            <button type="button" id=CANCEL data-testid="export-cancel" on:click=move |_| state.cancel_export()>
                 {state.text(|w| w.export.cancel)}
             </button>
         </div>

@@ -27,7 +27,29 @@ fn focus_on(element: Option<Element>) {
     }
 }
 
-/// The same with an element that is there once the page shows what has just changed.
+/// Puts the focus on an element that is there once the page shows what has just changed.
 pub fn focus_soon(id: String) {
     request_animation_frame(move || focus(&id));
+}
+
+/// What is `wanted`, once the keyboard is not on what goes without it: where it is on the element `from`, the first of `to` has it that
+/// takes it.
+pub fn after_focus(wanted: Memo<bool>, from: &'static str, to: &'static [&'static str]) -> ReadSignal<bool> {
+    let shown = RwSignal::new(wanted.get_untracked());
+    Effect::new(move || {
+        let is_wanted = wanted.get();
+        if !is_wanted {
+            for id in to {
+                if has_focus(from) {
+                    focus(id);
+                }
+            }
+        }
+        shown.set(is_wanted);
+    });
+    shown.read_only()
+}
+
+fn has_focus(id: &str) -> bool {
+    document().active_element().is_some_and(|active| active.id() == id)
 }

@@ -41,8 +41,14 @@ pub fn Forecast() -> impl IntoView {
     let is_measuring = Memo::new(move |_| state.worker.job.get() == Some(Job::Probe));
     let can_measure = Memo::new(move |_| {
         let is_open = device.with(Option::is_some) && state.worker.engine.get() == Engine::Ready;
-        is_open && !is_measuring.get() && !state.is_training()
+        is_open && !state.is_training()
     });
+    // It stays where it is while the device is measured, and the keyboard on it.
+    let press = move |_| {
+        if !is_measuring.get_untracked() {
+            state.measure();
+        }
+    };
     let label = move || match is_measuring.get() {
         true => state.words().measuring,
         false => state.words().measure,
@@ -58,7 +64,7 @@ pub fn Forecast() -> impl IntoView {
             </dl>
             <p class="buttons">
                 <button type="button" class="quiet" data-testid="measure-again" prop:disabled=move || !can_measure.get()
-                    on:click=move |_| state.measure()>{label}</button>
+                    aria-disabled=move || is_measuring.get().to_string() on:click=press>{label}</button>
             </p>
             <Memory/>
             <Parts/>

@@ -1,5 +1,6 @@
 //! The top of the page: the name, and the switches for device, language and theme; what the engine runs on.
 
+use super::focus::after_focus;
 use super::lesson_offer::LessonOffer;
 use super::new_version::NewVersion;
 use super::notice::worded;
@@ -219,27 +220,30 @@ fn DeviceLine(
     }
 }
 
+/// The button that measures the device, and the place of what it was measured to do.
+const MEASURE: &str = "measure-device";
+const MEASURED: &str = "measured-device";
+
 /// What the device was measured to do, or the button that measures it.
 #[component]
 fn Speed() -> impl IntoView {
     let state = expect_context::<PageState>();
     let worker = state.worker;
     let is_under_way = Memo::new(move |_| worker.job.get() == Some(Job::Probe));
-    let is_busy = move || is_under_way.get() || state.is_training();
+    let is_wanted = Memo::new(move |_| {
+        let is_open = worker.device.with(Option::is_some) && worker.engine.get() == Engine::Ready;
+        is_open && worker.probe.get().is_none()
+    });
+    let is_shown = after_focus(is_wanted, MEASURE, &[MEASURED]);
     let label = move || match is_under_way.get() {
         true => state.words().measuring,
         false => state.words().measure,
     };
-    let button = move || {
-        let is_open = worker.device.with(Option::is_some) && worker.engine.get() == Engine::Ready;
-        (is_open && worker.probe.get().is_none()).then(|| {
-            view! {
-                <p class="buttons">
-                    <button type="button" class="quiet" data-testid="measure" on:click=move |_| state.measure()
-                        prop:disabled=is_busy>{label}</button>
-                </p>
-            }
-        })
+    // It stays where it is while the device is measured, and the keyboard on it.
+    let press = move |_| {
+        if !is_under_way.get_untracked() {
+            state.measure();
+        }
     };
     let text = move || {
         let probe = worker.probe.get()?;
@@ -247,7 +251,12 @@ fn Speed() -> impl IntoView {
         Some((state.words().measured)(figures.map(format::figure)))
     };
     view! {
-        <p class="hint" role="status" data-testid="measured">{text}</p>
-        {button}
+        <p class="hint" role="status" id=MEASURED tabindex="-1" data-testid="measured">{text}</p>
+        <Show when=move || is_shown.get()>
+            <p class="buttons">
+                <button type="button" class="quiet" id=MEASURE data-testid="measure" prop:disabled=move || state.is_training()
+                    aria-disabled=move || is_under_way.get().to_string() on:click=press>{label}</button>
+            </p>
+        </Show>
     }
 }

@@ -65,18 +65,20 @@ fn Pager() -> impl IntoView {
         let (after, total) = place.get();
         (state.words().tasks.rows_shown)(after + 1, (after + EXAMPLES).min(total), total)
     };
+    let at_begin = move || (place.get().0 == 0).to_string();
     let at_end = move || {
         let (after, total) = place.get();
-        after + EXAMPLES >= total
+        (after + EXAMPLES >= total).to_string()
     };
     let step = move |is_back: bool| {
         let (_, total) = place.get_untracked();
         // Of several presses each goes on from the one before, whether or not its rows are here.
         let after = state.loaded.preview_after.get_value();
         match is_back {
-            true => state.show_rows(after.saturating_sub(EXAMPLES)),
+            true if after > 0 => state.show_rows(after.saturating_sub(EXAMPLES)),
             false if after + EXAMPLES < total => state.show_rows(after + EXAMPLES),
-            false => {}
+            // At either end the buttons are not disabled but by name, so that the keyboard stays on them.
+            _ => {}
         }
     };
     let go = move |event| {
@@ -88,10 +90,10 @@ fn Pager() -> impl IntoView {
     view! {
         <Show when=move || is_there.get()>
             <div class="buttons" data-testid="preview-pager">
-                <button type="button" class="quiet" data-testid="preview-back" prop:disabled=move || locked() || place.get().0 == 0
+                <button type="button" class="quiet" data-testid="preview-back" prop:disabled=locked aria-disabled=at_begin
                     on:click=move |_| step(true)>{state.text(|w| w.tasks.earlier)}</button>
                 <span class="hint" role="status" data-testid="preview-place">{shown}</span>
-                <button type="button" class="quiet" data-testid="preview-next" prop:disabled=move || locked() || at_end()
+                <button type="button" class="quiet" data-testid="preview-next" prop:disabled=locked aria-disabled=at_end
                     on:click=move |_| step(false)>{state.text(|w| w.tasks.later)}</button>
                 <label class="inline-field">
                     {state.text(|w| w.audit.go_to)} " "
