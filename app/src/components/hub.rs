@@ -1,5 +1,6 @@
 //! A model from a hub: its name, the host that is asked, what it is made of, its download; and the models that are stored.
 
+use super::focus::focus_head;
 use super::notice::worded;
 use super::storage::{Kind, StoredList};
 use crate::conversation::Job;
@@ -8,6 +9,7 @@ use crate::hub;
 use crate::state::PageState;
 use leptos::prelude::*;
 use lorakeet_core::protocol::{HubListing, HubProgress};
+use web_sys::MouseEvent;
 
 /// The field, and what comes of it.
 #[component]
@@ -30,6 +32,10 @@ pub fn FromHub() -> impl IntoView {
         if event.key() == "Enter" {
             look();
         }
+    };
+    let cancel = move |event: MouseEvent| {
+        focus_head(&event);
+        state.cancel_download();
     };
     view! {
         <details class="from-hub" data-testid="hub">
@@ -64,7 +70,7 @@ pub fn FromHub() -> impl IntoView {
                 <button type="button" data-testid="hub-look" prop:disabled=move || !has_name() || !state.hub_is_free()
                     on:click=move |_| look()>{move || (state.words().hub.look)(&host())}</button>
                 <Show when=asks>
-                    <button type="button" data-testid="hub-cancel" on:click=move |_| state.cancel_download()>
+                    <button type="button" data-testid="hub-cancel" on:click=cancel>
                         {state.text(|w| w.hub.cancel)}
                     </button>
                 </Show>
@@ -145,6 +151,11 @@ fn Listing(listing: HubListing) -> impl IntoView {
         0 => state.words().hub.download,
         _ => state.words().hub.go_on,
     };
+    // The files make way for the model.
+    let download = move |event: MouseEvent| {
+        focus_head(&event);
+        state.download();
+    };
     view! {
         <div class="listing" data-testid="hub-listing">
             <table>
@@ -159,7 +170,7 @@ fn Listing(listing: HubListing) -> impl IntoView {
             <p class="buttons">
                 <button type="button" class="primary" data-testid="hub-download"
                     prop:disabled=move || !state.hub_is_free() || lacks_room || has_problem
-                    on:click=move |_| state.download()>{label}</button>
+                    on:click=download>{label}</button>
             </p>
         </div>
     }
@@ -177,11 +188,15 @@ fn Fetching(progress: HubProgress) -> impl IntoView {
         let (done, total) = (format::bytes(progress.done), format::bytes(progress.total));
         (state.words().hub.progress)([&done, &total], rate.as_deref(), left)
     };
+    let cancel = move |event: MouseEvent| {
+        focus_head(&event);
+        state.cancel_download();
+    };
     view! {
         <div data-testid="hub-progress" data-done=bytes>
             <progress max="1" value=share aria-hidden="true"></progress>
             <p class="hint">{text}</p>
-            <button type="button" on:click=move |_| state.cancel_download()>{state.text(|w| w.hub.cancel)}</button>
+            <button type="button" on:click=cancel>{state.text(|w| w.hub.cancel)}</button>
         </div>
     }
 }

@@ -1,6 +1,6 @@
 //! What is stored in the browser: runs, models and copies of files in lists of one make, what they take, and how they are removed.
 
-use super::focus::{BAR, focus, focus_soon};
+use super::focus::{BAR, focus, focus_head, focus_soon};
 use super::notice::Notice;
 use super::stored_runs::{can_be_opened, can_go_on, can_open_now, is_free, moment, standing};
 use crate::conversation::Job;
@@ -11,6 +11,7 @@ use crate::storage::Stored;
 use crate::stored_runs::title;
 use leptos::prelude::*;
 use lorakeet_core::protocol::{StoredCopy, StoredModel, StoredRun};
+use web_sys::MouseEvent;
 
 /// The button that removes all, and the one that does not after all, on the page.
 const FREE_ALL: &str = "free-all";
@@ -281,10 +282,14 @@ fn Row(kind: Kind, item: Item) -> impl IntoView {
             Action::Use | Action::Fetch => !state.hub_is_free(),
         };
         let target = target.clone();
-        view! {
-            <button type="button" data-testid=name prop:disabled=is_off
-                on:click=move |_| act(state, &target, action)>{state.text(label)}</button>
-        }
+        let press = move |event: MouseEvent| {
+            // The button goes, and what comes of it is told at the head of its step.
+            if matches!(action, Action::Use | Action::Fetch) {
+                focus_head(&event);
+            }
+            act(state, &target, action);
+        };
+        view! { <button type="button" data-testid=name prop:disabled=is_off on:click=press>{state.text(label)}</button> }
     };
     let buttons: Vec<_> = item.actions.into_iter().map(button).collect();
     let remove = is_idle.then(|| {
