@@ -137,8 +137,14 @@ async fn any_row_is_looked_at_and_a_column_gets_another_role() -> Result<()> {
     page.press("preview-next").await?;
     wait_for(&page, "preview-place", "5–8 of 30").await?;
     wait_for(&page, "preview", "Example 8").await?;
-    page.set_field("preview-row", "29").await?;
+    page.set_field("preview-row", "25").await?;
+    wait_for(&page, "preview-place", "25–28 of 30").await?;
+    let focus = "document.querySelector('[data-testid=\"preview-next\"]').focus()";
+    page.run(focus, Vec::new()).await?;
+    page.press("preview-next").await?;
     wait_for(&page, "preview-place", "29–30 of 30").await?;
+    has_focus(&page, "preview-next").await?;
+    ensure!(!page.is_enabled("preview-next").await?, "there are no more rows");
 
     wait_for(&page, "label-counts", "good").await?;
     let focus = "document.querySelector('[data-testid=\"role-colour\"]').focus()";
