@@ -118,7 +118,7 @@ fn FirstRow() -> impl IntoView {
     }
 }
 
-/// Whether the first row of the data may name their columns: a sheet's and a delimited table's. JSON and Parquet have names themselves.
+/// Whether the first row of the data may name their columns: that of a sheet or a delimited table. JSON and Parquet name them anyway.
 fn has_first_row(info: &DataInfo) -> bool {
     let ending = info.name.rsplit_once('.').map(|(_, ending)| ending.to_lowercase());
     !info.sheets.is_empty() || matches!(ending.as_deref(), Some("csv" | "tsv" | "tab"))

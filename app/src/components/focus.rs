@@ -32,8 +32,8 @@ pub fn focus_soon(id: String) {
     request_animation_frame(move || focus(&id));
 }
 
-/// What is `wanted`, once the keyboard is not on what goes without it: where it is on the element `from`, the first of `to` has it that
-/// takes it.
+/// What is `wanted`, once the keyboard is not on what goes without it: where it is on the element `from`, it goes to the first of `to`
+/// that takes it.
 pub fn after_focus(wanted: Memo<bool>, from: &'static str, to: &'static [&'static str]) -> ReadSignal<bool> {
     let shown = RwSignal::new(wanted.get_untracked());
     Effect::new(move || {

@@ -314,7 +314,8 @@ impl PageState {
         self.gpu_tries.set_value(1);
         let is_saved = self.stored.is_saved.get_value();
         let again = move || {
-            // A stop that was pressed meanwhile: the engine that would have heard it is gone. A sweep that goes on stops its runs itself.
+            // A stop that was pressed meanwhile: the engine that would have heard it is gone. A sweep that goes on stops its runs
+            // itself.
             let is_stopping = self.training.phase.get_untracked() == Phase::Stopping;
             let is_stopped = is_stopping && !self.sweep.is_going.get_untracked();
             if is_stopped {
