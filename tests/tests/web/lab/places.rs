@@ -135,7 +135,9 @@ async fn inside_a_page_a_run_goes_on_through_a_move() -> Result<()> {
     // Memory that is full ends the run, and the lab can be started again.
     course.hold_a_run("lab").await?;
     course.run(FULL_MEMORY).await?;
-    course.wait_long("it is told", "return lab.phase === 'error'").await?;
+    // What is shown follows the phase a moment later.
+    let is_told = "return lab.phase === 'error' && !!lab.shadowRoot.querySelector('.notice-error [data-do=start]')";
+    course.wait_long("it is told", is_told).await?;
     let told = "const { kind, message, fatal } = told.findLast(({ name }) => name === 'error').detail;\
         return [kind, message, fatal, lab.shadowRoot.querySelector('.notice-error [data-do=start]')?.innerText]";
     let told = course.run(told).await?;
