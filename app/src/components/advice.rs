@@ -1,6 +1,5 @@
 //! Recommended settings with their reasons, cautions about those that do not go well together, and doubts whether to tune at all.
 
-use super::baselines::metric;
 use super::knob::go_to;
 use super::notice::{coded, worded};
 use crate::settings::show;
@@ -243,7 +242,7 @@ pub fn Doubts() -> impl IntoView {
             .report
             .with(|report| report.as_ref().map(|report| report.metric.clone()));
         let metric = match state.is_training() {
-            true => metric(state),
+            true => state.metric(),
             false => of_report.filter(|_| !outcome.is_of_other_data.get()),
         };
         let of_baselines = outcome

@@ -27,7 +27,7 @@ pub fn BaselineStep() -> impl IntoView {
         let of_report = outcome
             .report
             .with(|report| report.as_ref().map(|report| report.metric.clone()));
-        let metric = of_report.or_else(|| metric(state))?;
+        let metric = of_report.or_else(|| state.metric())?;
         let known = known(state);
         let (best, value) = best_baseline(&metric, &known)?;
         Some((metric, best.kind, value))
@@ -61,12 +61,6 @@ pub fn BaselineStep() -> impl IntoView {
             <Baselines/>
         </Step>
     }
-}
-
-/// The metric that judges a run under the present settings, where that is known.
-pub fn metric(state: PageState) -> Option<String> {
-    let outlook = state.loaded.outlook;
-    outlook.with(|outlook| outlook.as_ref().map(|outlook| outlook.metric.clone()))
 }
 
 /// The baselines: of the run, as long as the data are those that they were scored on, else those that were measured before it.
@@ -193,7 +187,7 @@ pub fn Baselines() -> impl IntoView {
     let state = expect_context::<PageState>();
     let empty = Memo::new(move |_| known(state).is_empty());
     let ways = Signal::derive(move || ways(state, known(state)));
-    let judged = Signal::derive(move || metric(state));
+    let judged = Signal::derive(move || state.metric());
     view! {
         <section class="result" data-testid="baselines">
             <h3>{state.text(|w| w.tasks.baselines)}</h3>

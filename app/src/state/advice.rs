@@ -19,6 +19,12 @@ impl PageState {
         }
     }
 
+    /// The metric that judges a run under the present settings, where that is known.
+    pub fn metric(self) -> Option<String> {
+        let outlook = self.loaded.outlook;
+        outlook.with(|outlook| outlook.as_ref().map(|outlook| outlook.metric.clone()))
+    }
+
     /// What keeps a search for a learning rate, baselines or a sweep from being begun; `in_run` says so of a run that is under way.
     pub fn why_not_now(self, in_run: &'static str) -> Option<&'static str> {
         let words = self.words().advice;
