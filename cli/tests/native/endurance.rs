@@ -212,11 +212,11 @@ fn a_run_goes_on_from_the_newest_checkpoint_without_damage_whichever_file_has_it
     let output = place.output(AGAIN);
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(
-        !output.status.success() && said.contains("no checkpoint in out is whole"),
+        !output.status.success() && said.contains("no checkpoint in out is complete"),
         "{said}"
     );
     figure(&format!(
-        "{damaged} damaged files of checkpoints on disk: each passed over by its name, the run as it was; {:.0} s",
+        "{damaged} damaged files of checkpoints on disk: each skipped by its name, the run as it was; {:.0} s",
         started.elapsed().as_secs_f64()
     ));
 }
