@@ -341,7 +341,7 @@ def check_answers(lorakeet, base, work):
         run = work / "answers.yaml"
         run.write_text("\n".join([
             f"model_name_or_path: {base}", f"train_file: {answers}", f"output_dir: {out}", "task: preference", f"loss: {loss}",
-            "lora_r: 4", "lora_dropout: 0", "cutoff_len: 32", "per_device_train_batch_size: 2", "gradient_accumulation_steps: 2",
+            "lora_r: 4", "lora_dropout: 0", "cutoff_len: 96", "per_device_train_batch_size: 2", "gradient_accumulation_steps: 2",
             "learning_rate: 1e-3", "max_steps: 3", "warmup_ratio: 0", "val_size: 1", "save_steps: 0", ""]))
         lorakeet.run("train", run)
         run_script(lorakeet, name, run, losses(out / "train_log.jsonl"), 1, work)

@@ -178,7 +178,7 @@ fn a_trained_head_that_does_not_go_with_the_data_is_replaced_with_a_word_on_why(
         let notes = notes(&session);
         let said = notes
             .iter()
-            .any(|note| note.contains(because) && note.contains("fresh"));
+            .any(|note| note.contains(because) && note.contains("A new one"));
         assert!(said, "{because}: {notes:?}");
     }
     // Its own ids are its own names.
