@@ -371,7 +371,7 @@ def check_tasks(lorakeet, minilm, work):
     answers = [i % 2 for i in range(len(TEXTS))]
     tables = {
         "classification": [("text", "label")] + [(text, ["yes", "no"][answer]) for text, answer in zip(TEXTS, answers)],
-        "regression": [("text", "price")] + [(text, 10.5 * i + 100 * answer) for i, (text, answer) in enumerate(zip(TEXTS, answers))],
+        "regression": [("text", "label")] + [(text, 10.5 * i + 100 * answer) for i, (text, answer) in enumerate(zip(TEXTS, answers))],
         "alike": [("sentence1", "sentence2", "score")] + [(text, TEXTS[i - 1], 0.1 * i) for i, text in enumerate(TEXTS)],
         "ranking": [("query", "document", "grade")]
         + [(text, TEXTS[(i + j) % len(TEXTS)], grade) for i, text in enumerate(TEXTS) for j, grade in enumerate([2, 1, 0])],
