@@ -263,8 +263,7 @@ impl LoadedModel {
             return Ok(files);
         }
         let config = self.files.config_with_head()?;
-        let activation = HeadRecord::read(&config)?.and_then(|record| record.layers.activation);
-        let own = own_class::wrapped(&config, self.model.own_head(activation).as_ref())?;
+        let own = own_class::wrapped(&config, |activation| self.model.own_head(activation))?;
         let mut files = vec![
             ("config.json".to_owned(), config_file(own.as_ref().unwrap_or(&config))?),
             (

@@ -16,11 +16,12 @@ pub const CLASS: &str = include_str!("own_class/modeling_lorakeet.py");
 /// Its `model_type`, and the key of config.json with what was there before and the head.
 const MODEL_TYPE: &str = "lorakeet";
 
-/// config.json with the class named; `None` where transformers has the head. `head` says how it is built, where it has layers of its own.
+/// config.json with the class named; `None` where transformers has the head. `head` says how the head is built whose hidden layer has
+/// this activation, where it has layers of its own.
 ///
 /// # Errors
 /// What a run wrote of its head is broken.
-pub fn wrapped(config: &Value, head: Option<&OwnHead>) -> Result<Option<Value>> {
+pub fn wrapped(config: &Value, head: impl FnOnce(Option<String>) -> Option<OwnHead>) -> Result<Option<Value>> {
     let (model_type, first) = (config["model_type"].as_str(), config["architectures"][0].as_str());
     let is_small = model_type.is_some_and(|known| SMALL_MODELS.contains(&known));
     let class = first.and_then(|class| {
@@ -31,7 +32,7 @@ pub fn wrapped(config: &Value, head: Option<&OwnHead>) -> Result<Option<Value>> 
     let (Some(class), Some(record), false) = (class, HeadRecord::read(config)?, is_small) else {
         return Ok(None);
     };
-    let layers = &record.layers;
+    let layers = record.layers;
     let is_transformers_own =
         layers.pooling != Some(HeadPooling::Mean) && layers.hidden_size == 0 && record.targets.0.is_empty();
     if is_transformers_own {
@@ -42,7 +43,7 @@ pub fn wrapped(config: &Value, head: Option<&OwnHead>) -> Result<Option<Value>> 
     wrapped[MODEL_TYPE] = json!({
         "model_type": config["model_type"],
         "architectures": config["architectures"],
-        "head": head.map(OwnHead::to_json),
+        "head": head(layers.activation).map(|head| head.to_json()),
     });
     wrapped["model_type"] = json!(MODEL_TYPE);
     wrapped["architectures"] = json!([own]);
@@ -97,7 +98,7 @@ mod tests {
         ];
         for run in kinds {
             let plain = config(run);
-            let wrapped = wrapped(&plain, Some(&head))
+            let wrapped = wrapped(&plain, |_| Some(head.clone()))
                 .expect("it is whole")
                 .expect("a class of its own");
             assert_eq!(wrapped["model_type"], "lorakeet");
@@ -117,13 +118,13 @@ mod tests {
     #[test]
     fn a_head_of_transformers_stays_its_own() {
         let plain = config(json!({ "task": "classification", "classifier_pooling": "cls", "classifier_dropout": 0.1 }));
-        assert_eq!(wrapped(&plain, None), Ok(None));
+        assert_eq!(wrapped(&plain, |_| None), Ok(None));
         assert_eq!(unwrapped(plain.clone()), plain);
         let mut small = config(json!({ "classifier_hidden_size": 8 }));
         small["model_type"] = json!(SMALL_MODELS[0]);
-        assert_eq!(wrapped(&small, None), Ok(None));
+        assert_eq!(wrapped(&small, |_| None), Ok(None));
         let vectors = json!({ "model_type": "bert", "architectures": ["BertModel"] });
-        assert_eq!(wrapped(&vectors, None), Ok(None));
+        assert_eq!(wrapped(&vectors, |_| None), Ok(None));
         // Not ours, whatever it is.
         let other = json!({ "model_type": "lorakeet" });
         assert_eq!(unwrapped(other.clone()), other);

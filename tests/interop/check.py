@@ -152,6 +152,16 @@ def check_smollm2(lorakeet, smollm2, browser, work):
     check_smollm2_in_transformers(lorakeet, smollm2, out, work, wanted)
 
 
+def continued(model, tokenizer):
+    """Greedy continuations of the prompts by transformers."""
+    texts = []
+    for prompt in PROMPTS:
+        ids = tokenizer(prompt, return_tensors="pt").input_ids
+        made = model.generate(input_ids=ids, max_new_tokens=TOKENS, do_sample=False)
+        texts.append(tokenizer.decode(made[0, ids.shape[1]:], skip_special_tokens=True))
+    return texts
+
+
 def check_smollm2_in_transformers(lorakeet, smollm2, out, work, wanted):
     import torch
     from peft import PeftModel
@@ -166,12 +176,7 @@ def check_smollm2_in_transformers(lorakeet, smollm2, out, work, wanted):
     }
     logits = []
     for name, model in models.items():
-        texts = []
-        for prompt in PROMPTS:
-            ids = tokenizer(prompt, return_tensors="pt").input_ids
-            made = model.generate(input_ids=ids, max_new_tokens=TOKENS, do_sample=False)
-            texts.append(tokenizer.decode(made[0, ids.shape[1]:], skip_special_tokens=True))
-        same_texts(name, texts, wanted)
+        same_texts(name, continued(model, tokenizer), wanted)
         with torch.no_grad():
             logits.append(model(tokenizer(PROMPTS[0], return_tensors="pt").input_ids).logits)
     worst = (logits[0] - logits[1]).abs().max().item()
@@ -486,12 +491,7 @@ def check_quantized(lorakeet, smollm2, golden, work):
     lorakeet.run("quantize", folder, "--to", "bnb-nf4", "--output_dir", packed)
     tokenizer = transformers.AutoTokenizer.from_pretrained(packed)
     model = unpacked_four_bits(transformers.AutoModelForCausalLM.from_pretrained(packed, dtype=torch.float32).eval())
-    texts = []
-    for prompt in PROMPTS:
-        ids = tokenizer(prompt, return_tensors="pt").input_ids
-        made = model.generate(input_ids=ids, max_new_tokens=TOKENS, do_sample=False)
-        texts.append(tokenizer.decode(made[0, ids.shape[1]:], skip_special_tokens=True))
-    same_texts("bitsandbytes, SmolLM2 in NF4", texts, [lorakeet.generate(prompt, packed) for prompt in PROMPTS])
+    same_texts("bitsandbytes, SmolLM2 in NF4", continued(model, tokenizer), [lorakeet.generate(prompt, packed) for prompt in PROMPTS])
 
 
 def check_token_rows(lorakeet, smollm2, golden, work):

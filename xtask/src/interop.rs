@@ -17,6 +17,8 @@ const SCRIPT: &str = "tests/interop/check.py";
 /// The manifest and the lock of what comes from npm.
 const FROM_NPM: &str = "tests/interop/wllama";
 const LOCK: &str = "package-lock.json";
+/// A copy of the lock that is written once all of it is installed.
+const INSTALLED: &str = "installed.json";
 
 /// Exports with the command, and compares what the programs make of it.
 pub fn check(places: &Places, golden: &Path) -> Result<()> {
@@ -68,7 +70,7 @@ fn wllama(places: &Places) -> Result<PathBuf> {
     let (wanted, folder) = (places.root.join(FROM_NPM), places.packages().join("wllama"));
     let package = folder.join("node_modules/@wllama/wllama");
     let lock = std::fs::read(wanted.join(LOCK)).with_context(|| format!("cannot read {FROM_NPM}/{LOCK}"))?;
-    if package.is_dir() && std::fs::read(folder.join(LOCK)).is_ok_and(|found| found == lock) {
+    if package.is_dir() && std::fs::read(folder.join(INSTALLED)).is_ok_and(|found| found == lock) {
         return Ok(package);
     }
     let npm = find("npm").context("npm is needed for the stage `interop`. Install Node 20 or newer.")?;
@@ -78,5 +80,6 @@ fn wllama(places: &Places) -> Result<PathBuf> {
         std::fs::copy(wanted.join(name), folder.join(name)).with_context(|| format!("cannot write {name}"))?;
     }
     run(Command::new(npm).current_dir(&folder).args(["ci", "--silent"]))?;
+    std::fs::write(folder.join(INSTALLED), lock).with_context(|| format!("cannot write {INSTALLED}"))?;
     Ok(package)
 }

@@ -146,7 +146,7 @@ pub(super) fn peft_card(
         settings,
         record,
         pipeline: by_task.or_else(of_adapter).filter(|_| !is_small),
-        has_own_class: head.is_some_and(|head| matches!(own_class::wrapped(head, None), Ok(Some(_)))),
+        has_own_class: head.is_some_and(|head| matches!(own_class::wrapped(head, |_| None), Ok(Some(_)))),
     })
 }
 

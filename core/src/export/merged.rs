@@ -420,8 +420,7 @@ impl<'a> Merged<'a> {
     /// # Errors
     /// What a run wrote of its head is broken.
     pub(crate) fn with_own_class(&self, config: &Value) -> Result<Option<Value>> {
-        let activation = HeadRecord::read(config)?.and_then(|record| record.layers.activation);
-        own_class::wrapped(config, self.skeleton.own_head(activation).as_ref())
+        own_class::wrapped(config, |activation| self.skeleton.own_head(activation))
     }
 
     /// Whether a run that packs its base would pack this tensor: a linear that the files have as floats.

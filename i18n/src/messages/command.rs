@@ -57,8 +57,8 @@ messages! { "command";
         "文件不存在：训练记录中的路径以启动训练时所在的文件夹为准";
     NameRunsData = "Run the command in that folder, or name the file with --data.",
         "请在那个文件夹中运行此命令，或用 --data 指定文件。";
-    WithoutWhatWasTrained { folder } = "This asks the run file's model as it was before training. Name the folder {folder} instead of the run file \
-         to ask what the run trained.",
+    WithoutWhatWasTrained { folder } = "The model of the run file is used as it was before training. Name the folder {folder} instead of the run \
+         file to use the trained weights.",
         "这里使用的是运行文件中训练前的模型。要使用训练后的结果，请用文件夹 {folder} 代替运行文件。";
     NothingHeldOutByRun = "The run holds no rows out: all of its rows are scored, those that it was trained on.",
         "这次训练没有留出数据：评估的是它的全部数据，即训练用过的数据。";
